@@ -1,0 +1,80 @@
+//! Detection: a picture goes in, boxes with classes and confidences come out.
+
+use std::sync::Arc;
+
+use crate::backend::SessionOptions;
+use crate::manifest::ModelEntry;
+use crate::{BBox, Image, ModelError, Registry};
+
+mod letterbox;
+mod nms;
+mod ssd;
+mod yolov8;
+
+/// One detected object, in the pixels of the picture that went in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Detection {
+    /// Index into the model's labels.
+    pub class_id: u32,
+    /// The model's score, 0..=1.
+    pub confidence: f32,
+    /// Where it is, clipped to the picture.
+    pub bbox: BBox,
+}
+
+/// How one picture is to be detected.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DetectOptions {
+    /// Boxes below this confidence are dropped (0..=1).
+    pub confidence_threshold: f32,
+    /// Of two boxes of a class that overlap by more than this IoU, the less confident is dropped.
+    pub iou_threshold: f32,
+    /// At most so many boxes are kept, the most confident first.
+    pub max_detections: usize,
+    /// Class ids to keep; `None` keeps all.
+    pub classes: Option<Arc<[u32]>>,
+}
+
+impl Default for DetectOptions {
+    /// The guide's values: 0.5, 0.45, 300, all classes.
+    fn default() -> Self {
+        Self { confidence_threshold: 0.5, iou_threshold: 0.45, max_detections: 300, classes: None }
+    }
+}
+
+/// A network that finds objects. One family a file, below `detector/`.
+pub trait Detector: Send {
+    /// The class names, by class id.
+    fn labels(&self) -> &Arc<[String]>;
+
+    /// Detects in each picture; the answers are in the order of the pictures, each sorted by
+    /// falling confidence (ties: class id, then x1, then y1).
+    ///
+    /// # Errors
+    /// [`ModelError::Run`] when the network fails or gives NaN.
+    fn detect(
+        &mut self,
+        images: &[(&Image, &DetectOptions)],
+    ) -> Result<Vec<Vec<Detection>>, ModelError>;
+}
+
+/// Opens a detector of one family.
+pub(crate) type Open = fn(&Registry, &ModelEntry, SessionOptions) -> Result<Box<dyn Detector>, ModelError>;
+
+/// The families of detectors, by the names that a manifest gives them.
+pub(crate) const FAMILIES: [(&str, Open); 2] = [("yolov8", yolov8::open), ("ssd", ssd::open)];
+
+/// Opens the detector of a manifest entry and checks its tensors.
+///
+/// # Errors
+/// [`ModelError::MissingFiles`], [`ModelError::BadFile`] or [`ModelError::WrongTensors`] when its
+/// graph is not there or not of its family, [`ModelError::Runtime`] without ONNX Runtime,
+/// [`ModelError::Manifest`] when there is no such family.
+pub fn open_detector(
+    registry: &Registry,
+    entry: &ModelEntry,
+    options: SessionOptions,
+) -> Result<Box<dyn Detector>, ModelError> {
+    let open = crate::family::find(&FAMILIES, "detector", entry)?;
+    open(registry, entry, options)
+}

@@ -1,0 +1,157 @@
+//! What can go wrong with a model: one enum, each case with a SQLSTATE and a hint.
+
+/// An error of a model: its files, its graph, its input or its run.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ModelError {
+    /// No entry of that name in the manifest.
+    #[error("model \"{name}\" does not exist")]
+    UnknownModel {
+        /// The name that was asked for.
+        name: String,
+        /// The nearest name in the manifest, if one is near.
+        nearest: Option<String>,
+    },
+    /// The model is known, its files are not on this machine.
+    #[error("the files of model \"{name}\" are missing")]
+    MissingFiles {
+        /// The model's name.
+        name: String,
+        /// Which file was looked for, and where.
+        detail: String,
+    },
+    /// A file is not what the manifest says (sha256) or not a model at all.
+    #[error("model file \"{file}\" is not usable")]
+    BadFile {
+        /// The path of the file.
+        file: String,
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The graph's inputs or outputs are not those of its family.
+    #[error("model \"{name}\" does not have the tensors of its family")]
+    WrongTensors {
+        /// The model's name.
+        name: String,
+        /// Which tensor was expected and which was found.
+        detail: String,
+    },
+    /// A model of another task than the one asked for.
+    #[error("model \"{name}\" is a {found}, not a {expected}")]
+    WrongTask {
+        /// The model's name.
+        name: String,
+        /// The task that was asked for.
+        expected: String,
+        /// The task that the manifest gives.
+        found: String,
+    },
+    /// A picture that is none.
+    #[error("invalid picture")]
+    BadImage {
+        /// What is wrong with it.
+        detail: String,
+    },
+    /// The ONNX Runtime library could not be found or loaded.
+    #[error("the ONNX Runtime library could not be loaded")]
+    Runtime {
+        /// What the loader said and where it looked.
+        detail: String,
+    },
+    /// A run of the network failed or gave values that are no numbers.
+    #[error("model \"{name}\" failed")]
+    Run {
+        /// The model's name.
+        name: String,
+        /// What ONNX Runtime said.
+        detail: String,
+    },
+    /// The manifest is not valid.
+    #[error("the model manifest is not valid")]
+    Manifest {
+        /// Where and why.
+        detail: String,
+    },
+    /// No place of the manifest gave the file.
+    #[error("model \"{name}\" could not be fetched")]
+    Fetch {
+        /// The model's name.
+        name: String,
+        /// What each place said, in order.
+        detail: String,
+    },
+    /// More requests were submitted than may wait.
+    #[error("the queue of model \"{name}\" is full")]
+    QueueFull {
+        /// The model's id.
+        name: String,
+        /// How many requests may wait.
+        capacity: usize,
+    },
+    /// The service is shutting down.
+    #[error("the inference service is stopping")]
+    Stopping,
+}
+
+impl ModelError {
+    /// The SQLSTATE of PostgreSQL's appendix A that fits best.
+    pub fn sqlstate(&self) -> &'static str {
+        match self {
+            Self::UnknownModel { .. } => "42704",
+            Self::MissingFiles { .. } => "58P01",
+            Self::BadFile { .. } | Self::WrongTensors { .. } => "XX001",
+            Self::WrongTask { .. } => "42809",
+            Self::BadImage { .. } => "22023",
+            Self::Runtime { .. } | Self::Run { .. } => "58000",
+            Self::Manifest { .. } => "F0000",
+            Self::Fetch { .. } => "58030",
+            Self::QueueFull { .. } => "53000",
+            Self::Stopping => "57P01",
+        }
+    }
+
+    /// The longer story, a sentence, where there is one.
+    pub fn detail(&self) -> Option<&str> {
+        match self {
+            Self::UnknownModel { .. }
+            | Self::WrongTask { .. }
+            | Self::QueueFull { .. }
+            | Self::Stopping => None,
+            Self::MissingFiles { detail, .. }
+            | Self::BadFile { detail, .. }
+            | Self::WrongTensors { detail, .. }
+            | Self::BadImage { detail }
+            | Self::Runtime { detail }
+            | Self::Run { detail, .. }
+            | Self::Manifest { detail }
+            | Self::Fetch { detail, .. } => Some(detail),
+        }
+    }
+
+    /// What to do about it, a sentence, where there is something to do.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::UnknownModel { nearest: Some(near), .. } => {
+                Some(format!("Perhaps you meant \"{near}\"."))
+            }
+            Self::UnknownModel { nearest: None, .. } => {
+                Some("Run \"vigil models list\" to see the known models.".into())
+            }
+            Self::MissingFiles { name, .. } => {
+                Some(format!("Run \"vigil models pull {name}\" to fetch them."))
+            }
+            Self::Fetch { .. } => Some(
+                "Name a folder that has the files in VIGIL_MODEL_MIRROR, as <folder>/<model>/<file>."
+                    .into(),
+            ),
+            Self::BadFile { .. } => Some("Run \"vigil models verify\" to check the files.".into()),
+            Self::Runtime { .. } => Some(
+                "Run \"make setup\", or name the library in ORT_DYLIB_PATH (PyPI's onnxruntime wheel has it)."
+                    .into(),
+            ),
+            Self::QueueFull { capacity, .. } => {
+                Some(format!("Wait for some of the {capacity} requests that are under way."))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Models: pictures and texts go in; boxes, sentences and vectors come out.
+//!
+//! Here are the traits ([`Detector`], [`Captioner`], [`Embedder`]), their ONNX implementations
+//! (one file a family), the [`InferenceService`] that runs them on threads of its own, and the
+//! manifest that says where models come from. No SQL, no dataflow, no video.
+
+pub mod backend;
+mod captioner;
+mod detector;
+mod embedder;
+mod error;
+mod family;
+pub mod fetch;
+mod geometry;
+mod image;
+mod labels;
+pub mod manifest;
+mod registry;
+mod service;
+
+pub use crate::captioner::{CaptionOptions, Captioner, open_captioner};
+pub use crate::detector::{DetectOptions, Detection, Detector, open_detector};
+pub use crate::embedder::{Embedder, open_embedder};
+pub use crate::error::ModelError;
+pub use crate::geometry::BBox;
+pub use crate::image::Image;
+pub use crate::labels::{label_set, label_set_names};
+pub use crate::manifest::{ModelEntry, ModelFile, Source, Task};
+pub use crate::registry::{FileCheck, ModelState, Registry, Verdict};
+pub use crate::service::{
+    CaptionReply, CaptionerHandle, DetectReply, DetectorHandle, EmbedReply, EmbedderHandle,
+    InferenceService, LoadedModel, ServiceOptions,
+};

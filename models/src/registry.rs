@@ -1,0 +1,254 @@
+//! The models of this machine: a models folder goes in; entries, file paths and verdicts come out.
+//!
+//! A model's files lie in `<models folder>/<name>/<file>`. The folder need not exist: then every
+//! model is missing. Nothing is fetched here; that is [`crate::fetch`].
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::manifest::{self, ModelEntry, ModelFile, Task};
+use crate::{ModelError, fetch};
+
+/// The manifest that comes with the crate.
+const BUILT_IN: &str = include_str!("../manifest.toml");
+
+/// The file in the models folder that adds to the built-in manifest.
+const ADDITIONS: &str = "manifest.toml";
+
+/// The known models and the folder in which their files lie.
+#[derive(Clone, Debug)]
+pub struct Registry {
+    models_dir: PathBuf,
+    entries: Vec<ModelEntry>,
+}
+
+/// Whether a model's files are on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelState {
+    /// Every file is there, and has the manifest's size where it gives one.
+    Present,
+    /// A file is missing or has another size.
+    Missing,
+}
+
+impl fmt::Display for ModelState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Present => "present",
+            Self::Missing => "missing",
+        })
+    }
+}
+
+/// What [`Registry::verify`] found about one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileCheck {
+    /// The file's name in the manifest.
+    pub file: String,
+    /// Where it was looked for.
+    pub path: PathBuf,
+    /// What was found.
+    pub verdict: Verdict,
+}
+
+/// A verdict on a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The bytes have the manifest's sha256, or the one recorded when they were made here.
+    Verified,
+    /// The file is there; neither the manifest nor a record has a sha256 for it.
+    Unchecked,
+    /// There is no such file.
+    Missing,
+    /// The bytes are others than those.
+    Different {
+        /// The sha256 of what is there.
+        found: String,
+    },
+    /// The file could not be read.
+    Unreadable {
+        /// What the system said.
+        reason: String,
+    },
+}
+
+impl Verdict {
+    /// Whether the file can be used.
+    pub fn is_good(&self) -> bool {
+        matches!(self, Self::Verified | Self::Unchecked)
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Verified => f.write_str("verified"),
+            Self::Unchecked => f.write_str("present, no sha256 to compare"),
+            Self::Missing => f.write_str("missing"),
+            Self::Different { found } => write!(f, "different: its sha256 is {found}"),
+            Self::Unreadable { reason } => write!(f, "unreadable: {reason}"),
+        }
+    }
+}
+
+impl Registry {
+    /// The built-in manifest together with `models_dir/manifest.toml`, where that file exists: its
+    /// entries replace built-in ones of the same name.
+    ///
+    /// # Errors
+    /// [`ModelError::Manifest`] when the file in the folder cannot be read or is not valid.
+    pub fn open(models_dir: &Path) -> Result<Self, ModelError> {
+        let mut entries = manifest::parse("the built-in manifest", BUILT_IN)?;
+        let additions = models_dir.join(ADDITIONS);
+        match std::fs::read_to_string(&additions) {
+            Ok(text) => {
+                let added = manifest::parse(&additions.display().to_string(), &text)?;
+                entries.retain(|entry| added.iter().all(|new| new.name != entry.name));
+                entries.extend(added);
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(ModelError::Manifest {
+                    detail: format!("{}: {error}", additions.display()),
+                });
+            }
+        }
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Self { models_dir: models_dir.to_owned(), entries })
+    }
+
+    /// The folder in which the models' folders lie.
+    pub fn models_dir(&self) -> &Path {
+        &self.models_dir
+    }
+
+    /// All models, by name.
+    pub fn entries(&self) -> &[ModelEntry] {
+        &self.entries
+    }
+
+    /// The models of a task, by name.
+    pub fn entries_for(&self, task: Task) -> impl Iterator<Item = &ModelEntry> {
+        self.entries.iter().filter(move |entry| entry.task == task)
+    }
+
+    /// The model of a name (`yolov8n`) or a name with version (`yolov8n:1`).
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownModel`] with the nearest name, when one is near.
+    pub fn entry(&self, name: &str) -> Result<&ModelEntry, ModelError> {
+        let (bare, version) = match name.split_once(':') {
+            Some((bare, version)) => (bare, Some(version)),
+            None => (name, None),
+        };
+        match self.entries.iter().find(|entry| entry.name == bare) {
+            Some(entry) if version.is_none_or(|version| version == entry.version) => Ok(entry),
+            // The name is right and the version is not: the version there is comes nearest.
+            Some(entry) => {
+                Err(ModelError::UnknownModel { name: name.into(), nearest: Some(entry.id()) })
+            }
+            None => {
+                Err(ModelError::UnknownModel { name: name.into(), nearest: self.nearest(bare) })
+            }
+        }
+    }
+
+    /// The path of a model's file, which exists.
+    ///
+    /// # Errors
+    /// [`ModelError::MissingFiles`] when it is not there, or is no file of that model.
+    pub fn file(&self, entry: &ModelEntry, file: &str) -> Result<PathBuf, ModelError> {
+        let missing = |detail| ModelError::MissingFiles { name: entry.name.clone(), detail };
+        if entry.files.iter().all(|known| known.name != file) {
+            return Err(missing(format!("The manifest lists no file \"{file}\" for it.")));
+        }
+        let path = self.path(entry, file);
+        if path.is_file() {
+            Ok(path)
+        } else {
+            Err(missing(format!("There is no file {}.", path.display())))
+        }
+    }
+
+    /// Where a model's file belongs, whether it is there or not.
+    pub fn path(&self, entry: &ModelEntry, file: &str) -> PathBuf {
+        self.models_dir.join(&entry.name).join(file)
+    }
+
+    /// Whether all files of a model are there; looks at sizes, reads nothing.
+    pub fn state(&self, entry: &ModelEntry) -> ModelState {
+        let there = |file: &ModelFile| {
+            std::fs::metadata(self.path(entry, &file.name)).is_ok_and(|found| {
+                found.is_file() && file.bytes.is_none_or(|bytes| bytes == found.len())
+            })
+        };
+        if entry.files.iter().all(there) { ModelState::Present } else { ModelState::Missing }
+    }
+
+    /// The size of a model in bytes: what the manifest says of its files, and for a file that is
+    /// made on this machine what is there.
+    pub fn size_bytes(&self, entry: &ModelEntry) -> u64 {
+        let on_disk = |file: &ModelFile| std::fs::metadata(self.path(entry, &file.name));
+        let size = |file: &ModelFile| {
+            file.bytes.unwrap_or_else(|| on_disk(file).map_or(0, |found| found.len()))
+        };
+        entry.files.iter().map(size).sum()
+    }
+
+    /// Reads every file of a model and compares it with the manifest, in the manifest's order.
+    pub fn verify(&self, entry: &ModelEntry) -> Vec<FileCheck> {
+        let check = |file: &ModelFile| {
+            let path = self.path(entry, &file.name);
+            let verdict = verdict_on(&path, file);
+            FileCheck { file: file.name.clone(), path, verdict }
+        };
+        entry.files.iter().map(check).collect()
+    }
+
+    /// The known name that is most like `name`, if any is like it.
+    fn nearest(&self, name: &str) -> Option<String> {
+        let wanted = name.to_lowercase();
+        self.entries
+            .iter()
+            .map(|entry| (strsim::jaro_winkler(&wanted, &entry.name), &entry.name))
+            .filter(|(likeness, _)| *likeness >= 0.8)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, name)| name.clone())
+    }
+}
+
+fn verdict_on(path: &Path, file: &ModelFile) -> Verdict {
+    match (sha256_of(path), &file.sha256) {
+        (Err(error), _) if error.kind() == io::ErrorKind::NotFound => Verdict::Missing,
+        (Err(error), _) => Verdict::Unreadable { reason: error.to_string() },
+        (Ok(found), Some(wanted)) => compared(found, wanted),
+        (Ok(found), None) => match fetch::recorded_digest(path) {
+            Some(wanted) => compared(found, &wanted),
+            None => Verdict::Unchecked,
+        },
+    }
+}
+
+fn compared(found: String, wanted: &str) -> Verdict {
+    if found == wanted { Verdict::Verified } else { Verdict::Different { found } }
+}
+
+/// The sha256 of a file's bytes, as lower-case hex digits.
+pub(crate) fn sha256_of(path: &Path) -> io::Result<String> {
+    let mut file = File::open(path)?;
+    let mut hasher = Sha256::new();
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(fetch::hex(&hasher.finalize())),
+            read => hasher.update(&buffer[..read]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

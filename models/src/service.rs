@@ -1,0 +1,128 @@
+//! The inference service: pictures and texts go in from any thread, answers come back on the
+//! model's own.
+//!
+//! Each model has one session and one thread (`infer-yolov8n`), shared by everybody who asks for
+//! it. A request waits in a bounded queue and is answered by a call of its reply, on the model's
+//! thread; submitting never blocks, and a full queue is an error, as callers are expected to know
+//! how many requests they have under way. The service neither drops nor reorders requests of a
+//! model, and a model that fails or panics fails the request, not the thread.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::backend::SessionOptions;
+use crate::{ModelError, Registry};
+
+mod captions;
+mod detections;
+mod embeddings;
+mod pool;
+mod worker;
+
+pub use self::captions::{CaptionReply, CaptionerHandle};
+pub use self::detections::{DetectReply, DetectorHandle};
+pub use self::embeddings::{EmbedReply, EmbedderHandle};
+pub use self::worker::LoadedModel;
+
+use self::captions::Captions;
+use self::detections::Detections;
+use self::embeddings::Embeddings;
+use self::pool::Pool;
+
+/// How the service runs its models.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServiceOptions {
+    /// Threads that work on one run of a model; at least 1.
+    pub intra_threads: usize,
+    /// Requests that go into one run together at most; at least 1.
+    pub max_batch: usize,
+    /// How long a run waits for more requests when it has fewer than `max_batch`.
+    pub max_wait: Duration,
+    /// Requests that wait for a model at most; at least 1.
+    pub queue: usize,
+}
+
+impl Default for ServiceOptions {
+    /// A thread for each core, one request a run (on a CPU, a batch is no faster and later), and
+    /// 64 that wait.
+    fn default() -> Self {
+        Self {
+            intra_threads: SessionOptions::default().intra_threads,
+            max_batch: 1,
+            max_wait: Duration::ZERO,
+            queue: 64,
+        }
+    }
+}
+
+impl ServiceOptions {
+    fn session(&self) -> SessionOptions {
+        SessionOptions { intra_threads: self.intra_threads.max(1) }
+    }
+}
+
+/// The models in use, each on its own thread. Dropping the service stops the threads and waits for
+/// them; requests that still wait are answered with [`ModelError::Stopping`], and so are those that
+/// a handle submits later.
+pub struct InferenceService {
+    registry: Arc<Registry>,
+    options: ServiceOptions,
+    detectors: Pool<Detections>,
+    captioners: Pool<Captions>,
+    embedders: Pool<Embeddings>,
+}
+
+impl InferenceService {
+    /// A service without models; each is loaded when it is first asked for.
+    pub fn new(registry: Arc<Registry>, options: ServiceOptions) -> Arc<Self> {
+        Arc::new(Self {
+            registry,
+            options,
+            detectors: Pool::default(),
+            captioners: Pool::default(),
+            embedders: Pool::default(),
+        })
+    }
+
+    /// The models that can be asked for.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// The detector `name` (`yolov8n` or `yolov8n:1`), loaded and checked if it is not yet.
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownModel`], [`ModelError::WrongTask`], or why it cannot be loaded; a
+    /// failure is not remembered.
+    pub fn detector(&self, name: &str) -> Result<DetectorHandle, ModelError> {
+        self.detectors.get(&self.registry, name, &self.options).map(DetectorHandle::new)
+    }
+
+    /// The captioner `name`, loaded and checked if it is not yet.
+    ///
+    /// # Errors
+    /// As [`InferenceService::detector`].
+    pub fn captioner(&self, name: &str) -> Result<CaptionerHandle, ModelError> {
+        self.captioners.get(&self.registry, name, &self.options).map(CaptionerHandle::new)
+    }
+
+    /// The embedder `name`, loaded and checked if it is not yet.
+    ///
+    /// # Errors
+    /// As [`InferenceService::detector`].
+    pub fn embedder(&self, name: &str) -> Result<EmbedderHandle, ModelError> {
+        self.embedders.get(&self.registry, name, &self.options).map(EmbedderHandle::new)
+    }
+
+    /// The loaded models with their counters, by id.
+    pub fn loaded(&self) -> Vec<LoadedModel> {
+        let mut loaded = self.detectors.loaded();
+        loaded.append(&mut self.captioners.loaded());
+        loaded.append(&mut self.embedders.loaded());
+        loaded.sort_by(|a, b| a.id.cmp(&b.id));
+        loaded
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,81 @@
+//! Embedders in the service: texts go in, vectors come out.
+
+use std::sync::Arc;
+
+use super::worker::{Kind, Worker};
+use crate::backend::SessionOptions;
+use crate::manifest::{ModelEntry, Task};
+use crate::{Embedder, ModelError, Registry};
+
+/// Takes the vectors of a request's texts, in their order.
+pub type EmbedReply = Box<dyn FnOnce(Result<Vec<Vec<f32>>, ModelError>) + Send>;
+
+pub(super) struct Embeddings;
+
+impl Kind for Embeddings {
+    const TASK: Task = Task::Embedder;
+    type Model = Box<dyn Embedder>;
+    /// The length of the vectors.
+    type Facts = usize;
+    type Request = Vec<String>;
+    type Answer = Vec<Vec<f32>>;
+
+    fn open(
+        registry: &Registry,
+        entry: &ModelEntry,
+        options: SessionOptions,
+    ) -> Result<(Self::Model, Self::Facts), ModelError> {
+        let embedder = crate::open_embedder(registry, entry, options)?;
+        let dimensions = embedder.dimensions();
+        Ok((embedder, dimensions))
+    }
+
+    /// The texts of all requests together, then apart again.
+    fn run(
+        model: &mut Self::Model,
+        requests: &[Self::Request],
+    ) -> Result<Vec<Self::Answer>, ModelError> {
+        let texts: Vec<&str> = requests.iter().flatten().map(String::as_str).collect();
+        let mut vectors = model.embed(&texts)?.into_iter();
+        Ok(requests.iter().map(|texts| vectors.by_ref().take(texts.len()).collect()).collect())
+    }
+}
+
+/// An embedder in the service; clones share it.
+#[derive(Clone)]
+pub struct EmbedderHandle {
+    worker: Arc<Worker<Embeddings>>,
+}
+
+impl EmbedderHandle {
+    pub(super) fn new(worker: Arc<Worker<Embeddings>>) -> Self {
+        Self { worker }
+    }
+
+    /// The model's name with version, as rows name it: `all-minilm-l6-v2:1`.
+    pub fn id(&self) -> &Arc<str> {
+        self.worker.id()
+    }
+
+    /// The length of the vectors.
+    pub fn dimensions(&self) -> usize {
+        *self.worker.facts()
+    }
+
+    /// Queues texts; `reply` is called once, on the model's thread, and must not block it.
+    /// Never blocks.
+    ///
+    /// # Errors
+    /// [`ModelError::QueueFull`] or [`ModelError::Stopping`]; then `reply` is not called.
+    pub fn submit(&self, texts: Vec<String>, reply: EmbedReply) -> Result<(), ModelError> {
+        self.worker.submit(texts, Box::new(move |answer, _| reply(answer)))
+    }
+
+    /// Embeds, and waits for the answer; not for threads that must not block.
+    ///
+    /// # Errors
+    /// [`ModelError::Run`] when the network fails, [`ModelError::Stopping`] when the service ends.
+    pub fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
+        self.worker.ask(texts.iter().map(|&text| text.to_owned()).collect())
+    }
+}

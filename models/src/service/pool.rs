@@ -1,0 +1,76 @@
+//! The loaded models of one kind: a name goes in, the model's worker comes out.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, TryLockError};
+
+use super::ServiceOptions;
+use super::worker::{Kind, LoadedModel, Worker};
+use crate::{ModelError, Registry};
+
+/// A place for one model, locked while the model is loaded.
+type Slot<K> = Arc<Mutex<Option<Arc<Worker<K>>>>>;
+
+/// Workers by model id. Dropping the pool stops them.
+pub(super) struct Pool<K: Kind> {
+    slots: Mutex<BTreeMap<String, Slot<K>>>,
+}
+
+impl<K: Kind> Default for Pool<K> {
+    fn default() -> Self {
+        Self { slots: Mutex::default() }
+    }
+}
+
+impl<K: Kind> Pool<K> {
+    /// The worker of a model, started if there is none. Loading one model does not hold up those
+    /// who ask for another.
+    pub(super) fn get(
+        &self,
+        registry: &Registry,
+        name: &str,
+        options: &ServiceOptions,
+    ) -> Result<Arc<Worker<K>>, ModelError> {
+        let entry = registry.entry(name)?;
+        if entry.task != K::TASK {
+            return Err(ModelError::WrongTask {
+                name: entry.name.clone(),
+                expected: K::TASK.to_string(),
+                found: entry.task.to_string(),
+            });
+        }
+        let slot = {
+            let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(slots.entry(entry.id()).or_default())
+        };
+        let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(worker) = &*slot {
+            return Ok(Arc::clone(worker));
+        }
+        let worker = Arc::new(Worker::start(registry, entry, options)?);
+        Ok(Arc::clone(slot.insert(worker)))
+    }
+
+    /// The counters of the models that are loaded; one that is being loaded is not yet.
+    pub(super) fn loaded(&self) -> Vec<LoadedModel> {
+        let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let worker = |slot: &Slot<K>| match slot.try_lock() {
+            Ok(slot) => slot.as_ref().map(|worker| worker.loaded()),
+            Err(TryLockError::Poisoned(slot)) => {
+                slot.into_inner().as_ref().map(|worker| worker.loaded())
+            }
+            Err(TryLockError::WouldBlock) => None,
+        };
+        slots.values().filter_map(worker).collect()
+    }
+}
+
+impl<K: Kind> Drop for Pool<K> {
+    fn drop(&mut self) {
+        let slots = self.slots.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for slot in slots.values() {
+            if let Some(worker) = &*slot.lock().unwrap_or_else(PoisonError::into_inner) {
+                worker.stop();
+            }
+        }
+    }
+}

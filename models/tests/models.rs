@@ -1,0 +1,336 @@
+//! Real models on real photos, compared with what Python references found (`models/export/`).
+//!
+//! Models and photos are in the folder that `VIGIL_SHARED` names, else in `shared` beside the
+//! repository; without them the tests say so and pass.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use vigil_models::backend::{Session, SessionOptions};
+use vigil_models::{
+    BBox, CaptionOptions, DetectOptions, Detection, Image, InferenceService, ModelError, Registry,
+    ServiceOptions,
+};
+
+/// The folder with models and data, or `None` with a word about it.
+fn shared() -> Option<PathBuf> {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
+    let folder = std::env::var_os("VIGIL_SHARED").map_or_else(|| beside.into(), PathBuf::from);
+    if folder.join("models").is_dir() && folder.join("data").is_dir() {
+        return Some(folder);
+    }
+    eprintln!("skipped: {} has no models and data (set VIGIL_SHARED)", folder.display());
+    None
+}
+
+fn service(models: &Path, max_batch: usize) -> Arc<InferenceService> {
+    let registry = Arc::new(Registry::open(models).unwrap());
+    let options = ServiceOptions { intra_threads: 1, max_batch, ..ServiceOptions::default() };
+    InferenceService::new(registry, options)
+}
+
+fn photo(path: &Path) -> Arc<Image> {
+    let decoded = image::open(path).unwrap().into_rgb8();
+    let (width, height) = decoded.dimensions();
+    Arc::new(Image::new(width, height, decoded.into_raw()).unwrap())
+}
+
+fn fixture<T: serde::de::DeserializeOwned>(name: &str) -> T {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// Class, confidence, x1, y1, x2, y2, as the reference writes them.
+type Row = (u32, f32, f32, f32, f32, f32);
+
+fn detection((class_id, confidence, x1, y1, x2, y2): Row) -> Detection {
+    Detection { class_id, confidence, bbox: BBox::new(x1, y1, x2, y2) }
+}
+
+/// Of the boxes of `of` above 0.3, how many have a partner in `among`, and how many there are.
+fn paired(of: &[Detection], among: &[Detection], iou: f32, confidence: f32) -> (usize, usize) {
+    let sure: Vec<_> = of.iter().filter(|one| one.confidence > 0.3).collect();
+    let has_partner = |one: &&&Detection| {
+        among.iter().any(|other| {
+            other.class_id == one.class_id
+                && (other.confidence - one.confidence).abs() <= confidence
+                && other.bbox.iou(&one.bbox) >= iou
+        })
+    };
+    (sure.iter().filter(has_partner).count(), sure.len())
+}
+
+/// The share of boxes on which the service and the reference agree, both ways, with the models
+/// folder `models` and the photos of `shared`.
+fn agreement(shared: &Path, models: &Path, model: &str, iou: f32, confidence: f32) -> f32 {
+    type Pictures = std::collections::BTreeMap<String, Vec<Row>>;
+    let reference: std::collections::BTreeMap<String, Pictures> = fixture("detections.json");
+    let service = service(models, 1);
+    let detector = service.detector(model).unwrap();
+    let (mut good, mut all) = (0, 0);
+    for (name, rows) in &reference[model] {
+        let expected: Vec<Detection> = rows.iter().copied().map(detection).collect();
+        let options = DetectOptions { confidence_threshold: 0.25, ..DetectOptions::default() };
+        let found = detector.detect(photo(&shared.join("data").join(name)), options).unwrap();
+        for (of, among) in [(&expected, &found), (&found, &expected)] {
+            let (paired, of) = paired(of, among, iou, confidence);
+            if paired < of {
+                eprintln!("{model} {name}: reference {expected:#?}, found {found:#?}");
+            }
+            (good, all) = (good + paired, all + of);
+        }
+    }
+    assert!(all >= 40, "the reference has boxes to compare: {all}");
+    good as f32 / all as f32
+}
+
+#[test]
+fn yolov8_finds_what_the_reference_finds() {
+    let Some(shared) = shared() else { return };
+    let share = agreement(&shared, &shared.join("models"), "yolov8n", 0.95, 0.02);
+    assert!(share >= 0.99, "{share}");
+}
+
+#[test]
+fn yolov8_in_int8_finds_what_the_reference_finds() {
+    let Some(shared) = shared() else { return };
+    // This graph rounds its activations to 255 steps of their largest value: in the reference
+    // itself, a hundredth of the pixels brighter or darker by one step moves confidences by .05,
+    // and JPEG decoders differ by about that.
+    let share = agreement(&shared, &shared.join("models"), "yolov8n-int8", 0.85, 0.1);
+    assert!(share >= 0.95, "{share}");
+}
+
+/// The SSD is made on the user's machine, so it is looked for where `vigil models pull` puts it.
+#[test]
+fn the_ssd_finds_what_the_reference_finds() {
+    let Some(shared) = shared() else { return };
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../.vigil/models");
+    let models = std::env::var_os("VIGIL_MODELS").map_or_else(|| beside.into(), PathBuf::from);
+    if !models.join("ssd-mobilenet-v2/model.onnx").is_file() {
+        eprintln!("skipped: no ssd-mobilenet-v2 in {} (vigil models pull it)", models.display());
+        return;
+    }
+    let share = agreement(&shared, &models, "ssd-mobilenet-v2", 0.95, 0.02);
+    assert!(share >= 0.97, "{share}");
+}
+
+#[test]
+fn a_batch_finds_what_single_pictures_find() {
+    let Some(shared) = shared() else { return };
+    let photos = ["photos/bus.jpg", "photos/zidane.jpg", "coco/images/000000000009.jpg"]
+        .map(|name| photo(&shared.join("data").join(name)));
+    let options = SessionOptions { intra_threads: 1 };
+    for model in ["yolov8n", "yolov8n-int8"] {
+        let registry = Registry::open(&shared.join("models")).unwrap();
+        let entry = registry.entry(model).unwrap();
+        let mut detector = vigil_models::open_detector(&registry, entry, options).unwrap();
+        let detect = DetectOptions::default();
+        let requests = [(&*photos[0], &detect), (&*photos[1], &detect), (&*photos[2], &detect)];
+        let together = detector.detect(&requests).unwrap();
+        for (request, together) in requests.iter().zip(together) {
+            let alone = detector.detect(&[*request]).unwrap().remove(0);
+            assert_eq!(alone.len(), together.len());
+            for (a, b) in alone.iter().zip(&together) {
+                assert_eq!(a.class_id, b.class_id);
+                assert!((a.confidence - b.confidence).abs() < 1e-3, "{a:?} {b:?}");
+                assert!(a.bbox.iou(&b.bbox) > 0.999, "{a:?} {b:?}");
+            }
+        }
+        assert!(detector.detect(&[]).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn thresholds_classes_and_limits_hold_and_boxes_stay_inside() {
+    let Some(shared) = shared() else { return };
+    let service = service(&shared.join("models"), 1);
+    let detector = service.detector("yolov8n:1").unwrap();
+    assert_eq!((&**detector.id(), detector.labels().len()), ("yolov8n:1", 80));
+    let bus = photo(&shared.join("data/photos/bus.jpg"));
+    let all = DetectOptions { confidence_threshold: 0.001, ..DetectOptions::default() };
+    let found = detector.detect(Arc::clone(&bus), all.clone()).unwrap();
+    assert!(found.len() > 20 && found.len() <= 300, "{}", found.len());
+    assert!(found.is_sorted_by(|a, b| a.confidence >= b.confidence));
+    let frame = BBox::new(0.0, 0.0, bus.width() as f32, bus.height() as f32);
+    for detection in &found {
+        let bbox = detection.bbox;
+        assert!(bbox.area() > 0.0 && bbox.clipped(frame.x2, frame.y2) == bbox, "{bbox:?}");
+    }
+    let buses = DetectOptions { classes: Some([5].into()), ..all.clone() };
+    let buses = detector.detect(Arc::clone(&bus), buses).unwrap();
+    assert!(!buses.is_empty() && buses.iter().all(|detection| detection.class_id == 5));
+    let three = DetectOptions { max_detections: 3, ..all };
+    assert_eq!(detector.detect(bus, three).unwrap(), found[..3]);
+    let loaded = service.loaded();
+    assert_eq!((loaded.len(), loaded[0].runs, loaded[0].items), (1, 3, 3));
+    assert!(loaded[0].total >= loaded[0].last && !loaded[0].last.is_zero());
+}
+
+#[test]
+fn pictures_of_any_size_are_taken() {
+    let Some(shared) = shared() else { return };
+    let service = service(&shared.join("models"), 1);
+    let detector = service.detector("yolov8n").unwrap();
+    let captioner = service.captioner("caption-standin").unwrap();
+    for (width, height) in [(1, 1), (4000, 3000), (4000, 1), (1, 700)] {
+        let grey = vec![128; width as usize * height as usize * 3];
+        let image = Arc::new(Image::new(width, height, grey).unwrap());
+        detector.detect(Arc::clone(&image), DetectOptions::default()).unwrap();
+        captioner.caption(image, CaptionOptions::default()).unwrap();
+    }
+}
+
+#[derive(Deserialize)]
+struct Caption {
+    image: String,
+    beams: usize,
+    text: String,
+}
+
+/// The texts are the references' tokens put together, so that equal texts are equal tokens.
+#[test]
+fn captions_are_the_references() {
+    let Some(shared) = shared() else { return };
+    let service = service(&shared.join("models"), 1);
+    let captioner = service.captioner("caption-standin").unwrap();
+    for Caption { image, beams, text } in fixture::<Vec<Caption>>("captions.json") {
+        let options = CaptionOptions { num_beams: beams, ..CaptionOptions::default() };
+        let caption = captioner.caption(photo(&shared.join("data").join(&image)), options);
+        assert_eq!(caption.unwrap(), text, "{image} with {beams} beams");
+    }
+}
+
+#[test]
+fn a_caption_is_no_longer_than_asked_and_never_empty() {
+    let Some(shared) = shared() else { return };
+    let service = service(&shared.join("models"), 1);
+    let captioner = service.captioner("caption-standin").unwrap();
+    let bus = photo(&shared.join("data/photos/bus.jpg"));
+    let short = CaptionOptions { max_length: 4, num_beams: 3, ..CaptionOptions::default() };
+    let words = captioner.caption(Arc::clone(&bus), short).unwrap();
+    assert!(words.split(' ').count() <= 3, "{words}");
+    let none = CaptionOptions { max_length: 1, ..CaptionOptions::default() };
+    let empty = captioner.caption(bus, none);
+    assert!(matches!(empty, Err(ModelError::Run { .. })), "{empty:?}");
+}
+
+#[derive(Deserialize)]
+struct Sentence {
+    text: String,
+    vector: Vec<f32>,
+}
+
+fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+    };
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
+
+#[test]
+fn embeddings_are_the_references_alone_and_together() {
+    let Some(shared) = shared() else { return };
+    let sentences: Vec<Sentence> = fixture("embeddings.json");
+    let service = service(&shared.join("models"), 1);
+    let embedder = service.embedder("all-minilm-l6-v2-int8").unwrap();
+    assert_eq!(embedder.dimensions(), 384);
+    let texts: Vec<&str> = sentences.iter().map(|sentence| &*sentence.text).collect();
+    let together = embedder.embed(&texts).unwrap();
+    assert_eq!(together.len(), texts.len());
+    for (sentence, vector) in sentences.iter().zip(&together) {
+        let alone = embedder.embed(&[&sentence.text]).unwrap().remove(0);
+        for vector in [vector, &alone] {
+            assert_eq!(vector.len(), 384);
+            let norm = cosine(vector, vector).sqrt();
+            assert!((norm - 1.0).abs() < 1e-6);
+            let likeness = cosine(vector, &sentence.vector);
+            assert!(likeness >= 0.9999, "{likeness} for {:?}", sentence.text);
+        }
+    }
+    assert!(embedder.embed(&[]).unwrap().is_empty());
+}
+
+#[test]
+fn many_texts_keep_their_order() {
+    let Some(shared) = shared() else { return };
+    let service = service(&shared.join("models"), 1);
+    let embedder = service.embedder("all-minilm-l6-v2-int8").unwrap();
+    let texts: Vec<String> = (0..40).map(|i| format!("number {}", "and ".repeat(i % 7))).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let vectors = embedder.embed(&texts).unwrap();
+    for i in 7..40 {
+        assert!(cosine(&vectors[i], &vectors[i % 7]) > 0.9999, "{i}");
+    }
+    assert!(cosine(&vectors[0], &vectors[6]) < 0.99);
+}
+
+#[test]
+fn a_file_that_is_no_model_is_refused() {
+    let Some(shared) = shared() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let graph = folder.path().join("yolov8n/model.onnx");
+    std::fs::create_dir(folder.path().join("yolov8n")).unwrap();
+    let service = service(folder.path(), 1);
+    let refused = || service.detector("yolov8n").err().expect("it is refused");
+
+    assert!(matches!(refused(), ModelError::MissingFiles { .. }), "{:?}", refused());
+    let real = std::fs::read(shared.join("models/yolov8n/model.onnx")).unwrap();
+    for bytes in [&b""[..], b"not a model at all\n", &real[..real.len() / 2], &real[..20]] {
+        std::fs::write(&graph, bytes).unwrap();
+        let error = refused();
+        assert!(matches!(error, ModelError::BadFile { .. }), "{error:?}");
+        assert_eq!(error.sqlstate(), "XX001");
+        assert!(!error.detail().unwrap_or_default().contains('\n'), "{error:?}");
+    }
+    std::fs::copy(shared.join("models/all-minilm-l6-v2-int8/model.onnx"), &graph).unwrap();
+    let error = refused();
+    assert!(matches!(error, ModelError::WrongTensors { .. }), "{error:?}");
+    let detail = error.detail().unwrap_or_default();
+    assert!(detail.contains("\"images\"") && detail.contains("\"input_ids\" int64"), "{detail}");
+
+    // What is put right is loaded: no failure is remembered.
+    std::fs::write(&graph, &real).unwrap();
+    assert_eq!(service.detector("yolov8n").unwrap().labels()[0], "person");
+}
+
+#[test]
+fn a_detector_with_other_classes_than_its_labels_is_refused() {
+    let Some(shared) = shared() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = r#"
+        [[model]]
+        name = "two"
+        version = "1"
+        task = "detector"
+        family = "yolov8"
+        description = "a detector of two classes"
+        licence = "none"
+        labels = ["cat", "dog"]
+        [[model.file]]
+        name = "model.onnx"
+    "#;
+    std::fs::write(folder.path().join("manifest.toml"), manifest).unwrap();
+    std::fs::create_dir(folder.path().join("two")).unwrap();
+    let graph = shared.join("models/yolov8n/model.onnx");
+    std::fs::copy(graph, folder.path().join("two/model.onnx")).unwrap();
+    let error = service(folder.path(), 1).detector("two").err().expect("it is refused");
+    assert!(matches!(error, ModelError::WrongTensors { .. }), "{error:?}");
+}
+
+#[test]
+fn a_session_says_what_it_takes_and_refuses_other_tensors() {
+    let Some(shared) = shared() else { return };
+    let path = shared.join("models/yolov8n/model.onnx");
+    let mut session = Session::open("yolov8n", &path, SessionOptions { intra_threads: 1 }).unwrap();
+    assert_eq!(session.inputs()[0].to_string(), "\"images\" float32[?x3x640x640]");
+    assert_eq!(session.outputs()[0].to_string(), "\"output0\" float32[?x84x8400]");
+    use vigil_models::backend::Input;
+    for (shape, length) in [([1, 3, 64, 64], 3 * 64 * 64), ([1, 3, 640, 640], 7)] {
+        let data = vec![0.0; length];
+        let result = session.run(&[Input::f32("images", &shape, &data)]).err();
+        assert!(matches!(result, Some(ModelError::Run { .. })), "{result:?}");
+    }
+    assert!(session.run(&[Input::f32("pictures", &[1], &[0.0])]).is_err());
+}
