@@ -1,0 +1,196 @@
+//! What a function refuses: one enum, each case with a SQLSTATE, as PostgreSQL and pgvector say it.
+
+use datafusion::error::DataFusionError;
+
+/// An error of a function. It travels through DataFusion as [`DataFusionError::External`], where
+/// the wire finds it again with [`UdfError::find`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UdfError {
+    /// Two vectors of different length.
+    #[error("different vector dimensions {left} and {right}")]
+    DifferentDimensions {
+        /// Length of the left one.
+        left: usize,
+        /// Length of the right one.
+        right: usize,
+    },
+    /// A vector of another length than its type says.
+    #[error("expected {expected} dimensions, not {found}")]
+    UnexpectedDimensions {
+        /// The `n` of `vector(n)`.
+        expected: usize,
+        /// Length of the value.
+        found: usize,
+    },
+    /// A vector without elements.
+    #[error("vector must have at least 1 dimension")]
+    NoDimensions,
+    /// A vector with more elements than pgvector allows.
+    #[error("vector cannot have more than {max} dimensions")]
+    TooManyDimensions {
+        /// The limit.
+        max: usize,
+    },
+    /// A text that is no vector.
+    #[error("invalid input syntax for type vector: \"{text}\"")]
+    VectorSyntax {
+        /// The text.
+        text: String,
+        /// Where it goes wrong, where that can be said.
+        detail: Option<&'static str>,
+    },
+    /// An element that `float4` cannot hold.
+    #[error("\"{element}\" is out of range for type vector")]
+    VectorRange {
+        /// The element as written.
+        element: String,
+    },
+    /// An element that is not a number.
+    #[error("NaN not allowed in vector")]
+    VectorNan,
+    /// An infinite element.
+    #[error("infinite value not allowed in vector")]
+    VectorInfinite,
+    /// An array with a NULL in it where a vector is wanted.
+    #[error("array must not contain nulls")]
+    NullElement,
+    /// Arguments of types that the function does not take.
+    #[error("function {function}({arguments}) does not exist")]
+    NoFunction {
+        /// The function's name.
+        function: &'static str,
+        /// The argument types, PostgreSQL's names.
+        arguments: String,
+    },
+    /// Operands of types that the operator does not take.
+    #[error("operator does not exist: {left} {operator} {right}")]
+    NoOperator {
+        /// The operator.
+        operator: &'static str,
+        /// Type of the left operand.
+        left: String,
+        /// Type of the right operand.
+        right: String,
+    },
+    /// The `n` of `vector(n)` out of its range.
+    #[error("dimensions for type vector must be between 1 and {max}")]
+    TypeDimensions {
+        /// The limit.
+        max: usize,
+    },
+    /// The `n` of a `vector(n)` that is not known when the query is planned.
+    #[error("the dimensions of to_vector() must be a constant")]
+    DimensionsNotConstant,
+    /// A model that is not known when the query is planned.
+    #[error("the model of {function}() must be a constant")]
+    ModelNotConstant {
+        /// The function's name.
+        function: &'static str,
+    },
+    /// A model that answered with something else than it promised.
+    #[error("the model gave {found} instead of {expected}")]
+    WrongModelOutput {
+        /// What was promised.
+        expected: String,
+        /// What came.
+        found: String,
+    },
+}
+
+impl UdfError {
+    /// The SQLSTATE of PostgreSQL's appendix A; pgvector's own choice where it has the error.
+    pub fn sqlstate(&self) -> &'static str {
+        match self {
+            Self::DifferentDimensions { .. }
+            | Self::UnexpectedDimensions { .. }
+            | Self::NoDimensions
+            | Self::VectorNan
+            | Self::VectorInfinite => "22000",
+            Self::TooManyDimensions { .. } => "54000",
+            Self::VectorSyntax { .. } => "22P02",
+            Self::VectorRange { .. } => "22003",
+            Self::NullElement => "22004",
+            Self::NoFunction { .. } | Self::NoOperator { .. } => "42883",
+            Self::TypeDimensions { .. } => "22023",
+            Self::DimensionsNotConstant | Self::ModelNotConstant { .. } => "0A000",
+            Self::WrongModelOutput { .. } => "58000",
+        }
+    }
+
+    /// The longer story, a sentence, where there is one.
+    pub fn detail(&self) -> Option<&'static str> {
+        match self {
+            Self::VectorSyntax { detail, .. } => *detail,
+            Self::DifferentDimensions { .. }
+            | Self::UnexpectedDimensions { .. }
+            | Self::NoDimensions
+            | Self::TooManyDimensions { .. }
+            | Self::VectorRange { .. }
+            | Self::VectorNan
+            | Self::VectorInfinite
+            | Self::NullElement
+            | Self::NoFunction { .. }
+            | Self::NoOperator { .. }
+            | Self::TypeDimensions { .. }
+            | Self::DimensionsNotConstant
+            | Self::ModelNotConstant { .. }
+            | Self::WrongModelOutput { .. } => None,
+        }
+    }
+
+    /// What to do about it, a sentence, where there is something to do.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::DifferentDimensions { .. } => {
+                Some("Vectors compare only when the same model made them.")
+            }
+            Self::VectorSyntax { .. } => Some("Write a vector as '[1,2,3]'."),
+            Self::NoFunction { .. } => Some(
+                "No function matches the given name and argument types. You might need to add explicit type casts.",
+            ),
+            Self::NoOperator { .. } => Some(
+                "No operator matches the given name and argument types. You might need to add explicit type casts.",
+            ),
+            Self::ModelNotConstant { .. } => Some(
+                "Write the model's name as a literal, such as embed(text, 'all-minilm-l6-v2-int8').",
+            ),
+            Self::DimensionsNotConstant => {
+                Some("Write them as a literal, such as to_vector(value, 384).")
+            }
+            Self::UnexpectedDimensions { .. }
+            | Self::NoDimensions
+            | Self::TooManyDimensions { .. }
+            | Self::TypeDimensions { .. }
+            | Self::VectorRange { .. }
+            | Self::VectorNan
+            | Self::VectorInfinite
+            | Self::NullElement
+            | Self::WrongModelOutput { .. } => None,
+        }
+    }
+
+    /// The error that DataFusion carries, if it is one of ours.
+    pub fn find(error: &DataFusionError) -> Option<&Self> {
+        match error {
+            DataFusionError::External(inner) => inner.downcast_ref(),
+            DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+                Self::find(inner)
+            }
+            DataFusionError::Shared(inner) => Self::find(inner),
+            DataFusionError::ArrowError(inner, _) => match inner.as_ref() {
+                arrow::error::ArrowError::ExternalError(inner) => inner
+                    .downcast_ref()
+                    .or_else(|| inner.downcast_ref::<DataFusionError>().and_then(Self::find)),
+                _ => None,
+            },
+            DataFusionError::Collection(errors) => errors.iter().find_map(Self::find),
+            _ => None,
+        }
+    }
+}
+
+impl From<UdfError> for DataFusionError {
+    fn from(error: UdfError) -> Self {
+        Self::External(Box::new(error))
+    }
+}

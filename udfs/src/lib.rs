@@ -1,0 +1,92 @@
+//! DataFusion functions and types: vectors, geometry, model calls.
+//!
+//! Values go in, values come out. No sockets, no files, no sessions.
+//!
+//! | folder | what is in it |
+//! | --- | --- |
+//! | [`vector`] | pgvector's functions, its operators `<-> <=> <#> <+>` and its text format |
+//! | [`geometry`] | boxes: `iou`, `box_area` |
+//! | [`model`] | functions that call a network: `embed` |
+//!
+//! A function is one file with its documentation ([`FunctionDoc`]) and one entry in its folder's
+//! `functions()`. [`register`] puts all of them into a DataFusion session; they replace
+//! DataFusion's own functions of the same name.
+
+pub mod geometry;
+pub mod model;
+pub mod vector;
+
+mod doc;
+mod error;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use datafusion::error::Result;
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::ScalarUDF;
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
+use datafusion::logical_expr::planner::ExprPlanner;
+use vigil_models::ModelError;
+
+pub use crate::doc::{Example, Function, FunctionDoc};
+pub use crate::error::UdfError;
+pub use crate::vector::{VECTOR_TAG, check_dimensions, join_operators, parse_vector};
+
+/// The models that functions may call; the engine gives one to each session.
+pub trait ModelCalls: Debug + Send + Sync {
+    /// One L2-normalised vector for each text, by the named model or the engine's default one.
+    ///
+    /// # Errors
+    /// [`ModelError`] when the model is missing or fails; never a zero vector.
+    fn embed(&self, model: Option<&str>, texts: &[&str]) -> Result<Vec<Arc<[f32]>>, ModelError>;
+
+    /// The length of the vectors of the named model or of the default one.
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownModel`] or [`ModelError::WrongTask`].
+    fn dimensions(&self, model: Option<&str>) -> Result<usize, ModelError>;
+}
+
+/// Every function with its documentation, in the order of the reference page.
+pub fn all() -> Vec<Function> {
+    let mut all = Vec::new();
+    all.extend(vector::functions());
+    all.extend(geometry::functions());
+    all.extend(model::functions());
+    all
+}
+
+/// Every function, ready for a session whose models are `models`.
+pub fn functions(models: Arc<dyn ModelCalls>) -> Vec<Arc<ScalarUDF>> {
+    all().into_iter().map(|function| function.make(&models)).collect()
+}
+
+/// The planners of our operators: `<->`, `<=>`, `<#>` and `<+>`.
+pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
+    vec![Arc::new(vector::OperatorPlanner::default())]
+}
+
+/// The rewrites that give our types their casts: text to `vector`.
+pub fn function_rewrites() -> Vec<Arc<dyn FunctionRewrite + Send + Sync>> {
+    vec![Arc::new(vector::VectorCast::default())]
+}
+
+/// Registers the functions, operators and casts with a session or a session's state.
+///
+/// # Errors
+/// What the registry says; DataFusion's own registries accept everything.
+pub fn register(registry: &mut dyn FunctionRegistry, models: Arc<dyn ModelCalls>) -> Result<()> {
+    for function in functions(models) {
+        registry.register_udf(function)?;
+    }
+    for planner in expr_planners() {
+        registry.register_expr_planner(planner)?;
+    }
+    for rewrite in function_rewrites() {
+        registry.register_function_rewrite(rewrite)?;
+    }
+    Ok(())
+}

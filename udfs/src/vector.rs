@@ -1,0 +1,45 @@
+//! Vectors as pgvector has them: texts and arrays of numbers go in, distances come out.
+//!
+//! A vector is a `FixedSizeList`, `List` or `LargeList` of numbers, or a text such as
+//! `'[1,2,3]'`. Values are read from Arrow's buffers directly, sums are kept in `f64`, and a
+//! constant operand is read once for a batch. NULL in, NULL out. Indexes are elsewhere.
+
+mod cast;
+mod cosine_distance;
+mod distance;
+mod inner_product;
+mod l1_distance;
+mod l2_distance;
+mod l2_normalize;
+mod operand;
+mod operators;
+mod output;
+mod text;
+mod tokens;
+mod types;
+mod vector_dims;
+
+use crate::doc::Function;
+
+pub use self::cast::VectorCast;
+pub use self::operators::OperatorPlanner;
+pub(crate) use self::output::VectorColumn;
+pub use self::text::{check_dimensions, parse_vector};
+pub use self::tokens::join_operators;
+pub use self::types::{MAX_DIMENSIONS, VECTOR_TAG};
+pub(crate) use self::types::{field_type_names, tagged};
+
+/// The functions of this folder.
+pub fn functions() -> Vec<Function> {
+    vec![
+        cosine_distance::function(),
+        l2_distance::function(),
+        inner_product::function(),
+        l1_distance::function(),
+        vector_dims::function(),
+        l2_normalize::function(),
+        cast::function(),
+    ]
+}
+
+const SECTION: &str = "Vectors";
