@@ -1,0 +1,38 @@
+//! `vigil_catalog.models`: a row is a model of the manifest.
+
+use arrow::array::ArrayRef;
+
+use super::{SystemTable, bigints, texts};
+use crate::Engine;
+use crate::catalog::column;
+
+pub(super) fn table() -> SystemTable {
+    SystemTable {
+        name: "models",
+        comment: "Models of the manifest, one row each",
+        columns: vec![
+            column::text("name", "the model's name, without its version"),
+            column::text("version", "the model's version"),
+            column::text("task", "detector, captioner, embedder or reid"),
+            column::text("family", "the family that reads it, such as yolov8"),
+            column::text("licence", "the licence's SPDX name, as far as it has one"),
+            column::bigint("size_bytes", "all of its files together, bytes"),
+            column::text("state", "missing, present or loaded"),
+        ],
+        rows,
+    }
+}
+
+fn rows(engine: &dyn Engine) -> Vec<ArrayRef> {
+    let models = engine.models();
+    let rows = models.iter();
+    vec![
+        texts(rows.clone().map(|model| model.name.as_str())),
+        texts(rows.clone().map(|model| model.version.as_str())),
+        texts(rows.clone().map(|model| model.task.as_str())),
+        texts(rows.clone().map(|model| model.family.as_str())),
+        texts(rows.clone().map(|model| model.licence.as_str())),
+        bigints(rows.clone().map(|model| Some(model.size_bytes))),
+        texts(rows.map(|model| model.state.as_str())),
+    ]
+}

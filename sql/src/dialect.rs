@@ -1,0 +1,105 @@
+//! Text goes in, [`Statement`]s come out: ours by [`crate::statement`], all others by sqlparser in
+//! PostgreSQL's dialect.
+//!
+//! A string may hold several statements of both kinds. It is read as a whole before anything
+//! runs, as PostgreSQL does: a syntax error in the last statement keeps the first from running.
+//! Nothing is planned here, no table and no function is looked up.
+
+mod cursor;
+mod lines;
+mod ordinary;
+
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+
+pub(crate) use self::cursor::Cursor;
+pub(crate) use self::lines::Lines;
+use crate::SqlError;
+use crate::statement::{self, OwnStatement};
+
+/// One statement, read but not planned.
+#[derive(Clone, Debug)]
+pub struct Statement {
+    text: String,
+    kind: StatementKind,
+}
+
+/// Whose grammar a statement follows.
+#[derive(Clone, Debug)]
+pub(crate) enum StatementKind {
+    /// One of ours.
+    Own(Arc<dyn OwnStatement>),
+    /// PostgreSQL's.
+    Ordinary(Box<ast::Statement>),
+}
+
+impl Statement {
+    /// The statement as written, without the semicolon.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn kind(&self) -> &StatementKind {
+        &self.kind
+    }
+}
+
+/// The statements of `sql`, in order; empty ones are left out.
+///
+/// # Errors
+/// [`SqlError::Syntax`] or [`SqlError::Token`] with a position in `sql`, and what our statements
+/// refuse.
+pub fn parse(sql: &str) -> Result<Vec<Statement>, SqlError> {
+    let lines = Lines::new(sql);
+    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
+        .tokenize_with_location()
+        .map_err(|error| token_error(&error.message, lines.character(error.location)))?;
+    let tokens = vigil_udfs::join_operators(tokens);
+    tokens
+        .split(|token| token.token == Token::SemiColon)
+        .filter_map(|tokens| parse_one(tokens, &lines).transpose())
+        .collect()
+}
+
+/// The statement of `tokens`, if there is more than white space and comments.
+fn parse_one(tokens: &[TokenWithSpan], lines: &Lines) -> Result<Option<Statement>, SqlError> {
+    let (Some(first), Some(last)) = (
+        tokens.iter().find(|token| is_written(token)),
+        tokens.iter().rfind(|token| is_written(token)),
+    ) else {
+        return Ok(None);
+    };
+    let text = lines.text(first.span.start, last.span.end);
+    let written: Vec<TokenWithSpan> =
+        tokens.iter().filter(|token| is_written(token)).cloned().collect();
+    let mut cursor = Cursor::new(&written, lines);
+    let kind = match statement::parse(&mut cursor)? {
+        Some(own) => StatementKind::Own(own),
+        None => StatementKind::Ordinary(Box::new(ordinary::parse(&written, text, lines)?)),
+    };
+    Ok(Some(Statement { text: text.to_owned(), kind }))
+}
+
+fn is_written(token: &TokenWithSpan) -> bool {
+    !matches!(token.token, Token::Whitespace(_))
+}
+
+/// What sqlparser's tokenizer says, in PostgreSQL's words.
+fn token_error(message: &str, position: usize) -> SqlError {
+    let message = match message {
+        "Unterminated string literal" | "Unterminated encoded string literal" => {
+            "unterminated quoted string"
+        }
+        "Unexpected EOF while in a multi-line comment" => "unterminated /* comment",
+        text if text.starts_with("Expected close delimiter") => "unterminated quoted identifier",
+        text if text.starts_with("Unterminated dollar") => "unterminated dollar-quoted string",
+        text => return SqlError::Token { message: text.to_lowercase(), position },
+    };
+    SqlError::Token { message: message.into(), position }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,129 @@
+//! Statements that are not ours: sqlparser reads them, and a few rewrites give DataFusion what it
+//! can plan.
+//!
+//! The queries that drivers and psql send to `pg_catalog` are far from DataFusion's dialect; those
+//! go through all rewrites of datafusion-pg-catalog. Every other statement goes through the few
+//! of them that do not change what a query means.
+
+use std::sync::{Arc, LazyLock};
+
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
+use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
+use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
+    CurrentUserVariableToSessionUserFunctionCall, FixArrayLiteral, FixVersionColumnName,
+    RewriteArrayAnyAllOperation, RewritePgCatalogOperator, SqlStatementRewriteRule, StripCollate,
+};
+
+use super::Lines;
+use crate::SqlError;
+
+static CATALOG_PARSER: LazyLock<PostgresCompatibilityParser> =
+    LazyLock::new(PostgresCompatibilityParser::new);
+
+static RULES: LazyLock<Vec<Arc<dyn SqlStatementRewriteRule>>> = LazyLock::new(|| {
+    vec![
+        Arc::new(RewriteArrayAnyAllOperation),
+        Arc::new(FixArrayLiteral),
+        Arc::new(CurrentUserVariableToSessionUserFunctionCall),
+        Arc::new(StripCollate),
+        Arc::new(RewritePgCatalogOperator),
+        Arc::new(FixVersionColumnName),
+    ]
+});
+
+/// Reads `tokens`, whose text is `text`.
+pub(super) fn parse(
+    tokens: &[TokenWithSpan],
+    text: &str,
+    lines: &Lines,
+) -> Result<ast::Statement, SqlError> {
+    let statement = parse_as_written(tokens, lines)?;
+    if asks_the_catalog(tokens)
+        && let Ok(mut rewritten) = CATALOG_PARSER.parse(text)
+        && rewritten.len() == 1
+        && let Some(rewritten) = rewritten.pop()
+    {
+        return Ok(rewritten);
+    }
+    Ok(RULES.iter().fold(statement, |statement, rule| rule.rewrite(statement)))
+}
+
+fn parse_as_written(tokens: &[TokenWithSpan], lines: &Lines) -> Result<ast::Statement, SqlError> {
+    // sqlparser does not know ABORT, PostgreSQL's other word for ROLLBACK.
+    let mut tokens = tokens.to_vec();
+    if let Some(TokenWithSpan { token: Token::Word(word), .. }) = tokens.first_mut()
+        && word.quote_style.is_none()
+        && word.value.eq_ignore_ascii_case("abort")
+        && let Token::Word(rollback) = Token::make_keyword("ROLLBACK")
+    {
+        *word = rollback;
+    }
+    let dialect = PostgreSqlDialect {};
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.clone());
+    let statement = parser.parse_statement().map_err(|error| {
+        let next = parser.peek_token();
+        syntax_error(&error, &tokens, &next, lines)
+    })?;
+    let rest = parser.peek_token();
+    if rest.token == Token::EOF { Ok(statement) } else { Err(at(&rest, &tokens, lines)) }
+}
+
+/// True when the statement names something of PostgreSQL's catalog.
+fn asks_the_catalog(tokens: &[TokenWithSpan]) -> bool {
+    tokens.iter().any(|token| match &token.token {
+        Token::Word(word) => {
+            let word = word.value.to_ascii_lowercase();
+            word.starts_with("pg_")
+                || word == "information_schema"
+                || matches!(word.as_str(), "regclass" | "regtype" | "regproc" | "regnamespace")
+        }
+        _ => false,
+    })
+}
+
+/// sqlparser says where it gave up only in its message: `… at Line: 1, Column: 8`.
+fn syntax_error(
+    error: &ParserError,
+    tokens: &[TokenWithSpan],
+    next: &TokenWithSpan,
+    lines: &Lines,
+) -> SqlError {
+    let text = match error {
+        ParserError::ParserError(text) | ParserError::TokenizerError(text) => text,
+        ParserError::RecursionLimitExceeded => {
+            return SqlError::Invalid {
+                sqlstate: "54001",
+                message: "the statement is nested too deeply".into(),
+                hint: None,
+                position: None,
+            };
+        }
+    };
+    match location_in(text) {
+        Some(location) => match tokens.iter().find(|token| token.span.start == location) {
+            Some(token) => at(token, tokens, lines),
+            None => at(next, tokens, lines),
+        },
+        None => at(next, tokens, lines),
+    }
+}
+
+fn at(token: &TokenWithSpan, tokens: &[TokenWithSpan], lines: &Lines) -> SqlError {
+    if token.token == Token::EOF {
+        let position = tokens.last().map_or(lines.end(), |last| lines.character(last.span.end));
+        return SqlError::Syntax { near: None, position };
+    }
+    SqlError::Syntax {
+        near: Some(lines.text(token.span.start, token.span.end).to_owned()),
+        position: lines.character(token.span.start),
+    }
+}
+
+fn location_in(text: &str) -> Option<Location> {
+    let (_, place) = text.rsplit_once("at Line: ")?;
+    let (line, column) = place.split_once(", Column: ")?;
+    Some(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? })
+}

@@ -1,0 +1,251 @@
+//! What SQL asks of the engine. The root crate implements [`Engine`]; nothing here opens a
+//! video, runs a network or knows of dataflow.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use datafusion::catalog::TableProvider;
+
+use crate::catalog::StandardTable;
+
+/// A consistent cut over all tables: opaque here, understood by the engine's table providers.
+///
+/// The session puts one into the configuration of each query
+/// (`SessionConfig::set_extension`); a provider finds it again in `scan`. A query without one
+/// sees the newest cut.
+pub struct Cut(pub Arc<dyn Any + Send + Sync>);
+
+impl fmt::Debug for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cut")
+    }
+}
+
+/// An error of the engine, as it meets a client.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct EngineError {
+    /// Five characters of PostgreSQL's appendix A.
+    pub sqlstate: &'static str,
+    /// Lower case, no full stop.
+    pub message: String,
+    /// A sentence, where there is more to say.
+    pub detail: Option<String>,
+    /// A sentence, where there is something to do.
+    pub hint: Option<String>,
+}
+
+/// `CREATE SOURCE`, parsed. Option names are lower case; values are as written, unquoted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateSource {
+    /// The source's name.
+    pub name: String,
+    /// Where its frames come from.
+    pub origin: Origin,
+    /// `WITH (name = value, …)` in the order written.
+    pub options: Vec<(String, String)>,
+}
+
+/// Where a source's frames come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// A path or URL as written in `FROM '…'`.
+    Url(String),
+    /// `FROM LOAD GENERATOR name (option = value, …)`; the name is lower case.
+    LoadGenerator {
+        /// `moving_boxes`.
+        name: String,
+        /// The generator's own options, in the order written.
+        options: Vec<(String, String)>,
+    },
+}
+
+/// A source as `SHOW SOURCES` and `vigil_catalog.sources` tell of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceInfo {
+    /// A number of its own, in the order of creation from 1.
+    pub id: i64,
+    /// The source's name.
+    pub name: String,
+    /// The path, URL or `LOAD GENERATOR …` text.
+    pub url: String,
+    /// `starting`, `running`, `ended`, `failed`.
+    pub state: String,
+    /// `lossless` or `realtime`.
+    pub mode: String,
+    /// Detector with version (`yolov8n:1`), or `none`.
+    pub detector: String,
+    /// The tracker's name.
+    pub tracker: String,
+    /// Captioner with version, or `none`.
+    pub captioner: String,
+    /// Embedder with version, or `none`.
+    pub embedder: String,
+    /// Picture size in pixels, once known.
+    pub width: Option<i32>,
+    /// Picture size in pixels, once known.
+    pub height: Option<i32>,
+    /// The video's own rate, frames a second, once known.
+    pub frame_rate: Option<f64>,
+    /// Frames in the file as the container says, or an estimate from its length.
+    pub total_frames: Option<i64>,
+    /// The statement that makes this source again.
+    pub create_sql: String,
+    /// Why it failed, when it did.
+    pub error: Option<String>,
+    /// Microseconds since the Unix epoch: when `CREATE SOURCE` ran.
+    pub created_at_micros: i64,
+    /// Counters.
+    pub statistics: SourceStatistics,
+}
+
+/// The counters of a source, as `vigil_catalog.source_statistics` shows them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SourceStatistics {
+    /// Frames that left the decoder.
+    pub frames_decoded: i64,
+    /// Frames whose rows can be seen.
+    pub frames_processed: i64,
+    /// Frames dropped undetected (`mode = 'realtime'`).
+    pub frames_dropped: i64,
+    /// Rows in `detections`.
+    pub detections: i64,
+    /// Tracks ever started.
+    pub tracks: i64,
+    /// Rows in `captions`.
+    pub captions: i64,
+    /// Rows in `vigil_catalog.source_errors`.
+    pub errors: i64,
+    /// Bytes of pictures in flight.
+    pub bytes_in_flight: i64,
+    /// Frames a second since the start (of processed frames).
+    pub frames_per_second: f64,
+    /// Median over the recent frames: from leaving the decoder to being visible, milliseconds.
+    pub latency_p50_ms: Option<f64>,
+    /// The 95th percentile of the same.
+    pub latency_p95_ms: Option<f64>,
+}
+
+/// A row of `vigil_catalog.source_errors`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourceFault {
+    /// The source.
+    pub source: String,
+    /// The frame, where one is known.
+    pub frame_number: Option<i64>,
+    /// The stage that failed: `decode`, `detect`, `keyframe`, `caption`, `embed`.
+    pub stage: String,
+    /// Five characters of PostgreSQL's appendix A.
+    pub sqlstate: String,
+    /// What went wrong.
+    pub message: String,
+    /// Microseconds since the Unix epoch.
+    pub at_micros: i64,
+}
+
+/// A row of `vigil_catalog.models`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ModelInfo {
+    /// Name without version.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// `detector`, `captioner`, `embedder`, `reid`.
+    pub task: String,
+    /// The family that reads it, such as `yolov8`.
+    pub family: String,
+    /// The licence's SPDX name, as far as it has one.
+    pub licence: String,
+    /// All files together, bytes.
+    pub size_bytes: i64,
+    /// `missing`, `present`, `loaded`.
+    pub state: String,
+}
+
+/// A row of `vigil_catalog.operators`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct OperatorInfo {
+    /// The source whose dataflow it is in.
+    pub source: String,
+    /// Its name, such as `detect`.
+    pub operator: String,
+    /// The worker it does its work on.
+    pub worker: i32,
+    /// Records that came in.
+    pub records_in: i64,
+    /// Records that went out.
+    pub records_out: i64,
+    /// Records held now.
+    pub held: i64,
+    /// Time spent in it on the worker, milliseconds.
+    pub elapsed_ms: f64,
+    /// Median time of a record in it (waiting included), milliseconds.
+    pub latency_p50_ms: Option<f64>,
+    /// 95th percentile of the same.
+    pub latency_p95_ms: Option<f64>,
+}
+
+/// A row of `vigil_catalog.frontiers`: up to where a source's table is complete.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FrontierInfo {
+    /// The source.
+    pub source: String,
+    /// The table.
+    pub table: String,
+    /// The dataflow tick (milliseconds of the engine's clock) below which all is there; `None`
+    /// when the source has ended and all of it is.
+    pub tick: Option<i64>,
+    /// The last frame that is complete.
+    pub frame_number: Option<i64>,
+    /// Its event time, microseconds since the Unix epoch.
+    pub ts_micros: Option<i64>,
+}
+
+/// The engine behind the SQL.
+#[async_trait]
+pub trait Engine: fmt::Debug + Send + Sync + 'static {
+    /// The newest consistent cut over all standard tables.
+    fn cut(&self) -> Cut;
+
+    /// The provider of a standard table; its schema is [`StandardTable::schema`].
+    fn table(&self, table: StandardTable) -> Arc<dyn TableProvider>;
+
+    /// Checks and starts a source; returns when it is registered and its file has been opened.
+    async fn create_source(&self, source: CreateSource) -> Result<(), EngineError>;
+
+    /// Stops a source and removes its rows. An unknown name is SQLSTATE 42704.
+    async fn drop_source(&self, name: &str) -> Result<(), EngineError>;
+
+    /// Returns when the source has ended; an error when it failed (its own SQLSTATE), when
+    /// `timeout` is over (57014) or the name is unknown (42704).
+    async fn wait_for_source(
+        &self,
+        name: &str,
+        timeout: Option<Duration>,
+    ) -> Result<(), EngineError>;
+
+    /// A frame as JPEG: key frames from the store, others decoded again when the source can.
+    async fn frame_image(&self, source: &str, frame_number: i64) -> Result<Bytes, EngineError>;
+
+    /// All sources, by id.
+    fn sources(&self) -> Vec<SourceInfo>;
+
+    /// All faults, oldest first.
+    fn source_faults(&self) -> Vec<SourceFault>;
+
+    /// All models of the manifest, by name.
+    fn models(&self) -> Vec<ModelInfo>;
+
+    /// All operators, by source and in the order a frame travels.
+    fn operators(&self) -> Vec<OperatorInfo>;
+
+    /// All frontiers, by source and table.
+    fn frontiers(&self) -> Vec<FrontierInfo>;
+
+    /// The models that SQL functions may call.
+    fn model_calls(&self) -> Arc<dyn vigil_udfs::ModelCalls>;
+}

@@ -1,0 +1,311 @@
+//! How an error of DataFusion meets a client: errors of ours that it carries come out as they
+//! went in, its own become PostgreSQL's in SQLSTATE and wording where PostgreSQL has the case.
+
+use arrow::error::ArrowError;
+use datafusion::common::{Column, SchemaError};
+use datafusion::error::DataFusionError;
+use vigil_models::ModelError;
+use vigil_udfs::UdfError;
+
+use super::SqlError;
+use crate::EngineError;
+
+impl From<DataFusionError> for SqlError {
+    fn from(error: DataFusionError) -> Self {
+        convert(&error)
+    }
+}
+
+fn convert(error: &DataFusionError) -> SqlError {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => {
+            convert(inner)
+        }
+        DataFusionError::Shared(inner) => convert(inner),
+        DataFusionError::Collection(errors) => match errors.first() {
+            Some(first) => convert(first),
+            None => query("XX000", "the query failed"),
+        },
+        DataFusionError::External(inner) => external(inner.as_ref()),
+        DataFusionError::ArrowError(inner, _) => arrow(inner),
+        DataFusionError::SchemaError(inner, _) => schema(inner),
+        DataFusionError::SQL(inner, _) => query("42601", &inner.to_string()),
+        DataFusionError::Plan(text) => plan(text),
+        DataFusionError::NotImplemented(text) => query("0A000", text),
+        DataFusionError::Configuration(text) => query("22023", text),
+        DataFusionError::Execution(text) => execution(text),
+        DataFusionError::ResourcesExhausted(text) => query("53200", text),
+        DataFusionError::ExecutionJoin(join) => {
+            if join.is_cancelled() {
+                SqlError::Canceled
+            } else {
+                SqlError::Panicked { detail: join.to_string() }
+            }
+        }
+        DataFusionError::IoError(inner) => query("58030", &inner.to_string()),
+        DataFusionError::ObjectStore(inner) => query("58030", &inner.to_string()),
+        other => internal(&other.strip_backtrace()),
+    }
+}
+
+/// An error that another part of Vigil put into DataFusion.
+fn external(error: &(dyn std::error::Error + Send + Sync + 'static)) -> SqlError {
+    if let Some(error) = error.downcast_ref::<SqlError>() {
+        error.clone()
+    } else if let Some(error) = error.downcast_ref::<EngineError>() {
+        error.clone().into()
+    } else if let Some(error) = error.downcast_ref::<ModelError>() {
+        error.clone().into()
+    } else if let Some(error) = error.downcast_ref::<UdfError>() {
+        error.clone().into()
+    } else if let Some(error) = error.downcast_ref::<DataFusionError>() {
+        convert(error)
+    } else if let Some(error) = error.downcast_ref::<ArrowError>() {
+        arrow(error)
+    } else {
+        query("XX000", &error.to_string())
+    }
+}
+
+fn arrow(error: &ArrowError) -> SqlError {
+    match error {
+        ArrowError::ExternalError(inner) => external(inner.as_ref()),
+        ArrowError::DivideByZero => query("22012", "division by zero"),
+        ArrowError::ArithmeticOverflow(text) => {
+            SqlError::Query {
+                sqlstate: "22003",
+                message: "value out of range".into(),
+                detail: Some(text.clone()),
+                hint: None,
+            }
+        }
+        ArrowError::CastError(text) | ArrowError::ParseError(text) => cast(text),
+        ArrowError::InvalidArgumentError(text) | ArrowError::ComputeError(text) => {
+            query("22023", text)
+        }
+        ArrowError::MemoryError(text) => query("53200", text),
+        ArrowError::NotYetImplemented(text) => query("0A000", text),
+        other => internal(&other.to_string()),
+    }
+}
+
+/// A value that its type cannot be read from.
+fn cast(text: &str) -> SqlError {
+    // Arrow: Cannot cast string 'abc' to value of Int64 type
+    if let Some(rest) = text.strip_prefix("Cannot cast string '")
+        && let Some((value, rest)) = rest.split_once("' to value of ")
+    {
+        let arrow_type = rest.trim_end_matches(" type");
+        let name = postgres_type(arrow_type);
+        return query("22P02", &format!("invalid input syntax for type {name}: \"{value}\""));
+    }
+    // Arrow: Error parsing timestamp from 'abc': error parsing date
+    if let Some(rest) = text.strip_prefix("Error parsing timestamp from '")
+        && let Some((value, _)) = rest.split_once("': ")
+    {
+        let message = format!("invalid input syntax for type timestamp: \"{value}\"");
+        return query("22007", &message);
+    }
+    if text.contains("Can't cast value") || text.contains("out of range") {
+        return query("22003", text);
+    }
+    query("22P02", text)
+}
+
+/// PostgreSQL's name for Arrow's name of a simple type.
+fn postgres_type(arrow_type: &str) -> &str {
+    match arrow_type {
+        "Boolean" => "boolean",
+        "Int8" | "Int16" => "smallint",
+        "Int32" => "integer",
+        "Int64" => "bigint",
+        "Float32" => "real",
+        "Float64" => "double precision",
+        "Date32" | "Date64" => "date",
+        other => other,
+    }
+}
+
+fn schema(error: &SchemaError) -> SqlError {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => {
+            let message = match &field.relation {
+                Some(relation) => {
+                    format!("column {}.{} does not exist", relation.table(), field.name)
+                }
+                None => format!("column \"{}\" does not exist", field.name),
+            };
+            let hint = nearest_column(field, valid_fields)
+                .map(|column| format!("Perhaps you meant to reference the column \"{column}\"."));
+            SqlError::Query { sqlstate: "42703", message, detail: None, hint }
+        }
+        SchemaError::AmbiguousReference { field } => {
+            query("42702", &format!("column reference \"{}\" is ambiguous", field.name))
+        }
+        SchemaError::DuplicateQualifiedField { name, .. }
+        | SchemaError::DuplicateUnqualifiedField { name } => {
+            query("42701", &format!("column \"{name}\" specified more than once"))
+        }
+    }
+}
+
+fn nearest_column(field: &Column, valid: &[Column]) -> Option<String> {
+    let near = valid
+        .iter()
+        .map(|column| (strsim::damerau_levenshtein(&column.name, &field.name), column))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, column)| *distance <= column.name.len().max(3) / 3)?;
+    Some(near.1.flat_name())
+}
+
+fn plan(text: &str) -> SqlError {
+    // table 'vigil.public.nowhere' not found
+    if let Some(rest) = text.strip_prefix("table '")
+        && let Some((name, _)) = rest.split_once("' not found")
+    {
+        let name = name.strip_prefix("vigil.").unwrap_or(name);
+        let name = name.strip_prefix("public.").unwrap_or(name);
+        return query("42P01", &format!("relation \"{name}\" does not exist"));
+    }
+    if let Some(name) = text.strip_prefix("failed to resolve schema: ") {
+        return query("3F000", &format!("schema \"{name}\" does not exist"));
+    }
+    if let Some(name) = text.strip_prefix("failed to resolve catalog: ") {
+        return SqlError::Query {
+            sqlstate: "0A000",
+            message: format!("cross-database references are not implemented: \"{name}\""),
+            detail: None,
+            hint: Some("The one database is \"vigil\".".into()),
+        };
+    }
+    // Invalid function 'foo'.\nDid you mean 'bar'?
+    if let Some(rest) = text.strip_prefix("Invalid function '")
+        && let Some((name, rest)) = rest.split_once('\'')
+    {
+        let hint = rest
+            .split_once("Did you mean '")
+            .and_then(|(_, near)| near.split_once('\''))
+            .map(|(near, _)| format!("Perhaps you meant {near}()."));
+        return SqlError::Query {
+            sqlstate: "42883",
+            message: format!("function {name} does not exist"),
+            detail: None,
+            hint,
+        };
+    }
+    if let Some(rest) = text.split("Failed to coerce arguments to satisfy a call to '").nth(1)
+        && let Some((name, _)) = rest.split_once('\'')
+    {
+        return wrong_arguments(name, text);
+    }
+    if let Some(rest) = text.split("Error during planning: ").nth(1)
+        && text.starts_with("Execution error: Function '")
+    {
+        return wrong_arguments(between_quotes(text).unwrap_or("?"), rest);
+    }
+    if text.contains("does not support zero arguments")
+        || text.contains("No function matches the given name and argument types")
+        || text.contains("function failed to match any signature")
+        || text.starts_with("Function '")
+    {
+        return wrong_arguments(between_quotes(text).unwrap_or("?"), text);
+    }
+    if text.contains("must be in the GROUP BY clause")
+        || text.contains("must appear in the GROUP BY clause")
+        || text.contains("could not be resolved from available columns")
+    {
+        return query("42803", text);
+    }
+    if text.contains("Cannot coerce")
+        || text.contains("cannot coerce")
+        || text.contains("can't be evaluated because there isn't a common type")
+        || text.contains("Cannot infer common argument type")
+    {
+        return query("42804", text);
+    }
+    if text.contains("Unsupported") || text.contains("not supported") {
+        return query("0A000", text);
+    }
+    query("42000", text)
+}
+
+fn between_quotes(text: &str) -> Option<&str> {
+    text.split('\'').nth(1)
+}
+
+fn wrong_arguments(name: &str, text: &str) -> SqlError {
+    SqlError::Query {
+        sqlstate: "42883",
+        message: format!("function {name} does not exist with these argument types"),
+        detail: Some(first_line(text).to_owned()),
+        hint: Some("You might need to add explicit type casts.".into()),
+    }
+}
+
+fn execution(text: &str) -> SqlError {
+    if text.to_ascii_lowercase().contains("divide by zero") {
+        return query("22012", "division by zero");
+    }
+    if text.starts_with("Cannot cast") || text.starts_with("Error parsing") {
+        return cast(text);
+    }
+    query("22000", text)
+}
+
+fn internal(text: &str) -> SqlError {
+    query("XX000", text)
+}
+
+/// An error of `text`: its first line is the message, the other ones are the detail.
+fn query(sqlstate: &'static str, text: &str) -> SqlError {
+    let text = without_prefixes(text);
+    let (line, rest) = text.split_once('\n').unwrap_or((text, ""));
+    let rest = rest.trim();
+    SqlError::Query {
+        sqlstate,
+        message: lower_first(line.trim_end_matches('.').trim()),
+        detail: (!rest.is_empty()).then(|| rest.to_owned()),
+        hint: None,
+    }
+}
+
+/// The text without what DataFusion and Arrow write in front of their errors.
+fn without_prefixes(mut text: &str) -> &str {
+    const PREFIXES: [&str; 13] = [
+        "Error during planning: ",
+        "Execution error: ",
+        "Internal error: ",
+        "Arrow error: ",
+        "External error: ",
+        "This feature is not implemented: ",
+        "Schema error: ",
+        "Resources exhausted: ",
+        "Invalid or Unsupported Configuration: ",
+        "SQL error: ",
+        "Invalid argument error: ",
+        "Compute error: ",
+        "Cast error: ",
+    ];
+    while let Some(rest) = PREFIXES.iter().find_map(|prefix| text.strip_prefix(prefix)) {
+        text = rest;
+    }
+    text.split("\n\nbacktrace:").next().unwrap_or(text)
+}
+
+fn first_line(text: &str) -> &str {
+    without_prefixes(text).lines().next().unwrap_or_default()
+}
+
+/// Lower case for the first letter of a sentence, unless it begins a name or an abbreviation.
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    match (letters.next(), letters.clone().next()) {
+        (Some(first), Some(second)) if first.is_uppercase() && !second.is_uppercase() => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

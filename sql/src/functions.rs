@@ -1,0 +1,19 @@
+//! SQL functions that need a session or an engine; all others are in `vigil-udfs`. One file each,
+//! one line in [`register`].
+
+mod frame_image;
+mod version;
+
+use std::sync::Arc;
+
+use datafusion::prelude::SessionContext;
+
+use crate::Engine;
+
+pub(crate) use self::version::{SERVER_VERSION, SERVER_VERSION_NUM};
+
+/// Registers all of them.
+pub(crate) fn register(context: &SessionContext, engine: &Arc<dyn Engine>) {
+    context.register_udf(frame_image::function(Arc::clone(engine)));
+    context.register_udf(version::function());
+}

@@ -1,0 +1,152 @@
+//! Where statements run: a tokio runtime of its own (threads `vigil-query`), so that a heavy
+//! query never keeps the wire from reading a cancel request.
+//!
+//! What runs here stops when whoever waits for it goes away, when its deadline is over, and when
+//! it panics; the panic becomes an error of that one statement.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::error::DataFusionError;
+use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
+use futures::{FutureExt, Stream, StreamExt};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::SqlError;
+
+/// Batches that wait between a query and its reader. A reader that is slow stops the query.
+const BATCHES_AHEAD: usize = 2;
+
+/// The threads that statements run on.
+#[derive(Debug)]
+pub(crate) struct QueryRuntime {
+    /// `None` only while it is dropped.
+    runtime: Option<Runtime>,
+    handle: Handle,
+}
+
+impl QueryRuntime {
+    /// Starts `threads` threads.
+    pub(crate) fn new(threads: usize) -> std::io::Result<Self> {
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("vigil-query")
+            .enable_all()
+            .build()?;
+        let handle = runtime.handle().clone();
+        Ok(Self { runtime: Some(runtime), handle })
+    }
+
+    /// Runs `work` to its end; dropping the returned future stops it.
+    pub(crate) async fn run<T, W>(&self, deadline: Option<Instant>, work: W) -> Result<T, SqlError>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, SqlError>> + Send + 'static,
+    {
+        let task = self.handle.spawn(before(deadline, work));
+        let mut task = AbortOnDrop(task);
+        (&mut task.0).await.unwrap_or(Err(SqlError::Stopping))
+    }
+
+    /// Reads the stream that `open` makes and passes its batches on; dropping the stream that is
+    /// returned stops the query.
+    pub(crate) async fn stream<W>(
+        &self,
+        deadline: Option<Instant>,
+        open: W,
+    ) -> Result<SendableRecordBatchStream, SqlError>
+    where
+        W: Future<Output = Result<SendableRecordBatchStream, SqlError>> + Send + 'static,
+    {
+        let mut batches = self.run(deadline, open).await?;
+        let schema = batches.schema();
+        let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+        let task = self.handle.spawn(async move {
+            let reading = before(deadline, async {
+                while let Some(batch) = batches.next().await {
+                    // The reader is gone: nobody wants the rest.
+                    if sender.send(Ok(batch?)).await.is_err() {
+                        break;
+                    }
+                }
+                Ok(())
+            });
+            if let Err(error) = reading.await {
+                let error = DataFusionError::External(Box::new(error));
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        Ok(Box::pin(Batches { schema, receiver, _task: AbortOnDrop(task) }))
+    }
+}
+
+impl Drop for QueryRuntime {
+    fn drop(&mut self) {
+        // Waiting for its threads is forbidden on a thread of another runtime, so do not wait.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// `work` with its panics as errors, up to `deadline`.
+async fn before<T>(
+    deadline: Option<Instant>,
+    work: impl Future<Output = Result<T, SqlError>>,
+) -> Result<T, SqlError> {
+    let work = AssertUnwindSafe(work).catch_unwind();
+    let outcome = match deadline {
+        Some(deadline) => {
+            tokio::time::timeout_at(deadline.into(), work).await.map_err(|_| SqlError::Timeout)?
+        }
+        None => work.await,
+    };
+    outcome.unwrap_or_else(|panic| Err(SqlError::Panicked { detail: panic_text(panic.as_ref()) }))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a panic without text".into()
+    }
+}
+
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Batches of a query that runs elsewhere.
+struct Batches {
+    schema: SchemaRef,
+    receiver: mpsc::Receiver<Result<RecordBatch, DataFusionError>>,
+    _task: AbortOnDrop<()>,
+}
+
+impl Stream for Batches {
+    type Item = Result<RecordBatch, DataFusionError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.receiver.poll_recv(context)
+    }
+}
+
+impl RecordBatchStream for Batches {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+}

@@ -1,0 +1,306 @@
+//! A session: what one client has set, its transaction block, and the running of its statements.
+//!
+//! The wire has one for each connection; `vigil run` and `vigil sql` have one in process.
+
+mod classify;
+mod explain;
+mod parameters;
+mod prepare;
+mod query;
+mod settings;
+mod transaction;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::{RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::scalar::ScalarValue;
+
+pub use self::prepare::Prepared;
+pub use self::transaction::TransactionStatus;
+
+use self::classify::{Scope, SessionStatement};
+use self::prepare::Action;
+use self::settings::Settings;
+use self::transaction::Transaction;
+use crate::dialect::{self, Statement};
+use crate::statement::Answer;
+use crate::{Database, Notice, SqlError};
+
+/// What a statement answers.
+pub enum Outcome {
+    /// Rows, which are computed while they are read. Dropping the stream stops the query.
+    Rows {
+        /// The columns.
+        schema: SchemaRef,
+        /// The rows; an error becomes a [`SqlError`] by `From`.
+        batches: SendableRecordBatchStream,
+        /// PostgreSQL's command tag without the number of rows; see [`Outcome::command_tag`].
+        tag: String,
+    },
+    /// Nothing but that it is done.
+    Done {
+        /// PostgreSQL's command tag, such as `CREATE SOURCE`.
+        tag: String,
+        /// What the client should know beside that.
+        notices: Vec<Notice>,
+    },
+}
+
+impl Outcome {
+    /// The command tag of an answer of `rows` rows: `SELECT 5`, but `SHOW` and `EXPLAIN`.
+    pub fn command_tag(tag: &str, rows: usize) -> String {
+        if tag == "SELECT" { format!("SELECT {rows}") } else { tag.to_owned() }
+    }
+
+    /// An answer of one batch.
+    fn rows(batch: RecordBatch, tag: &str) -> Self {
+        let schema = batch.schema();
+        let stream = futures::stream::iter([Ok(batch)]);
+        let batches = Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&schema), stream));
+        Self::Rows { schema, batches, tag: tag.to_owned() }
+    }
+
+    fn done(tag: &str, notices: impl IntoIterator<Item = Notice>) -> Self {
+        Self::Done { tag: tag.to_owned(), notices: notices.into_iter().collect() }
+    }
+}
+
+impl std::fmt::Debug for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Rows { schema, tag, .. } => {
+                f.debug_struct("Rows").field("schema", schema).field("tag", tag).finish()
+            }
+            Self::Done { tag, notices } => {
+                f.debug_struct("Done").field("tag", tag).field("notices", notices).finish()
+            }
+        }
+    }
+}
+
+/// A client's conversation with a [`Database`].
+#[derive(Debug)]
+pub struct Session {
+    database: Arc<Database>,
+    settings: Settings,
+    transaction: Transaction,
+    /// Prepared statements that the client wants forgotten; `None` is all of them.
+    deallocated: Vec<Option<String>>,
+}
+
+impl Session {
+    pub(crate) fn new(database: Arc<Database>) -> Self {
+        Self {
+            database,
+            settings: Settings::default(),
+            transaction: Transaction::default(),
+            deallocated: Vec::new(),
+        }
+    }
+
+    /// Reads the statements of `sql`; nothing runs.
+    ///
+    /// # Errors
+    /// A syntax error with its position in `sql`, and what our statements refuse.
+    pub fn parse(&self, sql: &str) -> Result<Vec<Statement>, SqlError> {
+        dialect::parse(sql)
+    }
+
+    /// Runs a statement without parameters. Rows stream from the answer; an error of theirs comes
+    /// with them.
+    ///
+    /// # Errors
+    /// Whatever keeps it from beginning. In a transaction block the error makes the block fail.
+    pub async fn execute(&mut self, statement: &Statement) -> Result<Outcome, SqlError> {
+        let prepared = self.prepare(statement, &[]).await?;
+        self.execute_prepared(&prepared, Vec::new()).await
+    }
+
+    /// Runs a prepared statement with the values of its parameters, in their order. All tables
+    /// are read at one cut, taken now.
+    ///
+    /// # Errors
+    /// Whatever keeps it from beginning. In a transaction block the error makes the block fail.
+    pub async fn execute_prepared(
+        &mut self,
+        prepared: &Prepared,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Outcome, SqlError> {
+        let outcome = self.dispatch(prepared, parameters).await;
+        if outcome.is_err() {
+            self.fail();
+        }
+        outcome
+    }
+
+    async fn dispatch(
+        &mut self,
+        prepared: &Prepared,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Outcome, SqlError> {
+        self.refuse_in_failed_block(&prepared.action)?;
+        match &prepared.action {
+            Action::Own(statement) => {
+                let tag = statement.tag();
+                let (statement, engine) =
+                    (Arc::clone(statement), Arc::clone(self.database.engine()));
+                let work = async move { statement.run(engine.as_ref()).await };
+                match self.database.runtime().run(self.deadline(), work).await? {
+                    Answer::Rows(batch) => Ok(Outcome::rows(batch, tag)),
+                    Answer::Done(notices) => Ok(Outcome::done(tag, notices)),
+                }
+            }
+            Action::Query { plan, tag } => {
+                let batches = self.query(plan.clone(), &prepared.schema, parameters).await?;
+                let schema = batches.schema();
+                Ok(Outcome::Rows { schema, batches, tag: (*tag).to_owned() })
+            }
+            Action::Explain { plan, detail } => {
+                let batch = self.explain(plan.clone(), *detail, parameters).await?;
+                Ok(Outcome::rows(batch, "EXPLAIN"))
+            }
+            Action::Session(statement) => self.run_session_statement(statement),
+        }
+    }
+
+    fn refuse_in_failed_block(&self, action: &Action) -> Result<(), SqlError> {
+        let ends = matches!(action, Action::Session(statement) if statement.ends_transaction());
+        if self.transaction.status() == TransactionStatus::Failed && !ends {
+            return Err(SqlError::FailedTransaction);
+        }
+        Ok(())
+    }
+
+    fn run_session_statement(&mut self, statement: &SessionStatement) -> Result<Outcome, SqlError> {
+        use SessionStatement as S;
+        let Self { settings, transaction, .. } = self;
+        let outcome = match statement {
+            S::Set { name, value, scope } => {
+                if *scope == Scope::Local
+                    && let Err(warning) = transaction.set_local(name, settings)
+                {
+                    return Ok(Outcome::done("SET", [warning]));
+                }
+                match value {
+                    Some(value) => settings.set(name, value)?,
+                    None => settings.reset(name)?,
+                }
+                Outcome::done("SET", [])
+            }
+            S::Reset(name) => {
+                settings.reset(name)?;
+                Outcome::done("RESET", [])
+            }
+            S::ResetAll => {
+                settings.reset_all();
+                Outcome::done("RESET", [])
+            }
+            S::Show(_) | S::ShowAll => Outcome::rows(self.show(statement)?, "SHOW"),
+            S::Begin(tag) => Outcome::done(tag, transaction.begin(settings)),
+            S::Commit => {
+                let (tag, notice) = transaction.commit(settings);
+                Outcome::done(tag, notice)
+            }
+            S::Rollback => Outcome::done("ROLLBACK", transaction.rollback(settings)),
+            S::Savepoint(name) => {
+                transaction.savepoint(name)?;
+                Outcome::done("SAVEPOINT", [])
+            }
+            S::Release(name) => {
+                transaction.release(name)?;
+                Outcome::done("RELEASE", [])
+            }
+            S::RollbackTo(name) => {
+                transaction.rollback_to(name)?;
+                Outcome::done("ROLLBACK", [])
+            }
+            S::Deallocate(name) => {
+                self.deallocated.push(name.clone());
+                let tag = if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" };
+                Outcome::done(tag, [])
+            }
+            S::DiscardAll => {
+                settings.reset_all();
+                self.deallocated.push(None);
+                Outcome::done("DISCARD ALL", [])
+            }
+            S::Nothing(tag) => Outcome::done(tag, []),
+        };
+        Ok(outcome)
+    }
+
+    /// The answer of `SHOW`.
+    fn show(&self, statement: &SessionStatement) -> Result<RecordBatch, SqlError> {
+        let text = |name: &str| Field::new(name, DataType::Utf8, false);
+        let batch = match statement {
+            SessionStatement::Show(name) => {
+                let (name, value) = self.settings.show(name)?;
+                RecordBatch::try_new(
+                    Arc::new(Schema::new(vec![text(&name)])),
+                    vec![Arc::new(StringArray::from(vec![value]))],
+                )
+            }
+            _ => {
+                let all = self.settings.show_all();
+                let column = |of: fn(&(String, String, String)) -> &String| {
+                    Arc::new(StringArray::from_iter_values(all.iter().map(of)))
+                };
+                RecordBatch::try_new(
+                    Arc::new(Schema::new(vec![
+                        text("name"),
+                        text("setting"),
+                        text("description"),
+                    ])),
+                    vec![column(|row| &row.0), column(|row| &row.1), column(|row| &row.2)],
+                )
+            }
+        };
+        Ok(batch.map_err(DataFusionError::from)?)
+    }
+
+    /// Where the session stands with its transaction block.
+    pub fn transaction_status(&self) -> TransactionStatus {
+        self.transaction.status()
+    }
+
+    /// Tells the session of an error that it did not see, such as one while rows were read.
+    pub fn fail(&mut self) {
+        self.transaction.fail();
+    }
+
+    /// `SET name = value` from outside, such as the parameters of a connection's startup.
+    ///
+    /// # Errors
+    /// For an unknown name and for a value that it does not take.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
+        self.settings.set(name, value)
+    }
+
+    /// The value of a setting.
+    ///
+    /// # Errors
+    /// For an unknown name.
+    pub fn setting(&self, name: &str) -> Result<String, SqlError> {
+        Ok(self.settings.show(name)?.1)
+    }
+
+    /// The settings that a client is told of, with their values.
+    pub(crate) fn reported_settings(&self) -> Vec<(&'static str, String)> {
+        self.settings.reported()
+    }
+
+    /// The names of prepared statements to forget since the last call; `None` is all.
+    pub(crate) fn take_deallocated(&mut self) -> Vec<Option<String>> {
+        std::mem::take(&mut self.deallocated)
+    }
+
+    /// When a statement that begins now has to be done.
+    fn deadline(&self) -> Option<Instant> {
+        self.settings.statement_timeout().map(|timeout| Instant::now() + timeout)
+    }
+}

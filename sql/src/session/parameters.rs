@@ -1,0 +1,219 @@
+//! The parameters `$1`, `$2`, … of a statement: their types and their values.
+//!
+//! DataFusion finds the type of a parameter that is compared with a column, and fails on one that
+//! is an argument of a function. So those get a cast before the statement is planned: to the type
+//! that the client declared, or to `text`, PostgreSQL's choice for a literal of unknown type.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use datafusion::common::ParamValues;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::sqlparser::ast::{
+    self, BinaryOperator, CastKind, DataType as SqlType, ExactNumberInfo, FunctionArg,
+    FunctionArgExpr, FunctionArguments, Ident, ObjectName, SelectItem, SetExpr, TimezoneInfo, Value, VisitMut,
+    VisitorMut,
+};
+
+use crate::SqlError;
+
+/// The most parameters that the protocol can number.
+const MAX_PARAMETERS: usize = 65_535;
+
+/// Casts the parameters whose type DataFusion cannot find.
+pub(super) fn give_types(statement: &mut ast::Statement, declared: &[Option<DataType>]) {
+    let _ = statement.visit(&mut Caster { declared });
+}
+
+struct Caster<'a> {
+    declared: &'a [Option<DataType>],
+}
+
+impl Caster<'_> {
+    /// Casts a parameter to the type that the client declared, or to `otherwise`.
+    fn cast(&self, expr: &mut ast::Expr, otherwise: SqlType) {
+        let ast::Expr::Value(value) = &*expr else { return };
+        let Value::Placeholder(name) = &value.value else { return };
+        let declared = number(name)
+            .and_then(|number| self.declared.get(number - 1)?.as_ref())
+            .and_then(sql_type);
+        *expr = ast::Expr::Cast {
+            kind: CastKind::Cast,
+            expr: Box::new(expr.clone()),
+            data_type: declared.unwrap_or(otherwise),
+            array: false,
+            format: None,
+        };
+    }
+}
+
+impl VisitorMut for Caster<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut ast::Query) -> ControlFlow<()> {
+        match query.body.as_mut() {
+            SetExpr::Select(select) => {
+                for item in &mut select.projection {
+                    if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } =
+                        item
+                    {
+                        self.cast(expr, SqlType::Text);
+                    }
+                }
+            }
+            SetExpr::Values(values) => {
+                for expr in values.rows.iter_mut().flat_map(|row| row.iter_mut()) {
+                    self.cast(expr, SqlType::Text);
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
+        match expr {
+            ast::Expr::Function(function) => {
+                if let FunctionArguments::List(arguments) = &mut function.args {
+                    for argument in &mut arguments.args {
+                        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument {
+                            self.cast(expr, SqlType::Text);
+                        }
+                    }
+                }
+            }
+            ast::Expr::BinaryOp { left, op, right } if is_vector_operator(op) => {
+                self.cast(left, vector());
+                self.cast(right, vector());
+            }
+            ast::Expr::Array(array) => array.elem.iter_mut().for_each(|expr| self.cast(expr, SqlType::Text)),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// pgvector's type.
+fn vector() -> SqlType {
+    SqlType::Custom(ObjectName::from(vec![Ident::new("vector")]), Vec::new())
+}
+
+/// `<=>`, `<->`, `<#>`, `<+>` and their like: operators that are functions in truth.
+fn is_vector_operator(operator: &BinaryOperator) -> bool {
+    matches!(
+        operator,
+        BinaryOperator::Spaceship
+            | BinaryOperator::LtDashGt
+            | BinaryOperator::Custom(_)
+            | BinaryOperator::PGCustomBinaryOperator(_)
+    )
+}
+
+fn sql_type(data_type: &DataType) -> Option<SqlType> {
+    Some(match data_type {
+        DataType::Boolean => SqlType::Boolean,
+        DataType::Int16 => SqlType::SmallInt(None),
+        DataType::Int32 => SqlType::Integer(None),
+        DataType::Int64 => SqlType::BigInt(None),
+        DataType::Float32 => SqlType::Real,
+        DataType::Float64 => SqlType::DoublePrecision,
+        DataType::Utf8 => SqlType::Text,
+        DataType::Binary => SqlType::Bytea,
+        DataType::Date32 => SqlType::Date,
+        DataType::Timestamp(TimeUnit::Microsecond, zone) => SqlType::Timestamp(
+            None,
+            if zone.is_some() { TimezoneInfo::WithTimeZone } else { TimezoneInfo::None },
+        ),
+        DataType::Decimal128(..) => SqlType::Numeric(ExactNumberInfo::None),
+        _ => return None,
+    })
+}
+
+fn number(placeholder: &str) -> Option<usize> {
+    let number = placeholder.strip_prefix('$')?.parse().ok()?;
+    (1..=MAX_PARAMETERS).contains(&number).then_some(number)
+}
+
+/// True when the plan has parameters.
+pub(super) fn has_any(plan: &LogicalPlan) -> Result<bool, SqlError> {
+    Ok(!found(plan)?.is_empty())
+}
+
+/// The types of the plan's parameters in order: DataFusion's, a cast's, or the client's.
+pub(super) fn types(
+    plan: &LogicalPlan,
+    declared: &[Option<DataType>],
+) -> Result<Vec<Option<FieldRef>>, SqlError> {
+    let found = found(plan)?;
+    let count = found.keys().next_back().copied().unwrap_or(0).max(declared.len());
+    let declared = |number: usize| {
+        let data_type = declared.get(number - 1)?.clone()?;
+        Some(Arc::new(Field::new(format!("${number}"), data_type, true)))
+    };
+    Ok((1..=count)
+        .map(|number| found.get(&number).cloned().flatten().or_else(|| declared(number)))
+        .collect())
+}
+
+fn found(plan: &LogicalPlan) -> Result<BTreeMap<usize, Option<FieldRef>>, SqlError> {
+    let mut found: BTreeMap<usize, Option<FieldRef>> = BTreeMap::new();
+    let mut note = |name: &str, field: Option<&FieldRef>| -> Result<(), SqlError> {
+        let number = number(name).ok_or_else(|| SqlError::Invalid {
+            sqlstate: "42P02",
+            message: format!("there is no parameter {name}"),
+            hint: Some("Parameters are $1, $2 and so on.".into()),
+            position: None,
+        })?;
+        let known = found.entry(number).or_default();
+        if known.is_none() {
+            *known = field.cloned();
+        }
+        Ok(())
+    };
+    let mut outcome = Ok(());
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                let noted = match expr {
+                    Expr::Cast(cast) => match cast.expr.as_ref() {
+                        Expr::Placeholder(parameter) if parameter.field.is_none() => {
+                            note(&parameter.id, Some(&cast.field))
+                        }
+                        _ => Ok(()),
+                    },
+                    Expr::Placeholder(parameter) => {
+                        note(&parameter.id, parameter.field.as_ref())
+                    }
+                    _ => Ok(()),
+                };
+                if noted.is_err() {
+                    outcome = noted;
+                    return Ok(TreeNodeRecursion::Stop);
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    outcome.map(|()| found)
+}
+
+/// The plan with the parameters' values in it.
+pub(super) fn bind(plan: LogicalPlan, values: Vec<ScalarValue>) -> Result<LogicalPlan, SqlError> {
+    let needed = found(&plan)?.keys().next_back().copied().unwrap_or(0);
+    if needed > values.len() {
+        return Err(SqlError::Invalid {
+            sqlstate: "42P02",
+            message: format!("there is no parameter ${}", values.len() + 1),
+            hint: Some("Give a value for each parameter of the statement.".into()),
+            position: None,
+        });
+    }
+    if needed == 0 {
+        return Ok(plan);
+    }
+    Ok(plan.replace_params_with_values(&ParamValues::from(values))?)
+}

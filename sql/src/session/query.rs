@@ -1,0 +1,117 @@
+//! Planning and running what DataFusion plans and runs.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::execute_stream;
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::parser::Statement as DataFusionStatement;
+use datafusion::sql::sqlparser::ast;
+
+use super::{Session, TransactionStatus, parameters};
+use crate::SqlError;
+
+impl Session {
+    /// DataFusion's state with this session's settings and no cut: enough for planning.
+    fn state(&self) -> SessionState {
+        let mut state = self.database.base().clone();
+        self.settings.apply(state.config_mut());
+        state
+    }
+
+    /// The same, ready to run: every table that is read with it is read at the same cut.
+    fn state_at_cut(&self) -> SessionState {
+        let mut state = self.state();
+        state.mark_start_execution();
+        state.config_mut().set_extension(Arc::new(self.database.engine().cut()));
+        state
+    }
+
+    pub(super) fn refuse_in_failed_transaction(&self) -> Result<(), SqlError> {
+        match self.transaction_status() {
+            TransactionStatus::Failed => Err(SqlError::FailedTransaction),
+            TransactionStatus::Idle | TransactionStatus::InBlock => Ok(()),
+        }
+    }
+
+    /// The plan of `statement` and the columns of its answer.
+    pub(super) async fn plan(
+        &self,
+        statement: ast::Statement,
+    ) -> Result<(LogicalPlan, SchemaRef), SqlError> {
+        let state = self.state();
+        let work = async move {
+            let statement = DataFusionStatement::Statement(Box::new(statement));
+            let plan = state.statement_to_plan(statement).await?;
+            // Coercion may give columns another type; with parameters it can also be too early
+            // for it, and then the plan's own types have to do.
+            let analyzed = state.analyzer().execute_and_check(
+                plan.clone(),
+                state.config_options(),
+                |_, _| (),
+            );
+            let schema = match &analyzed {
+                Ok(analyzed) => analyzed.schema(),
+                Err(_) if parameters::has_any(&plan)? => plan.schema(),
+                Err(_) => return Err(analyzed.err().map_or(SqlError::Canceled, SqlError::from)),
+            };
+            let schema = Arc::clone(schema.inner());
+            Ok((plan, schema))
+        };
+        self.database.runtime().run(self.deadline(), work).await
+    }
+
+    /// Runs `plan`; its columns come in the types of `described`, where that is given.
+    pub(super) async fn query(
+        &self,
+        plan: LogicalPlan,
+        described: &Option<SchemaRef>,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<SendableRecordBatchStream, SqlError> {
+        let state = self.state_at_cut();
+        let described = described.clone();
+        let open = async move {
+            let plan = parameters::bind(plan, parameters)?;
+            let plan = match described {
+                Some(described) => as_described(&state, plan, &described)?,
+                None => plan,
+            };
+            let physical = state.create_physical_plan(&plan).await?;
+            Ok(execute_stream(physical, state.task_ctx())?)
+        };
+        self.database.runtime().stream(self.deadline(), open).await
+    }
+}
+
+/// `plan` with casts where the values of parameters gave a column another type than the client
+/// was told.
+fn as_described(
+    state: &SessionState,
+    plan: LogicalPlan,
+    described: &SchemaRef,
+) -> Result<LogicalPlan, SqlError> {
+    let analyzed = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| ())?;
+    let same = analyzed
+        .schema()
+        .fields()
+        .iter()
+        .zip(described.fields())
+        .all(|(field, described)| field.data_type() == described.data_type());
+    if same {
+        return Ok(analyzed);
+    }
+    let schema = Arc::clone(analyzed.schema());
+    let columns = schema.iter().zip(described.fields()).map(|((qualifier, field), described)| {
+        let column = Expr::from((qualifier, field));
+        if field.data_type() == described.data_type() {
+            return Ok(column);
+        }
+        let cast = column.cast_to(described.data_type(), schema.as_ref())?;
+        Ok(cast.alias_qualified(qualifier.cloned(), field.name()))
+    });
+    let columns = columns.collect::<Result<Vec<_>, SqlError>>()?;
+    Ok(LogicalPlanBuilder::from(analyzed).project(columns)?.build()?)
+}

@@ -1,0 +1,227 @@
+//! The settings of a session, as `SET`, `SHOW` and `RESET` see them.
+//!
+//! [`known`] lists PostgreSQL's parameters that clients set or ask for. `datafusion.*` passes on
+//! to DataFusion, and a name with any other prefix is kept without meaning, as PostgreSQL does.
+
+mod known;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use arrow::array::timezone::Tz;
+use datafusion::prelude::SessionConfig;
+
+use self::known::{KNOWN, Known, Takes};
+use crate::SqlError;
+use crate::database::DEFAULT_SCHEMA;
+
+/// What a session has set; everything else is at its default.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    set: BTreeMap<&'static str, String>,
+    /// Names with a prefix, `datafusion.…` among them.
+    prefixed: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// Sets `name` to `value`.
+    ///
+    /// # Errors
+    /// SQLSTATE 42704 for a name that is unknown, 22023 for a value that it does not take, 55P02
+    /// for a name that only tells.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
+        let lower = name.to_ascii_lowercase();
+        if lower.contains('.') {
+            if lower.starts_with("datafusion.") {
+                let refused = |hint: String| SqlError::InvalidSetting {
+                    name: lower.clone(),
+                    value: value.to_owned(),
+                    hint: Some(hint),
+                };
+                SessionConfig::new()
+                    .options_mut()
+                    .set(&lower, value)
+                    .map_err(|error| refused(format!("DataFusion says: {}.", error.message())))?;
+            }
+            self.prefixed.insert(lower, value.to_owned());
+            return Ok(());
+        }
+        let known = find(&lower).ok_or_else(|| unknown(name))?;
+        let value = check(known, value)?;
+        self.set.insert(known.name, value);
+        Ok(())
+    }
+
+    /// Back to the default.
+    ///
+    /// # Errors
+    /// SQLSTATE 42704 for a name that is unknown.
+    pub(crate) fn reset(&mut self, name: &str) -> Result<(), SqlError> {
+        let lower = name.to_ascii_lowercase();
+        if self.prefixed.remove(&lower).is_none() {
+            let known = find(&lower).ok_or_else(|| unknown(name))?;
+            self.set.remove(known.name);
+        }
+        Ok(())
+    }
+
+    /// Everything back to its default.
+    pub(crate) fn reset_all(&mut self) {
+        *self = Self::default();
+    }
+
+    /// The name as PostgreSQL writes it, and the value.
+    ///
+    /// # Errors
+    /// SQLSTATE 42704 for a name that is unknown.
+    pub(crate) fn show(&self, name: &str) -> Result<(String, String), SqlError> {
+        let lower = name.to_ascii_lowercase();
+        if let Some(value) = self.prefixed.get(&lower) {
+            return Ok((lower, value.clone()));
+        }
+        if lower.starts_with("datafusion.") {
+            let config = SessionConfig::new();
+            let entry = config.options().entries().into_iter().find(|entry| entry.key == lower);
+            return match entry {
+                Some(entry) => Ok((lower, entry.value.unwrap_or_default())),
+                None => Err(unknown(name)),
+            };
+        }
+        let known = find(&lower).ok_or_else(|| unknown(name))?;
+        Ok((known.name.to_owned(), self.value(known).to_owned()))
+    }
+
+    /// Name, value and meaning of each, by name.
+    pub(crate) fn show_all(&self) -> Vec<(String, String, String)> {
+        let known = KNOWN
+            .iter()
+            .map(|known| (known.name.into(), self.value(known).into(), known.meaning.into()));
+        let prefixed = self
+            .prefixed
+            .iter()
+            .map(|(name, value)| (name.clone(), value.clone(), String::new()));
+        let mut all: Vec<_> = known.chain(prefixed).collect();
+        all.sort_by_key(|(name, _, _)| name.to_ascii_lowercase());
+        all
+    }
+
+    /// The parameters that a client is told of when they change, with their values.
+    pub(crate) fn reported(&self) -> Vec<(&'static str, String)> {
+        let reported = KNOWN.iter().filter(|known| known.reported);
+        reported.map(|known| (known.name, self.value(known).to_owned())).collect()
+    }
+
+    /// `statement_timeout`; `None` when there is no limit.
+    pub(crate) fn statement_timeout(&self) -> Option<Duration> {
+        let value = self.set.get("statement_timeout")?;
+        parse_duration(value).filter(|timeout| !timeout.is_zero())
+    }
+
+    /// The schema that unqualified names are looked up in: the first of `search_path` that is
+    /// none of PostgreSQL's placeholders.
+    pub(crate) fn default_schema(&self) -> String {
+        let path = self.set.get("search_path").map_or("", String::as_str);
+        path.split(',')
+            .map(|schema| schema.trim().trim_matches('"'))
+            .find(|schema| !schema.is_empty() && *schema != "$user" && *schema != "pg_catalog")
+            .unwrap_or(DEFAULT_SCHEMA)
+            .to_owned()
+    }
+
+    /// Gives DataFusion what concerns it.
+    pub(crate) fn apply(&self, config: &mut SessionConfig) {
+        let options = config.options_mut();
+        for (name, value) in &self.prefixed {
+            if name.starts_with("datafusion.") {
+                // `set` has tried it on a configuration of its own.
+                let _ = options.set(name, value);
+            }
+        }
+        if let Some(zone) = self.set.get("TimeZone") {
+            options.execution.time_zone = Some(zone.clone());
+        }
+        options.catalog.default_schema = self.default_schema();
+    }
+
+    fn value(&self, known: &Known) -> &str {
+        self.set.get(known.name).map_or(known.default, String::as_str)
+    }
+}
+
+fn find(name: &str) -> Option<&'static Known> {
+    KNOWN.iter().find(|known| known.name.eq_ignore_ascii_case(name))
+}
+
+fn unknown(name: &str) -> SqlError {
+    let nearest = KNOWN
+        .iter()
+        .map(|known| (strsim::damerau_levenshtein(known.name, name), known.name))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, near)| *distance <= near.len() / 3)
+        .map(|(_, near)| near.to_owned());
+    SqlError::UnknownSetting { name: name.to_owned(), nearest }
+}
+
+/// The value as `SHOW` gives it back.
+fn check(known: &Known, value: &str) -> Result<String, SqlError> {
+    let refused = |hint: String| SqlError::InvalidSetting {
+        name: known.name.to_owned(),
+        value: value.to_owned(),
+        hint: Some(hint),
+    };
+    match known.takes {
+        Takes::Text => Ok(value.to_owned()),
+        Takes::Nothing => Err(SqlError::FixedSetting { name: known.name.to_owned() }),
+        Takes::Boolean => match value.to_ascii_lowercase().as_str() {
+            "on" | "true" | "yes" | "1" => Ok("on".into()),
+            "off" | "false" | "no" | "0" => Ok("off".into()),
+            _ => Err(refused("It takes on or off.".into())),
+        },
+        Takes::OneOf(values) => values
+            .iter()
+            .find(|allowed| allowed.eq_ignore_ascii_case(value))
+            .map(|allowed| (*allowed).to_owned())
+            .ok_or_else(|| refused(format!("Available values: {}.", values.join(", ")))),
+        Takes::Integer(low, high) => match value.trim().parse::<i64>() {
+            Ok(number) if (low..=high).contains(&number) => Ok(number.to_string()),
+            _ => Err(refused(format!("It takes a whole number from {low} to {high}."))),
+        },
+        Takes::Duration => match parse_duration(value) {
+            Some(_) => Ok(value.trim().to_owned()),
+            None => Err(refused(
+                "Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\"."
+                    .into(),
+            )),
+        },
+        Takes::TimeZone => {
+            let zone = match value.to_ascii_lowercase().as_str() {
+                "utc" | "gmt" | "etc/utc" | "local" | "default" => "UTC",
+                _ => value,
+            };
+            zone.parse::<Tz>()
+                .map(|_| zone.to_owned())
+                .map_err(|_| refused("It takes a name such as Europe/Berlin or +02:00.".into()))
+        }
+    }
+}
+
+/// A number with an optional unit; without one it is milliseconds.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let micros = match unit.trim() {
+        "us" => 1,
+        "" | "ms" => 1_000,
+        "s" => 1_000_000,
+        "min" => 60_000_000,
+        "h" => 3_600_000_000,
+        "d" => 86_400_000_000,
+        _ => return None,
+    };
+    Some(Duration::from_micros(number.checked_mul(micros)?))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Our own statements: one file each, one line in [`all`].
+//!
+//! A statement's file has its documentation, its grammar and what it asks of the engine. The
+//! reference page is made from the documentation, and its examples are run by a test.
+
+mod create_source;
+mod drop_source;
+mod show_create_source;
+mod show_sources;
+mod wait_for_source;
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+
+use crate::dialect::Cursor;
+use crate::{Engine, Notice, SqlError};
+
+/// What is written about a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StatementDoc {
+    /// The statement's name, in capitals.
+    pub name: &'static str,
+    /// Its grammar, as PostgreSQL's manual writes them.
+    pub syntax: &'static str,
+    /// What it does, whole sentences in markdown.
+    pub description: &'static str,
+    /// Statements that show it, each with a semicolon.
+    pub example: &'static str,
+}
+
+/// A statement of ours, read and ready to run.
+#[async_trait]
+pub(crate) trait OwnStatement: Debug + Send + Sync {
+    /// PostgreSQL's command tag, such as `CREATE SOURCE`.
+    fn tag(&self) -> &'static str;
+
+    /// The columns of its answer; `None` when it has none.
+    fn schema(&self) -> Option<SchemaRef> {
+        None
+    }
+
+    /// Does it. The answer has rows exactly when [`OwnStatement::schema`] has columns.
+    async fn run(&self, engine: &dyn Engine) -> Result<Answer, SqlError>;
+}
+
+/// What a statement of ours answers.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// Rows.
+    Rows(RecordBatch),
+    /// Nothing but its tag and these notices.
+    Done(Vec<Notice>),
+}
+
+/// A statement's place in the list: the words it begins with, its documentation, its grammar.
+struct Definition {
+    begins_with: &'static [&'static str],
+    doc: &'static StatementDoc,
+    /// Called behind the words of `begins_with`.
+    parse: fn(&mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError>,
+}
+
+fn all() -> [Definition; 5] {
+    [
+        create_source::definition(),
+        drop_source::definition(),
+        show_sources::definition(),
+        show_create_source::definition(),
+        wait_for_source::definition(),
+    ]
+}
+
+/// What is written about each statement of ours, in the order of the reference page.
+pub fn docs() -> Vec<&'static StatementDoc> {
+    all().iter().map(|definition| definition.doc).collect()
+}
+
+/// The statement at the cursor if it is one of ours.
+pub(crate) fn parse(cursor: &mut Cursor) -> Result<Option<Arc<dyn OwnStatement>>, SqlError> {
+    let Some(definition) =
+        all().into_iter().find(|definition| cursor.begins_with(definition.begins_with))
+    else {
+        return Ok(None);
+    };
+    cursor.expect(definition.begins_with)?;
+    let statement = (definition.parse)(cursor)?;
+    cursor.expect_end()?;
+    Ok(Some(statement))
+}
+
+/// The error for a source that is not there.
+fn unknown_source(engine: &dyn Engine, name: &str) -> SqlError {
+    let sources = engine.sources();
+    let nearest = sources
+        .iter()
+        .map(|source| (strsim::damerau_levenshtein(&source.name, name), &source.name))
+        .min_by_key(|(distance, _)| *distance)
+        .filter(|(distance, near)| *distance <= near.chars().count().max(3) / 3);
+    SqlError::Invalid {
+        sqlstate: "42704",
+        message: format!("source \"{name}\" does not exist"),
+        hint: match nearest {
+            Some((_, near)) => Some(format!("Perhaps you meant \"{near}\".")),
+            None => Some("SHOW SOURCES lists the sources.".into()),
+        },
+        position: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_documented() {
+        let docs = docs();
+        let names: BTreeSet<_> = docs.iter().map(|doc| doc.name).collect();
+        assert_eq!(names.len(), docs.len());
+        for doc in docs {
+            assert!(doc.syntax.starts_with(doc.name), "{}", doc.name);
+            assert!(doc.example.contains(doc.name), "{}", doc.name);
+            assert!(doc.description.ends_with('.'), "{}", doc.name);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! One connection: its session, and how a statement of it is stopped.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::{Sink, SinkExt};
+use pgwire::api::auth::StartupHandler;
+use pgwire::api::cancel::{CancelHandler, DefaultCancelHandler};
+use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
+use pgwire::api::store::PortalStore;
+use pgwire::api::{
+    ClientInfo, ClientPortalStore, ConnectionHandle, ConnectionManager, ErrorHandler,
+    PgWireServerHandlers,
+};
+use pgwire::error::{PgWireError, PgWireResult};
+use pgwire::messages::PgWireBackendMessage;
+use pgwire::messages::response::TransactionStatus as WireStatus;
+use pgwire::messages::startup::ParameterStatus;
+
+use super::errors::{polish, statement_error};
+use super::extended::Extended;
+use super::presence::Presence;
+use super::startup::Startup;
+use crate::{Database, Session, SqlError, TransactionStatus};
+
+/// A connection's part of Vigil.
+#[derive(Debug)]
+pub(super) struct Connection {
+    /// Held while a statement begins, never while its rows are read.
+    pub(super) session: tokio::sync::Mutex<Session>,
+    presence: Presence,
+    /// The settings that the client knows.
+    told: Mutex<HashMap<&'static str, String>>,
+    /// Names of the prepared statements; pgwire's store cannot list them.
+    statements: Mutex<BTreeSet<String>>,
+}
+
+impl Connection {
+    pub(super) fn new(database: &Arc<Database>, presence: Presence) -> Self {
+        Self {
+            session: tokio::sync::Mutex::new(database.session()),
+            presence,
+            told: Mutex::default(),
+            statements: Mutex::default(),
+        }
+    }
+
+    /// Waits for `work` unless the client cancels it or goes away.
+    pub(super) async fn unless_stopped<T>(
+        &self,
+        handle: Option<Arc<Arc<ConnectionHandle>>>,
+        work: impl Future<Output = PgWireResult<T>>,
+    ) -> PgWireResult<T> {
+        let canceled = async {
+            match handle {
+                Some(handle) => {
+                    let request = handle.start_query().await;
+                    // A sender that is dropped without a word has canceled nothing.
+                    if request.await.is_err() {
+                        std::future::pending::<()>().await;
+                    }
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = canceled => Err(statement_error(&SqlError::Canceled)),
+            outcome = work => outcome,
+            () = self.presence.gone() => {
+                Err(PgWireError::IoError(std::io::ErrorKind::ConnectionAborted.into()))
+            }
+        }
+    }
+
+    /// Notes a prepared statement's name.
+    pub(super) fn remember(&self, name: &str) {
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+    }
+
+    /// The parameters of the server that the client does not know yet.
+    pub(super) fn news(&self, session: &Session) -> Vec<PgWireBackendMessage> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut news = Vec::new();
+        for (name, value) in session.reported_settings() {
+            if told.get(name) != Some(&value) {
+                told.insert(name, value.clone());
+                let status = ParameterStatus::new(name.to_owned(), value);
+                news.push(PgWireBackendMessage::ParameterStatus(status));
+            }
+        }
+        news
+    }
+
+    /// Brings the client up to date after a statement: changed settings, forgotten prepared
+    /// statements, the state of the transaction block.
+    pub(super) async fn settle<C>(&self, client: &mut C) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let (news, deallocated, status) = {
+            let mut session = self.session.lock().await;
+            let news = self.news(&session);
+            (news, session.take_deallocated(), session.transaction_status())
+        };
+        for name in deallocated {
+            self.forget(client.portal_store(), name.as_deref());
+        }
+        for message in news {
+            client.feed(message).await?;
+        }
+        client.set_transaction_status(wire_status(status));
+        Ok(())
+    }
+
+    fn forget(&self, store: &impl PortalStore, name: Option<&str>) {
+        let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
+        match name {
+            Some(name) => {
+                statements.remove(name);
+                store.rm_statement(name);
+            }
+            None => {
+                for name in std::mem::take(&mut *statements) {
+                    store.rm_statement(&name);
+                }
+            }
+        }
+    }
+}
+
+/// The byte that `ReadyForQuery` carries.
+pub(super) fn wire_status(status: TransactionStatus) -> WireStatus {
+    match status {
+        TransactionStatus::Idle => WireStatus::Idle,
+        TransactionStatus::InBlock => WireStatus::Transaction,
+        TransactionStatus::Failed => WireStatus::Error,
+    }
+}
+
+/// What cancels this client's statements.
+pub(super) fn cancel_handle<C: ClientInfo>(client: &C) -> Option<Arc<Arc<ConnectionHandle>>> {
+    client.session_extensions().get::<Arc<ConnectionHandle>>()
+}
+
+/// pgwire's view of a connection.
+pub(super) struct Handlers {
+    connection: Arc<Connection>,
+    cancels: Arc<ConnectionManager>,
+}
+
+impl Handlers {
+    pub(super) fn new(connection: Arc<Connection>, cancels: Arc<ConnectionManager>) -> Self {
+        Self { connection, cancels }
+    }
+}
+
+impl PgWireServerHandlers for Handlers {
+    fn simple_query_handler(&self) -> Arc<impl SimpleQueryHandler> {
+        Arc::clone(&self.connection)
+    }
+
+    fn extended_query_handler(&self) -> Arc<impl ExtendedQueryHandler> {
+        Arc::new(Extended { connection: Arc::clone(&self.connection) })
+    }
+
+    fn startup_handler(&self) -> Arc<impl StartupHandler> {
+        Arc::new(Startup {
+            connection: Arc::clone(&self.connection),
+            cancels: Arc::clone(&self.cancels),
+        })
+    }
+
+    fn error_handler(&self) -> Arc<impl ErrorHandler> {
+        Arc::clone(&self.connection)
+    }
+
+    fn cancel_handler(&self) -> Arc<impl CancelHandler> {
+        Arc::new(DefaultCancelHandler::new(Arc::clone(&self.cancels)))
+    }
+}
+
+impl ErrorHandler for Connection {
+    /// Every error on its way to the client comes by here.
+    fn on_error<C: ClientInfo>(&self, _client: &C, error: &mut PgWireError) {
+        polish(error);
+        // The statement that failed is over, so nobody holds the session.
+        if let Ok(mut session) = self.session.try_lock() {
+            session.fail();
+        }
+    }
+}

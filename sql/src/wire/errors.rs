@@ -1,0 +1,63 @@
+//! Errors and notices as PostgreSQL's messages.
+
+use pgwire::error::{ErrorInfo, PgWireError};
+use pgwire::messages::PgWireBackendMessage;
+
+use crate::{Notice, SqlError};
+
+/// An error of a statement.
+pub(super) fn statement_error(error: &SqlError) -> PgWireError {
+    report(error, "ERROR")
+}
+
+/// An error that ends the connection.
+pub(super) fn fatal_error(error: &SqlError) -> PgWireError {
+    report(error, "FATAL")
+}
+
+fn report(error: &SqlError, severity: &str) -> PgWireError {
+    if let SqlError::Panicked { detail } = error {
+        tracing::error!(%detail, "a statement panicked");
+    }
+    let mut info =
+        ErrorInfo::new(severity.to_owned(), error.sqlstate().to_owned(), error.to_string());
+    info.severity_nonlocalized = Some(severity.to_owned());
+    info.detail = error.detail().map(str::to_owned);
+    info.hint = error.hint();
+    info.position = error.position().map(|position| position.to_string());
+    PgWireError::UserError(Box::new(info))
+}
+
+/// A violation of the protocol by the client.
+pub(super) fn protocol_error(message: impl Into<String>) -> PgWireError {
+    let info = ErrorInfo::new("ERROR".to_owned(), "08P01".to_owned(), message.into());
+    PgWireError::UserError(Box::new(info))
+}
+
+/// A notice.
+pub(super) fn notice_message(notice: &Notice) -> PgWireBackendMessage {
+    let severity = notice.severity.to_owned();
+    let mut info = ErrorInfo::new(severity.clone(), notice.sqlstate.to_owned(), notice.message.clone());
+    info.severity_nonlocalized = Some(severity);
+    PgWireBackendMessage::NoticeResponse(info.into())
+}
+
+/// pgwire's own errors in PostgreSQL's words, where it has others.
+pub(super) fn polish(error: &mut PgWireError) {
+    let (sqlstate, message) = match error {
+        PgWireError::StatementNotFound(name) => {
+            ("26000", format!("prepared statement \"{name}\" does not exist"))
+        }
+        PgWireError::PortalNotFound(name) => ("34000", format!("portal \"{name}\" does not exist")),
+        PgWireError::FailedToParseParameter(inner) => {
+            ("22P02", format!("invalid input for a parameter: {inner}"))
+        }
+        PgWireError::InvalidRustTypeForParameter(name) => {
+            ("42804", format!("parameters of type {name} are not supported here"))
+        }
+        PgWireError::ApiError(inner) => ("XX000", inner.to_string()),
+        _ => return,
+    };
+    let info = ErrorInfo::new("ERROR".to_owned(), sqlstate.to_owned(), message);
+    *error = PgWireError::UserError(Box::new(info));
+}

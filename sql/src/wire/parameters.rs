@@ -1,0 +1,73 @@
+//! Parameters of prepared statements: PostgreSQL's types as Arrow's, and values as scalars.
+
+use arrow::datatypes::{DataType, Field, TimeUnit};
+use datafusion::common::ParamValues;
+use datafusion::scalar::ScalarValue;
+use datafusion_postgres::arrow_pg::datatypes::df::deserialize_parameters_with_server_types;
+use datafusion_postgres::arrow_pg::datatypes::field_into_pg_type;
+use pgwire::api::Type;
+use pgwire::api::portal::Portal;
+use pgwire::error::PgWireResult;
+
+use super::errors::protocol_error;
+use crate::Prepared;
+
+/// The Arrow type of a type that a client declares, as far as parameters can have it.
+pub(super) fn arrow_type(declared: &Type) -> Option<DataType> {
+    Some(match *declared {
+        Type::BOOL => DataType::Boolean,
+        Type::INT2 => DataType::Int16,
+        Type::INT4 => DataType::Int32,
+        Type::INT8 => DataType::Int64,
+        Type::FLOAT4 => DataType::Float32,
+        Type::FLOAT8 => DataType::Float64,
+        Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME => DataType::Utf8,
+        Type::BYTEA => DataType::Binary,
+        Type::DATE => DataType::Date32,
+        Type::TIMESTAMP => DataType::Timestamp(TimeUnit::Microsecond, None),
+        Type::TIMESTAMPTZ => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+        Type::NUMERIC => DataType::Decimal128(38, 10),
+        _ => return None,
+    })
+}
+
+/// The types that a client is told of; `text` where the statement does not tell.
+pub(super) fn wire_types(prepared: &Prepared) -> PgWireResult<Vec<Type>> {
+    prepared
+        .parameters()
+        .iter()
+        .map(|parameter| match parameter {
+            Some(field) => wire_type(field),
+            None => Ok(Type::TEXT),
+        })
+        .collect()
+}
+
+fn wire_type(field: &Field) -> PgWireResult<Type> {
+    field_into_pg_type(&std::sync::Arc::new(field.clone()))
+}
+
+/// The values that a client bound.
+pub(super) fn values<S: Clone>(
+    portal: &Portal<S>,
+    prepared: &Prepared,
+) -> PgWireResult<Vec<ScalarValue>> {
+    let needed = prepared.parameters().len();
+    if portal.parameter_len() != needed {
+        return Err(protocol_error(format!(
+            "bind message supplies {} parameters, but prepared statement requires {needed}",
+            portal.parameter_len()
+        )));
+    }
+    let types = wire_types(prepared)?;
+    let inferred: Vec<Option<&DataType>> = prepared
+        .parameters()
+        .iter()
+        .map(|parameter| parameter.as_ref().map(|field| field.data_type()))
+        .collect();
+    let types: Vec<Option<&Type>> = types.iter().map(Some).collect();
+    match deserialize_parameters_with_server_types(portal, &inferred, &types)? {
+        ParamValues::List(values) => Ok(values.into_iter().map(|value| value.value).collect()),
+        ParamValues::Map(_) => Err(protocol_error("parameters have numbers, not names")),
+    }
+}

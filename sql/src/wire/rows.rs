@@ -1,0 +1,101 @@
+//! Arrow batches as rows of the protocol, in text or binary.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use datafusion::error::DataFusionError;
+use datafusion_postgres::arrow_pg::datatypes::arrow_schema_to_pg_fields;
+use datafusion_postgres::arrow_pg::row_encoder::RowEncoder;
+use pgwire::api::portal::Format;
+use pgwire::api::results::FieldInfo;
+use pgwire::error::PgWireResult;
+use pgwire::messages::data::DataRow;
+use pgwire::types::format::FormatOptions;
+
+use super::errors::{protocol_error, statement_error};
+use crate::{Session, SqlError};
+
+/// How a session's values are written.
+#[derive(Clone, Debug)]
+pub(super) struct Style {
+    options: Arc<FormatOptions>,
+    zone: Arc<str>,
+}
+
+impl Style {
+    /// The style that the session's settings ask for.
+    pub(super) fn of(session: &Session) -> Self {
+        let mut options = FormatOptions::default();
+        let setting = |name| session.setting(name).unwrap_or_default();
+        options.date_style = setting("DateStyle");
+        options.interval_style = setting("IntervalStyle");
+        options.bytea_output = setting("bytea_output");
+        options.time_zone = setting("TimeZone");
+        options.extra_float_digits = setting("extra_float_digits").parse().unwrap_or(1);
+        let zone = setting("TimeZone").into();
+        Self { options: Arc::new(options), zone }
+    }
+}
+
+/// The columns as the protocol describes them.
+pub(super) fn columns(
+    schema: &Schema,
+    format: &Format,
+    style: Option<&Style>,
+) -> PgWireResult<Vec<FieldInfo>> {
+    if let Format::Individual(formats) = format
+        && formats.len() != schema.fields().len()
+    {
+        return Err(protocol_error(format!(
+            "bind message has {} result formats but query has {} columns",
+            formats.len(),
+            schema.fields().len()
+        )));
+    }
+    arrow_schema_to_pg_fields(schema, format, style.map(|style| Arc::clone(&style.options)))
+}
+
+/// The rows of a batch.
+pub(super) fn rows(
+    batch: RecordBatch,
+    columns: &Arc<Vec<FieldInfo>>,
+    style: &Style,
+) -> Result<impl Iterator<Item = PgWireResult<DataRow>> + Send + use<>, SqlError> {
+    let batch = in_zone(batch, &style.zone)?;
+    let mut encoder = RowEncoder::new(batch, Arc::clone(columns));
+    Ok(std::iter::from_fn(move || {
+        // The encoder panics on types that it does not expect; that is one statement's error.
+        catch_unwind(AssertUnwindSafe(|| encoder.next_row())).unwrap_or_else(|_| {
+            let detail = "a value could not be written for the client".into();
+            Some(Err(statement_error(&SqlError::Panicked { detail })))
+        })
+    }))
+}
+
+/// The batch with its timestamps in the session's time zone: the same moments, other texts.
+fn in_zone(batch: RecordBatch, zone: &Arc<str>) -> Result<RecordBatch, SqlError> {
+    let schema = batch.schema();
+    let is_elsewhere = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, Some(there)) if there != zone);
+    if !schema.fields().iter().any(|field| is_elsewhere(field.data_type())) {
+        return Ok(batch);
+    }
+    let mut fields = Vec::with_capacity(schema.fields().len());
+    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
+    for (field, array) in schema.fields().iter().zip(batch.columns()) {
+        match field.data_type() {
+            DataType::Timestamp(unit, Some(there)) if there != zone => {
+                let data_type = DataType::Timestamp(*unit, Some(Arc::clone(zone)));
+                arrays.push(arrow::compute::cast(array, &data_type).map_err(DataFusionError::from)?);
+                fields.push(Arc::new(field.as_ref().clone().with_data_type(data_type)));
+            }
+            _ => {
+                arrays.push(Arc::clone(array));
+                fields.push(Arc::clone(field));
+            }
+        }
+    }
+    let schema: SchemaRef = Arc::new(Schema::new(fields));
+    Ok(RecordBatch::try_new(schema, arrays).map_err(DataFusionError::from)?)
+}
