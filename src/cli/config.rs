@@ -1,0 +1,259 @@
+//! The configuration file `vigil.toml`: text goes in, checked values come out.
+//!
+//! ```toml
+//! listen = "127.0.0.1:7432"
+//! data = "data"              # a folder beside this file, or s3://bucket/prefix
+//! models = "models"          # a folder beside this file
+//! workers = 1                # threads of the dataflow
+//! inference_threads = 2      # threads of one run of a network
+//!
+//! [defaults]                 # of CREATE SOURCE
+//! detector = "yolov8n"
+//! captioner = "none"
+//! embedder = "all-minilm-l6-v2-int8"
+//! tracker = "iou"
+//! ```
+//!
+//! Every key may be left out; a key that is not known is refused.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use crate::source::{SourceDefaults, Tracker, nearest};
+
+/// What a configuration file says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Config {
+    /// Where the server listens: address and port.
+    pub(super) listen: Option<String>,
+    /// Where data is kept: an absolute folder or a URL.
+    pub(super) data: Option<String>,
+    /// The folder of the models, absolute.
+    pub(super) models: Option<PathBuf>,
+    /// Workers of the dataflow.
+    pub(super) workers: Option<usize>,
+    /// Threads of one run of a network.
+    pub(super) inference_threads: Option<usize>,
+    /// What sources have when their statement does not say.
+    pub(super) defaults: SourceDefaults,
+}
+
+/// Why a configuration file is not used.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("configuration file \"{}\": {problem}", .path.display())]
+pub(super) struct ConfigError {
+    path: PathBuf,
+    problem: Problem,
+}
+
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+enum Problem {
+    #[error("could not be read: {0}")]
+    Unreadable(String),
+    #[error("is not valid TOML")]
+    Toml(String),
+    #[error("unrecognized key \"{key}\"")]
+    UnknownKey { key: String, nearest: Option<String>, known: String },
+    #[error("invalid value for \"{key}\"")]
+    Value { key: String, takes: &'static str },
+}
+
+impl ConfigError {
+    pub(super) fn detail(&self) -> Option<String> {
+        match &self.problem {
+            Problem::Toml(message) => Some(format!("{message}.")),
+            Problem::UnknownKey { known, .. } => Some(format!("The keys there are: {known}.")),
+            Problem::Unreadable(_) | Problem::Value { .. } => None,
+        }
+    }
+
+    pub(super) fn hint(&self) -> Option<String> {
+        match &self.problem {
+            Problem::UnknownKey { nearest, .. } => {
+                nearest.as_ref().map(|near| format!("Perhaps you meant \"{near}\"."))
+            }
+            Problem::Value { key, takes } => Some(format!("\"{key}\" takes {takes}.")),
+            Problem::Unreadable(_) | Problem::Toml(_) => None,
+        }
+    }
+}
+
+/// The keys of a table, for the nearest name.
+type Keys = &'static [&'static str];
+
+const KEYS: Keys = &["listen", "data", "models", "workers", "inference_threads", "defaults"];
+const DEFAULTS_KEYS: Keys = &["detector", "captioner", "embedder", "tracker"];
+
+impl Config {
+    /// Reads the file; relative paths in it are relative to its folder.
+    pub(super) fn read(path: &Path) -> Result<Self, ConfigError> {
+        let fail = |problem| ConfigError { path: path.to_owned(), problem };
+        let text = fs::read_to_string(path)
+            .map_err(|error| fail(Problem::Unreadable(super::error::reason(&error))))?;
+        Self::parse(&text, path.parent().unwrap_or(Path::new("."))).map_err(fail)
+    }
+
+    fn parse(text: &str, folder: &Path) -> Result<Self, Problem> {
+        let table: Table = text.parse().map_err(|error: toml::de::Error| {
+            let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
+            let message = error.message().lines().next().unwrap_or_default();
+            Problem::Toml(match line {
+                Some(line) => format!("Line {line}: {message}"),
+                None => message.to_owned(),
+            })
+        })?;
+        let top = Section { table: &table, prefix: "" };
+        top.check_keys(KEYS)?;
+        let empty = Table::new();
+        let defaults = match table.get("defaults") {
+            None => &empty,
+            Some(Value::Table(defaults)) => defaults,
+            Some(_) => return Err(top.wrong("defaults", "a table: [defaults] on a line alone")),
+        };
+        let defaults = Section { table: defaults, prefix: "defaults." };
+        defaults.check_keys(DEFAULTS_KEYS)?;
+        let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+        let data = top.text("data")?.map(|data| {
+            let is_url = data.contains("://");
+            if is_url { data } else { folder.join(data).display().to_string() }
+        });
+        Ok(Self {
+            listen: top.text("listen")?,
+            data,
+            models: top.text("models")?.map(|models| folder.join(models)),
+            workers: top.count("workers")?,
+            inference_threads: top.count("inference_threads")?,
+            defaults: defaults.source_defaults()?,
+        })
+    }
+}
+
+/// A table of the file and what its keys are called in messages.
+struct Section<'a> {
+    table: &'a Table,
+    prefix: &'static str,
+}
+
+impl Section<'_> {
+    fn check_keys(&self, known: Keys) -> Result<(), Problem> {
+        let Some(key) = self.table.keys().find(|key| !known.contains(&key.as_str())) else {
+            return Ok(());
+        };
+        Err(Problem::UnknownKey {
+            key: format!("{}{key}", self.prefix),
+            nearest: nearest(key, known.iter().copied()),
+            known: known.join(", "),
+        })
+    }
+
+    fn wrong(&self, key: &str, takes: &'static str) -> Problem {
+        Problem::Value { key: format!("{}{key}", self.prefix), takes }
+    }
+
+    fn text(&self, key: &str) -> Result<Option<String>, Problem> {
+        match self.table.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) if !text.is_empty() => Ok(Some(text.clone())),
+            Some(_) => Err(self.wrong(key, "a text in quotes")),
+        }
+    }
+
+    fn count(&self, key: &str) -> Result<Option<usize>, Problem> {
+        match self.table.get(key) {
+            None => Ok(None),
+            Some(Value::Integer(count @ 1..=1024)) => Ok(usize::try_from(*count).ok()),
+            Some(_) => Err(self.wrong(key, "an integer from 1 to 1024")),
+        }
+    }
+
+    fn source_defaults(&self) -> Result<SourceDefaults, Problem> {
+        let built_in = SourceDefaults::default();
+        let tracker = match self.text("tracker")? {
+            None => built_in.tracker,
+            Some(name) => Tracker::from_name(&name)
+                .ok_or_else(|| self.wrong("tracker", "\"iou\" or \"none\""))?,
+        };
+        Ok(SourceDefaults {
+            detector: self.text("detector")?.unwrap_or(built_in.detector),
+            captioner: self.text("captioner")?.unwrap_or(built_in.captioner),
+            embedder: self.text("embedder")?.unwrap_or(built_in.embedder),
+            tracker,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, Problem> {
+        Config::parse(text, Path::new("/etc/vigil"))
+    }
+
+    #[test]
+    fn every_key_is_read_and_paths_are_beside_the_file() {
+        let text = r#"
+            listen = "0.0.0.0:5433"
+            data = "data"
+            models = "/srv/models"
+            workers = 2
+            inference_threads = 4
+            [defaults]
+            detector = "ssd-mobilenet-v2"
+            captioner = "none"
+            embedder = "none"
+            tracker = "none"
+        "#;
+        let expected = Config {
+            listen: Some("0.0.0.0:5433".into()),
+            data: Some("/etc/vigil/data".into()),
+            models: Some("/srv/models".into()),
+            workers: Some(2),
+            inference_threads: Some(4),
+            defaults: SourceDefaults {
+                detector: "ssd-mobilenet-v2".into(),
+                captioner: "none".into(),
+                embedder: "none".into(),
+                tracker: Tracker::None,
+            },
+        };
+        assert_eq!(parse(text), Ok(expected));
+        assert_eq!(parse(""), Ok(Config::default()));
+        assert_eq!(parse("data = \"s3://bucket/p\"").unwrap().data.unwrap(), "s3://bucket/p");
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let told = |text: &str| {
+            let error =
+                ConfigError { path: "vigil.toml".into(), problem: parse(text).unwrap_err() };
+            assert!(!error.to_string().contains('\n'));
+            (error.to_string(), error.hint())
+        };
+        let (message, hint) = told("lisen = \"a\"");
+        assert_eq!(message, "configuration file \"vigil.toml\": unrecognized key \"lisen\"");
+        assert_eq!(hint.as_deref(), Some("Perhaps you meant \"listen\"."));
+        let (message, hint) = told("[defaults]\ndetektor = \"a\"");
+        assert!(message.ends_with("unrecognized key \"defaults.detektor\""));
+        assert_eq!(hint.as_deref(), Some("Perhaps you meant \"detector\"."));
+        assert!(told("workers = 0").1.unwrap().contains("from 1 to 1024"));
+        assert!(told("listen = 7432").0.ends_with("invalid value for \"listen\""));
+        assert!(told("[defaults]\ntracker = \"sort\"").1.unwrap().contains("\"iou\""));
+        assert!(told("defaults = 1").1.unwrap().contains("[defaults]"));
+        let Err(Problem::Toml(message)) = parse("listen = \"a\"\nworkers = = 2") else {
+            panic!("accepted");
+        };
+        assert!(message.starts_with("Line 2: "), "{message}");
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_told() {
+        let error = Config::read(Path::new("/nowhere/vigil.toml")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "configuration file \"/nowhere/vigil.toml\": could not be read: no such file or directory"
+        );
+    }
+}

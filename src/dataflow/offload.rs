@@ -1,0 +1,157 @@
+//! The operator that does not block: work is handed to threads elsewhere, each record's
+//! capability is held until its answer is there, and the answer wakes the operator.
+//!
+//! Detection, the keeping of key frames, captioning and embedding are all this operator with
+//! another `submit`. Answers leave in the order in which they come; whoever needs an order
+//! restores it from the times.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use crossbeam_channel::{Sender, bounded};
+use timely::dataflow::Stream;
+use timely::dataflow::channels::pact::Pipeline;
+use timely::dataflow::operators::Capability;
+use timely::dataflow::operators::generic::OutputBuilder;
+use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::scheduling::SyncActivator;
+
+use super::clock::Tick;
+use super::metrics::OperatorMetrics;
+use crate::fault::Fault;
+
+/// What became of a record.
+#[derive(Debug)]
+pub struct Answer<R> {
+    /// The record for the next operator, if there is one.
+    pub ok: Option<R>,
+    /// What went wrong, if anything did.
+    pub fault: Option<Fault>,
+}
+
+/// Where the answer to one record goes. It may be sent from any thread, once; a reply that is
+/// dropped unsent answers with the fault that was [left](Reply::or_fault) for this case.
+pub struct Reply<R: Send + 'static> {
+    id: u64,
+    mailbox: Sender<(u64, Answer<R>)>,
+    operator: Arc<SyncActivator>,
+    sent: bool,
+    or_fault: Option<Fault>,
+}
+
+impl<R: Send + 'static> Reply<R> {
+    /// Sends the answer and wakes the operator.
+    pub fn send(mut self, answer: Answer<R>) {
+        self.put(answer);
+    }
+
+    /// Leaves a fault for the case that nobody answers.
+    #[must_use]
+    pub fn or_fault(mut self, fault: Fault) -> Self {
+        self.or_fault = Some(fault);
+        self
+    }
+
+    /// Sends a good answer.
+    pub fn ok(self, record: R) {
+        self.send(Answer { ok: Some(record), fault: None });
+    }
+
+    fn put(&mut self, answer: Answer<R>) {
+        self.sent = true;
+        // The mailbox has room for every record in work, and both calls fail only when the
+        // dataflow was dropped: then nobody waits for the answer.
+        let _ = self.mailbox.try_send((self.id, answer));
+        let _ = self.operator.activate();
+    }
+}
+
+impl<R: Send + 'static> Drop for Reply<R> {
+    fn drop(&mut self) {
+        if !self.sent {
+            let fault = self.or_fault.take();
+            self.put(Answer { ok: None, fault });
+        }
+    }
+}
+
+struct InWork {
+    oks: Capability<Tick>,
+    errs: Capability<Tick>,
+    since: Instant,
+}
+
+/// Builds the operator `name`, which has at most `at_most` records in work at a time and keeps
+/// the others back in order. `submit` must not block.
+///
+/// Gives the answers and the faults, each at the time of its record.
+pub fn offload<'scope, D, R>(
+    stream: Stream<'scope, Tick, Vec<D>>,
+    name: &str,
+    at_most: usize,
+    metrics: Arc<OperatorMetrics>,
+    mut submit: impl FnMut(D, Reply<R>) + 'static,
+) -> (Stream<'scope, Tick, Vec<R>>, Stream<'scope, Tick, Vec<Fault>>)
+where
+    D: Clone + 'static,
+    R: Clone + Send + 'static,
+{
+    let scope = stream.scope();
+    let mut builder = OperatorBuilder::new(name.to_owned(), scope);
+    let address = builder.operator_info().address.to_vec();
+    let operator = Arc::new(scope.worker().sync_activator_for(address));
+    let mut input = builder.new_input(stream, Pipeline);
+    let (oks, oks_stream) = builder.new_output::<Vec<R>>();
+    let (errs, errs_stream) = builder.new_output::<Vec<Fault>>();
+    let mut oks = OutputBuilder::from(oks);
+    let mut errs = OutputBuilder::from(errs);
+
+    builder.build(move |initial| {
+        drop(initial);
+        let at_most = at_most.max(1);
+        let (mailbox, answers) = bounded::<(u64, Answer<R>)>(at_most);
+        let mut next_id = 0;
+        let mut in_work: BTreeMap<u64, InWork> = BTreeMap::new();
+        let mut backlog: VecDeque<(D, InWork)> = VecDeque::new();
+        move |_frontiers| {
+            let _busy = metrics.busy();
+            input.for_each(|capability, records| {
+                let (Some(oks), Some(errs)) =
+                    (capability.retain_least(0), capability.retain_least(1))
+                else {
+                    return;
+                };
+                metrics.took(records.len());
+                for record in records.drain(..) {
+                    let held =
+                        InWork { oks: oks.clone(), errs: errs.clone(), since: Instant::now() };
+                    backlog.push_back((record, held));
+                }
+            });
+            let mut oks = oks.activate();
+            let mut errs = errs.activate();
+            while let Ok((id, answer)) = answers.try_recv() {
+                let Some(held) = in_work.remove(&id) else { continue };
+                metrics.gave(held.since.elapsed());
+                if let Some(record) = answer.ok {
+                    oks.session(&held.oks).give(record);
+                }
+                if let Some(fault) = answer.fault {
+                    errs.session(&held.errs).give(fault);
+                }
+            }
+            while in_work.len() < at_most
+                && let Some((record, held)) = backlog.pop_front()
+            {
+                let id = next_id;
+                next_id += 1;
+                in_work.insert(id, held);
+                let mailbox = mailbox.clone();
+                let operator = Arc::clone(&operator);
+                submit(record, Reply { id, mailbox, operator, sent: false, or_fault: None });
+            }
+        }
+    });
+    (oks_stream, errs_stream)
+}

@@ -1,0 +1,173 @@
+//! The engine as SQL sees it.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use datafusion::catalog::TableProvider;
+use vigil_models::ModelState;
+use vigil_sql::catalog::StandardTable;
+use vigil_sql::{
+    CreateSource, Cut, EngineError, FrontierInfo, ModelInfo, OperatorInfo, SourceFault, SourceInfo,
+};
+use vigil_udfs::ModelCalls;
+
+use super::calls::EngineCalls;
+use super::{Engine, Error};
+use crate::decode::{self, Read};
+use crate::keyframe::{StoreError, encode_jpeg};
+use crate::source::SourceSpec;
+use crate::tables::{Progress, SourceTables, StandardTableProvider};
+
+impl Engine {
+    /// Runs blocking work on the threads for input and output.
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let handle = self.io.handle().ok_or_else(stopping)?;
+        handle.spawn_blocking(work).await.map_err(|_| stopping())?
+    }
+}
+
+#[async_trait]
+impl vigil_sql::Engine for Engine {
+    fn cut(&self) -> Cut {
+        let snapshot: Arc<dyn Any + Send + Sync> = self.tables.snapshot();
+        Cut(snapshot)
+    }
+
+    fn table(&self, table: StandardTable) -> Arc<dyn TableProvider> {
+        Arc::new(StandardTableProvider::new(table, Arc::clone(&self.tables)))
+    }
+
+    async fn create_source(&self, source: CreateSource) -> Result<(), EngineError> {
+        let engine = self.this.upgrade().ok_or_else(stopping)?;
+        let made = self.blocking(move || engine.create_source_blocking(&source)).await;
+        made.map_err(Into::into)
+    }
+
+    async fn drop_source(&self, name: &str) -> Result<(), EngineError> {
+        self.drop_source_named(name).await.map_err(Into::into)
+    }
+
+    async fn wait_for_source(
+        &self,
+        name: &str,
+        timeout: Option<Duration>,
+    ) -> Result<(), EngineError> {
+        self.wait_until_ended(name, timeout).await.map_err(Into::into)
+    }
+
+    async fn frame_image(&self, source: &str, frame_number: i64) -> Result<Bytes, EngineError> {
+        let running = self.source(source).map_err(EngineError::from)?;
+        match self.frames.get(source, frame_number).await {
+            Err(StoreError::NotFound { .. }) if running.spec.is_replayable() => {
+                let quality = running.spec.options.jpeg_quality;
+                let again = move || decode_again(&running.spec, frame_number, quality);
+                self.blocking(again).await.map_err(Into::into)
+            }
+            kept => kept.map_err(|error| Error::from(error).into()),
+        }
+    }
+
+    fn sources(&self) -> Vec<SourceInfo> {
+        self.all_sources().iter().map(|source| source.info()).collect()
+    }
+
+    fn source_faults(&self) -> Vec<SourceFault> {
+        let sources = self.all_sources();
+        sources.iter().flat_map(|source| source.faults().rows(&source.spec.name)).collect()
+    }
+
+    fn models(&self) -> Vec<ModelInfo> {
+        let registry = self.service.registry();
+        let loaded = self.service.loaded();
+        let mut models: Vec<_> = registry
+            .entries()
+            .iter()
+            .map(|entry| {
+                let is_loaded = loaded.iter().any(|model| *model.id == *entry.id());
+                let state = match registry.state(entry) {
+                    _ if is_loaded => "loaded",
+                    ModelState::Present => "present",
+                    ModelState::Missing => "missing",
+                };
+                ModelInfo {
+                    name: entry.name.clone(),
+                    version: entry.version.clone(),
+                    task: entry.task.name().to_owned(),
+                    family: entry.family.clone(),
+                    licence: entry.licence.clone(),
+                    size_bytes: i64::try_from(entry.size_bytes()).unwrap_or(i64::MAX),
+                    state: state.to_owned(),
+                }
+            })
+            .collect();
+        models.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
+        models
+    }
+
+    fn operators(&self) -> Vec<OperatorInfo> {
+        let workers = self.workers.count();
+        let sources = self.all_sources();
+        sources
+            .iter()
+            .flat_map(|source| source.metrics.rows(&source.spec.name, source.owner(workers)))
+            .collect()
+    }
+
+    fn frontiers(&self) -> Vec<FrontierInfo> {
+        let snapshot = self.tables.snapshot();
+        snapshot.sources().flat_map(|tables| frontiers(tables)).collect()
+    }
+
+    fn model_calls(&self) -> Arc<dyn ModelCalls> {
+        let default_embedder = self.config.defaults.embedder.clone();
+        Arc::new(EngineCalls::new(Arc::clone(&self.service), default_embedder))
+    }
+}
+
+fn stopping() -> Error {
+    Error::Thread("the engine is stopping".to_owned())
+}
+
+fn frontiers(tables: &SourceTables) -> impl Iterator<Item = FrontierInfo> {
+    StandardTable::ALL.into_iter().map(|table| {
+        let progress = match table {
+            StandardTable::Frames | StandardTable::Detections | StandardTable::Tracks => {
+                tables.frame_progress
+            }
+            StandardTable::Captions | StandardTable::Embeddings => tables.caption_progress,
+        };
+        let Progress { tick, last_frame } = progress;
+        FrontierInfo {
+            source: tables.context.source.clone(),
+            table: table.name().to_owned(),
+            tick: tick.and_then(|tick| i64::try_from(tick).ok()),
+            frame_number: last_frame.map(|(frame_number, _)| frame_number),
+            ts_micros: last_frame.map(|(_, ts_micros)| ts_micros),
+        }
+    })
+}
+
+/// Reads a video again up to a frame that was not kept.
+fn decode_again(spec: &SourceSpec, frame_number: i64, quality: u8) -> Result<Bytes, Error> {
+    let mut every_frame = spec.clone();
+    every_frame.options.fps = None;
+    let mut reader = decode::open(&every_frame)?;
+    loop {
+        match reader.read() {
+            Read::Frame(frame) if frame.frame_number == frame_number => {
+                return Ok(encode_jpeg(&frame.image, quality)?);
+            }
+            Read::Frame(frame) if frame.frame_number < frame_number => {}
+            Read::Fault(_) => {}
+            Read::Frame(_) | Read::End => {
+                return Err(Error::NoSuchFrame { name: spec.name.clone(), frame_number });
+            }
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! `CREATE SOURCE`: the statement is checked, the file opened, the models loaded; then the source
+//! is registered, its dataflow built and its decoder started.
+
+use std::sync::Arc;
+
+use vigil_models::{CaptionOptions, DetectOptions, label_set};
+use vigil_sql::CreateSource;
+
+use super::decoder;
+use super::running::{RunningSource, SourceParts};
+use super::{Engine, Error};
+use crate::caption::CaptionerChoice;
+use crate::decode;
+use crate::detect::DetectorChoice;
+use crate::source::SourceSpec;
+use crate::source_id::SourceId;
+use crate::tables::RowContext;
+
+/// The value of a model option that names no model.
+const NONE: &str = "none";
+/// The detector of drawn frames.
+const GROUND_TRUTH: &str = "ground_truth";
+/// Undetected frames of a source that are let in at a time when nothing slow detects them.
+const QUICK_CREDITS: usize = 4;
+
+impl Engine {
+    /// Makes a source. It blocks while files are opened and models loaded.
+    ///
+    /// # Errors
+    /// [`Error::SourceExists`], or what is wrong with the statement, its file or its models.
+    pub fn create_source_blocking(&self, statement: &CreateSource) -> Result<(), Error> {
+        let id = self.reserve(&statement.name)?;
+        let made = self.make(id, statement);
+        let mut sources = self.sources();
+        sources.reserved.remove(&statement.name);
+        let (source, reader) = made?;
+        self.tables.add_source(id, source.context.clone());
+        sources.running.insert(id, Arc::clone(&source));
+        drop(sources);
+
+        self.workers.start_source(Arc::clone(&source));
+        decoder::start(source, reader)
+    }
+
+    fn reserve(&self, name: &str) -> Result<SourceId, Error> {
+        let mut sources = self.sources();
+        if sources.find(name).is_some() || !sources.reserved.insert(name.to_owned()) {
+            return Err(Error::SourceExists(name.to_owned()));
+        }
+        sources.last_id += 1;
+        Ok(SourceId(sources.last_id))
+    }
+
+    fn make(
+        &self,
+        id: SourceId,
+        statement: &CreateSource,
+    ) -> Result<(Arc<RunningSource>, Box<dyn decode::FrameReader>), Error> {
+        let spec =
+            SourceSpec::from_statement(statement, &self.config.defaults, &self.config.base_dir)?;
+        let options = &spec.options;
+        let reader = decode::open(&spec)?;
+        let video = reader.video().clone();
+
+        let mut context = RowContext {
+            source: spec.name.clone(),
+            detector: None,
+            tracker: options.tracker.name().to_owned(),
+            captioner: None,
+            embedder: None,
+            labels: Arc::from([]),
+        };
+        let mut credits = QUICK_CREDITS;
+        let detector = match options.detector.as_str() {
+            NONE => DetectorChoice::None,
+            GROUND_TRUTH => {
+                context.detector = Some(GROUND_TRUTH.to_owned());
+                context.labels = label_set("coco80").unwrap_or_default();
+                DetectorChoice::GroundTruth
+            }
+            name => {
+                let network = self.service.detector(name)?;
+                context.detector = Some(network.id().to_string());
+                context.labels = Arc::clone(network.labels());
+                credits = 1;
+                let options = DetectOptions {
+                    confidence_threshold: options
+                        .track_low_threshold
+                        .min(options.confidence_threshold),
+                    iou_threshold: options.iou_threshold,
+                    max_detections: options.max_detections,
+                    classes: class_ids(options.classes.as_deref(), network.labels())?,
+                };
+                DetectorChoice::Network(network, options)
+            }
+        };
+        let captioner = match options.captioner.as_str() {
+            NONE => CaptionerChoice::None,
+            name => {
+                let network = self.service.captioner(name)?;
+                context.captioner = Some(network.id().to_string());
+                let options = CaptionOptions {
+                    num_beams: options.num_beams,
+                    max_length: options.max_caption_length,
+                    ..CaptionOptions::default()
+                };
+                CaptionerChoice::Network(network, options)
+            }
+        };
+        let embedder = match options.embedder.as_str() {
+            NONE => None,
+            name => {
+                let network = self.service.embedder(name)?;
+                context.embedder = Some(network.id().to_string());
+                Some(network)
+            }
+        };
+        let parts =
+            SourceParts { id, spec, video, context, credits, detector, captioner, embedder };
+        Ok((RunningSource::new(parts), reader))
+    }
+}
+
+/// The ids of classes that were given by name or by id.
+fn class_ids(classes: Option<&[String]>, labels: &[String]) -> Result<Option<Arc<[u32]>>, Error> {
+    let Some(classes) = classes else { return Ok(None) };
+    let ids: Result<Vec<u32>, Error> = classes
+        .iter()
+        .map(|class| {
+            let by_name = labels.iter().position(|label| label.eq_ignore_ascii_case(class));
+            let by_id = || class.parse::<usize>().ok().filter(|id| *id < labels.len());
+            by_name.or_else(by_id).and_then(|id| u32::try_from(id).ok()).ok_or_else(|| {
+                Error::UnknownClass { class: class.clone(), nearest: nearest(class, labels) }
+            })
+        })
+        .collect();
+    Ok(Some(ids?.into()))
+}
+
+fn nearest(class: &str, labels: &[String]) -> Option<String> {
+    labels
+        .iter()
+        .map(|label| (strsim::jaro_winkler(&class.to_lowercase(), label), label))
+        .filter(|(likeness, _)| *likeness > 0.75)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, label)| label.clone())
+}

@@ -1,0 +1,25 @@
+//! Vigil, a streaming database for video.
+//!
+//! Statements come in ([`vigil_sql`]), sources are decoded, detected, tracked, captioned and
+//! embedded in a timely dataflow, and tables come out. The modules lie in the order in which a
+//! frame travels: [`source`] → [`decode`] → [`detect`] → [`track`] → [`keyframe`] → [`caption`] →
+//! [`embed`] → [`tables`]; [`dataflow`] is what carries it, and [`Engine`] owns all of it.
+
+pub mod caption;
+pub mod cli;
+pub mod dataflow;
+pub mod decode;
+pub mod detect;
+pub mod embed;
+mod engine;
+mod error;
+pub mod fault;
+pub mod keyframe;
+pub mod source;
+mod source_id;
+pub mod tables;
+pub mod track;
+
+pub use crate::engine::{Engine, EngineConfig, RunningSource, SourceState};
+pub use crate::error::Error;
+pub use crate::source_id::SourceId;

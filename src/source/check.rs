@@ -1,0 +1,80 @@
+//! Checks that look beyond one option: the file of a source, and options that concern each other.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use super::error::SourceError;
+use super::options::{GROUND_TRUTH, SourceOptions};
+use super::spec::SourceOrigin;
+
+/// The absolute path of a readable file, from a path or a `file://` URL.
+pub(super) fn file(text: &str, base_dir: &Path) -> Result<PathBuf, SourceError> {
+    let path = base_dir.join(path_of(text)?);
+    let shown = path.display().to_string();
+    let at = |error: &std::io::Error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => {
+            SourceError::NotFound { path: shown.clone() }
+        }
+        ErrorKind::PermissionDenied => SourceError::PermissionDenied { path: shown.clone() },
+        _ => SourceError::Io { path: shown.clone(), detail: format!("{error}.") },
+    };
+    let kind = fs::metadata(&path).map_err(|error| at(&error))?.file_type();
+    if kind.is_dir() {
+        return Err(SourceError::NotAFile { path: shown, what: "a directory" });
+    }
+    if !kind.is_file() {
+        // A pipe would block the open below, and none of these can be read again.
+        return Err(SourceError::NotAFile { path: shown, what: "a device, pipe or socket" });
+    }
+    fs::File::open(&path).map_err(|error| at(&error))?;
+    Ok(path)
+}
+
+fn path_of(text: &str) -> Result<PathBuf, SourceError> {
+    if text.is_empty() {
+        return Err(SourceError::InvalidUrl { url: String::new(), detail: "It is empty.".into() });
+    }
+    if text.contains('\0') {
+        let url = text.replace('\0', "\\0");
+        let detail = "A path does not contain the character 0.".into();
+        return Err(SourceError::InvalidUrl { url, detail });
+    }
+    let Some(scheme) = scheme_of(text) else {
+        return Ok(PathBuf::from(text));
+    };
+    if scheme != "file" {
+        return Err(SourceError::UnsupportedScheme { scheme });
+    }
+    let invalid = |detail: String| SourceError::InvalidUrl { url: text.to_owned(), detail };
+    let url = Url::parse(text).map_err(|error| invalid(format!("The URL has an {error}.")))?;
+    url.to_file_path().map_err(|()| invalid("It names another machine or has no path.".into()))
+}
+
+/// The scheme of a text that is a URL: letters, digits, `+`, `-` and `.` before `://`.
+fn scheme_of(text: &str) -> Option<String> {
+    let (scheme, _) = text.split_once("://")?;
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    is_scheme.then(|| scheme.to_ascii_lowercase())
+}
+
+/// Options that are right alone, but not together.
+pub(super) fn together(origin: &SourceOrigin, options: &SourceOptions) -> Result<(), SourceError> {
+    if options.detector == GROUND_TRUTH && matches!(origin, SourceOrigin::File(_)) {
+        return Err(SourceError::NoGroundTruth);
+    }
+    if options.track_low_threshold > options.confidence_threshold {
+        return Err(SourceError::Conflict {
+            option: "track_low_threshold",
+            other: "confidence_threshold",
+            reason: format!(
+                "The lower threshold, {}, is above the upper one, {}.",
+                options.track_low_threshold, options.confidence_threshold
+            ),
+        });
+    }
+    Ok(())
+}

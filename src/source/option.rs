@@ -1,0 +1,64 @@
+//! The machinery of option tables: a table entry says what an option is called, what it takes and
+//! where it goes; parsing, errors, nearest names and documentation all come from the entries.
+
+use super::error::SourceError;
+
+/// One option of a `WITH (…)` or load-generator list, setting a field of `T`.
+#[derive(Clone, Copy, Debug)]
+pub struct OptionDoc<T = super::SourceOptions> {
+    /// The option's name, lower case.
+    pub name: &'static str,
+    /// What it takes: `text`, `integer`, `float8`, `boolean`, `interval`, `timestamptz`, `bytes`.
+    pub kind: &'static str,
+    /// The value when it is not given, as one would write it; or, in words, where it comes from.
+    pub default: &'static str,
+    /// The values that it takes, for the error's hint: a phrase that follows "takes".
+    pub range: &'static str,
+    /// What it does: a sentence.
+    pub doc: &'static str,
+    pub(super) set: fn(&mut T, &str) -> Option<()>,
+}
+
+/// Sets each given option through its entry, in the order written.
+pub(super) fn apply<T>(
+    table: &[OptionDoc<T>],
+    target: &mut T,
+    given: &[(String, String)],
+) -> Result<(), SourceError> {
+    for (index, (name, value)) in given.iter().enumerate() {
+        let Some(entry) = table.iter().find(|entry| entry.name == name) else {
+            return Err(unknown(table, name));
+        };
+        if given.iter().take(index).any(|(earlier, _)| earlier == name) {
+            return Err(SourceError::RepeatedOption { option: name.clone() });
+        }
+        if (entry.set)(target, value.trim()).is_none() {
+            return Err(SourceError::InvalidValue {
+                option: name.clone(),
+                value: value.clone(),
+                range: entry.range,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn unknown<T>(table: &[OptionDoc<T>], name: &str) -> SourceError {
+    let names = || table.iter().map(|entry| entry.name);
+    SourceError::UnknownOption {
+        option: name.to_owned(),
+        nearest: nearest(name, names()),
+        known: names().collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// The known name that `name` most probably means: by edit distance with transpositions, where
+/// up to a third of the letters may differ.
+pub(crate) fn nearest(name: &str, known: impl Iterator<Item = &'static str>) -> Option<String> {
+    let name = name.to_lowercase();
+    known
+        .map(|candidate| (strsim::damerau_levenshtein(&name, candidate), candidate))
+        .filter(|(distance, candidate)| distance * 3 <= candidate.len().max(name.len()))
+        .min()
+        .map(|(_, candidate)| candidate.to_owned())
+}

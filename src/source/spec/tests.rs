@@ -1,0 +1,289 @@
+//! Statements in, specifications or errors out.
+
+use std::fs;
+use std::path::PathBuf;
+
+use vigil_sql::{CreateSource, Origin};
+
+use super::*;
+use crate::source::{Tracker, moving_boxes_options, options};
+
+/// A folder of its own that is removed at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("vigil-source-{}-{name}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join("video.mp4"), b"not looked into").unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn pairs(options: &[(&str, &str)]) -> Vec<(String, String)> {
+    options.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn generator(options: &[(&str, &str)], with: &[(&str, &str)]) -> Result<SourceSpec, SourceError> {
+    let origin = Origin::LoadGenerator { name: "moving_boxes".into(), options: pairs(options) };
+    let statement = CreateSource { name: "boxes".into(), origin, options: pairs(with) };
+    SourceSpec::from_statement(&statement, &SourceDefaults::default(), Path::new("/"))
+}
+
+fn file(url: &str, base: &Path, with: &[(&str, &str)]) -> Result<SourceSpec, SourceError> {
+    let statement = CreateSource {
+        name: "lobby".into(),
+        origin: Origin::Url(url.into()),
+        options: pairs(with),
+    };
+    SourceSpec::from_statement(&statement, &SourceDefaults::default(), base)
+}
+
+#[test]
+fn a_file_has_the_guides_defaults() {
+    let folder = Folder::new("defaults");
+    let spec = file("video.mp4", &folder.0, &[]).unwrap();
+    assert_eq!(spec.origin, SourceOrigin::File(folder.0.join("video.mp4")));
+    assert_eq!(spec.url, "video.mp4");
+    assert_eq!(spec.create_sql, "CREATE SOURCE lobby FROM 'video.mp4'");
+    let options = &spec.options;
+    assert_eq!(options.mode, Mode::Lossless);
+    assert_eq!(options.tracker, Tracker::Iou);
+    assert_eq!((options.detector.as_str(), options.fps), ("yolov8n", None));
+    assert_eq!((options.confidence_threshold, options.track_low_threshold), (0.5, 0.1));
+    assert_eq!((options.iou_threshold, options.max_detections), (0.45, 300));
+    assert_eq!((options.max_missed_frames, options.max_history), (30, 50));
+    assert_eq!((options.num_beams, options.max_caption_length), (5, 50));
+    assert!(spec.is_replayable() && !spec.may_drop_frames());
+}
+
+#[test]
+fn a_file_url_with_escapes_names_a_path() {
+    let folder = Folder::new("url");
+    fs::write(folder.0.join("my video.mp4"), b"x").unwrap();
+    let url = format!("file://{}/my%20video.mp4", folder.0.display());
+    let spec = file(&url, Path::new("/nowhere"), &[]).unwrap();
+    assert_eq!(spec.origin, SourceOrigin::File(folder.0.join("my video.mp4")));
+    assert_eq!(spec.url, url);
+}
+
+#[test]
+fn every_option_sets_its_field() {
+    let spec = generator(
+        &[("objects", "3"), ("frames", "60"), ("width", "320"), ("height", "240"), ("seed", "9")],
+        &[
+            ("fps", "12.5"),
+            ("start_time", "1970-01-01 00:00:01+00"),
+            ("mode", "realtime"),
+            ("detector", "YOLOv8n:1"),
+            ("confidence_threshold", "0.6"),
+            ("track_low_threshold", "0.2"),
+            ("iou_threshold", "0.5"),
+            ("max_detections", "10"),
+            ("classes", "person, 2"),
+            ("tracker", "none"),
+            ("track_iou_threshold", "0.4"),
+            ("max_missed_frames", "3"),
+            ("max_history", "7"),
+            ("min_track_confidence", "0.9"),
+            ("min_track_length", "2"),
+            ("captioner", "none"),
+            ("num_beams", "1"),
+            ("max_caption_length", "20"),
+            ("embedder", "none"),
+            ("keyframe_interval", "30 seconds"),
+            ("keyframe_first", "off"),
+            ("keyframe_new_track", "false"),
+            ("keyframe_class_change", "no"),
+            ("keyframe_track_frames", "8"),
+            ("jpeg_quality", "75"),
+            ("max_bytes_in_flight", "8MB"),
+            ("max_width", "160"),
+        ],
+    )
+    .unwrap();
+    let boxes = MovingBoxes { objects: 3, frames: 60, width: 320, height: 240, seed: 9, fps: 25.0 };
+    assert_eq!(spec.origin, SourceOrigin::MovingBoxes(boxes));
+    let expected = SourceOptions {
+        fps: Some(12.5),
+        start_time: Some(1_000_000),
+        mode: Mode::Realtime,
+        detector: "yolov8n:1".into(),
+        confidence_threshold: 0.6,
+        track_low_threshold: 0.2,
+        iou_threshold: 0.5,
+        max_detections: 10,
+        classes: Some(vec!["person".into(), "2".into()]),
+        tracker: Tracker::None,
+        track_iou_threshold: 0.4,
+        max_missed_frames: 3,
+        max_history: 7,
+        min_track_confidence: 0.9,
+        min_track_length: 2,
+        captioner: "none".into(),
+        num_beams: 1,
+        max_caption_length: 20,
+        embedder: "none".into(),
+        keyframe_interval: 30.0,
+        keyframe_first: false,
+        keyframe_new_track: false,
+        keyframe_class_change: false,
+        keyframe_track_frames: 8,
+        jpeg_quality: 75,
+        max_bytes_in_flight: 8 << 20,
+        max_width: Some(160),
+    };
+    assert_eq!(spec.options, expected);
+}
+
+#[test]
+fn the_canonical_statement_keeps_what_was_given() {
+    let spec = generator(&[("objects", "3"), ("seed", "1")], &[("tracker", "iou"), ("fps", "5")]);
+    let spec = spec.unwrap();
+    assert_eq!(spec.url, "LOAD GENERATOR MOVING_BOXES (objects = 3, seed = 1)");
+    assert_eq!(
+        spec.create_sql,
+        "CREATE SOURCE boxes FROM LOAD GENERATOR MOVING_BOXES (objects = 3, seed = 1) \
+         WITH (tracker = 'iou', fps = 5)"
+    );
+    let names = ["lobby", "Lobby", "my cam", "from", "a\"b", "1st"].map(quote_identifier);
+    assert_eq!(names, ["lobby", "\"Lobby\"", "\"my cam\"", "\"from\"", "\"a\"\"b\"", "\"1st\""]);
+    assert_eq!(quote_literal("it's.mp4"), "'it''s.mp4'");
+}
+
+#[test]
+fn every_option_refuses_bad_values_and_says_what_it_takes() {
+    let bad: &[(&str, &[&str])] = &[
+        ("fps", &["-1", "0", "nan", "inf", "fast", "1001", ""]),
+        ("start_time", &["yesterday", "2026-02-30", ""]),
+        ("mode", &["fast", ""]),
+        ("detector", &["", "two words"]),
+        ("confidence_threshold", &["-0.1", "1.1", "half"]),
+        ("track_low_threshold", &["-1", "2"]),
+        ("iou_threshold", &["-0.1", "1.5"]),
+        ("max_detections", &["0", "-1", "1.5", "10001"]),
+        ("classes", &["", "person,", ","]),
+        ("tracker", &["deepsort", "", "iou2"]),
+        ("track_iou_threshold", &["-0.1", "1.5"]),
+        ("max_missed_frames", &["-1", "many"]),
+        ("max_history", &["0"]),
+        ("min_track_confidence", &["2"]),
+        ("min_track_length", &["0"]),
+        ("captioner", &[""]),
+        ("num_beams", &["0", "65"]),
+        ("max_caption_length", &["1", "513"]),
+        ("embedder", &[""]),
+        ("keyframe_interval", &["0", "-1 s", "often", "2 days"]),
+        ("keyframe_first", &["maybe"]),
+        ("keyframe_new_track", &["2"]),
+        ("keyframe_class_change", &[""]),
+        ("keyframe_track_frames", &["0"]),
+        ("jpeg_quality", &["0", "101"]),
+        ("max_bytes_in_flight", &["0", "1kB", "1TB"]),
+        ("max_width", &["0", "15", "20000"]),
+    ];
+    let names: Vec<_> = bad.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, options().iter().map(|option| option.name).collect::<Vec<_>>());
+    for (name, values) in bad {
+        for value in *values {
+            let error = generator(&[], &[(name, value)]).unwrap_err();
+            assert_eq!(error.sqlstate(), "22023", "{name} = {value}");
+            assert_eq!(
+                error.to_string(),
+                format!("invalid value for parameter \"{name}\": \"{value}\"")
+            );
+            assert!(error.hint().unwrap().starts_with(&format!("\"{name}\" takes ")), "{error:?}");
+        }
+    }
+    let bad = [("objects", "-1"), ("frames", "0"), ("width", "8"), ("height", "9000")];
+    for (name, value) in bad.into_iter().chain([("seed", "x"), ("fps", "0")]) {
+        let error = generator(&[(name, value)], &[]).unwrap_err();
+        assert_eq!(error.sqlstate(), "22023", "{name} = {value}");
+    }
+}
+
+#[test]
+fn unknown_options_name_the_nearest_one() {
+    let error = generator(&[], &[("trakcer", "iou")]).unwrap_err();
+    assert_eq!(error.to_string(), "unrecognized parameter \"trakcer\"");
+    assert_eq!(error.sqlstate(), "22023");
+    assert_eq!(error.hint().as_deref(), Some("Perhaps you meant \"tracker\"."));
+    let error = generator(&[], &[("zzzzzzzz", "1")]).unwrap_err();
+    assert_eq!(error.hint(), None);
+    assert!(error.detail().unwrap().starts_with("The parameters are: fps, start_time, "));
+    let error = generator(&[("frame", "1")], &[]).unwrap_err();
+    assert_eq!(error.hint().as_deref(), Some("Perhaps you meant \"frames\"."));
+    let error = generator(&[], &[("fps", "1"), ("fps", "2")]).unwrap_err();
+    assert_eq!(error.to_string(), "parameter \"fps\" specified more than once");
+}
+
+#[test]
+fn options_that_do_not_go_together_are_refused() {
+    let error = generator(&[], &[("confidence_threshold", "0.05")]).unwrap_err();
+    assert_eq!(error.sqlstate(), "22023");
+    assert!(error.detail().unwrap().contains("0.1"));
+    let folder = Folder::new("truth");
+    let error = file("video.mp4", &folder.0, &[("detector", "ground_truth")]).unwrap_err();
+    assert_eq!(error, SourceError::NoGroundTruth);
+    assert_eq!(generator(&[], &[]).unwrap().options.detector, "ground_truth");
+}
+
+#[test]
+fn paths_that_are_no_readable_files_are_told_apart() {
+    let folder = Folder::new("paths");
+    let state = |url: &str| file(url, &folder.0, &[]).unwrap_err().sqlstate();
+    assert_eq!(state("missing.mp4"), "58P01");
+    assert_eq!(state("video.mp4/inside.mp4"), "58P01");
+    assert_eq!(state("."), "42809");
+    assert_eq!(state("/dev/null"), "42809");
+    assert_eq!(state("file://elsewhere/video.mp4"), "22023");
+    assert_eq!(state(""), "22023");
+    assert_eq!(state("rtsp://10.0.0.5/stream1"), "0A000");
+    let error = file("HTTPS://example.org/a.mp4", &folder.0, &[]).unwrap_err();
+    assert_eq!(error.to_string(), "sources of the kind \"https:\" are not supported");
+    assert!(error.hint().unwrap().contains("file://"));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_without_permission_is_42501() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let folder = Folder::new("permission");
+    let path = folder.0.join("video.mp4");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
+    if fs::File::open(&path).is_ok() {
+        eprintln!("skipped: this user reads files of any permission (root)");
+        return;
+    }
+    assert_eq!(file("video.mp4", &folder.0, &[]).unwrap_err().sqlstate(), "42501");
+}
+
+#[test]
+fn unknown_generators_are_refused() {
+    let origin = Origin::LoadGenerator { name: "counter".into(), options: vec![] };
+    let statement = CreateSource { name: "c".into(), origin, options: vec![] };
+    let error = SourceSpec::from_statement(&statement, &SourceDefaults::default(), Path::new("/"))
+        .unwrap_err();
+    assert_eq!(error.sqlstate(), "42704");
+    assert_eq!(error.hint().as_deref(), Some("The load generators are: moving_boxes."));
+}
+
+#[test]
+fn option_names_are_unique_and_documented() {
+    let of_files = options().iter().map(|option| (option.name, option.doc));
+    let of_boxes = moving_boxes_options().iter().map(|option| (option.name, option.doc));
+    for table in [of_files.collect::<Vec<_>>(), of_boxes.collect()] {
+        let mut names: Vec<_> = table.iter().map(|(name, _)| *name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), table.len());
+        assert!(table.iter().all(|(_, doc)| doc.ends_with('.')));
+    }
+}

@@ -1,0 +1,177 @@
+//! Commits and snapshots: all tables of a source change at once, and a reader sees all of them
+//! as they were at one moment.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::error::ArrowError;
+
+use super::chunks::Chunks;
+use super::rows::{self, CaptionRow, DetectionRow, FrameRow, RowContext};
+use super::track_rows::TrackRows;
+use crate::dataflow::clock::Tick;
+use crate::source_id::SourceId;
+use crate::track::TrackFact;
+
+/// Up to where a table of a source is complete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The tick below which everything is there; `None` when the source has ended and all is.
+    pub tick: Option<Tick>,
+    /// The last complete frame and its event time (microseconds since the Unix epoch).
+    pub last_frame: Option<(i64, i64)>,
+}
+
+/// Rows that become visible together: frames, their detections and what they do to the tracks.
+#[derive(Clone, Debug, Default)]
+pub struct FrameCommit {
+    /// New frames.
+    pub frames: Vec<FrameRow>,
+    /// Their detections.
+    pub detections: Vec<DetectionRow>,
+    /// Differences of `tracks`, consolidated.
+    pub tracks: Vec<(TrackFact, isize)>,
+    /// Up to where these tables are complete now; `last_frame` is taken from the frames.
+    pub tick: Option<Tick>,
+}
+
+/// Captions that become visible together, with their vectors.
+#[derive(Clone, Debug, Default)]
+pub struct CaptionCommit {
+    /// New captions.
+    pub captions: Vec<CaptionRow>,
+    /// Up to where these tables are complete now.
+    pub tick: Option<Tick>,
+}
+
+/// The tables of one source.
+#[derive(Clone, Debug)]
+pub struct SourceTables {
+    /// What is the same in all rows.
+    pub context: Arc<RowContext>,
+    /// `frames`.
+    pub frames: Chunks,
+    /// `detections`.
+    pub detections: Chunks,
+    /// `tracks`.
+    pub tracks: TrackRows,
+    /// `captions`.
+    pub captions: Chunks,
+    /// `embeddings`.
+    pub embeddings: Chunks,
+    /// Up to where `frames`, `detections` and `tracks` are complete.
+    pub frame_progress: Progress,
+    /// Up to where `captions` and `embeddings` are complete.
+    pub caption_progress: Progress,
+}
+
+impl SourceTables {
+    fn new(context: RowContext) -> Self {
+        let start = Progress { tick: Some(0), last_frame: None };
+        Self {
+            context: Arc::new(context),
+            frames: Chunks::default(),
+            detections: Chunks::default(),
+            tracks: TrackRows::default(),
+            captions: Chunks::default(),
+            embeddings: Chunks::default(),
+            frame_progress: start,
+            caption_progress: start,
+        }
+    }
+
+    fn add_frames(&mut self, commit: FrameCommit) -> Result<(), ArrowError> {
+        let context = Arc::clone(&self.context);
+        self.frames.push(rows::frames(&context, &commit.frames)?)?;
+        self.detections.push(rows::detections(&context, &commit.detections)?)?;
+        self.tracks.apply(&context, commit.tracks)?;
+        let last = commit.frames.last().map(|row| (row.frame_number, row.ts_micros));
+        self.frame_progress =
+            Progress { tick: commit.tick, last_frame: last.or(self.frame_progress.last_frame) };
+        Ok(())
+    }
+
+    fn add_captions(&mut self, commit: &CaptionCommit) -> Result<(), ArrowError> {
+        let context = Arc::clone(&self.context);
+        self.captions.push(rows::captions(&context, &commit.captions)?)?;
+        self.embeddings.push(rows::caption_embeddings(&context, &commit.captions)?)?;
+        let last = commit.captions.last().map(|row| (row.frame_number, row.ts_micros));
+        self.caption_progress =
+            Progress { tick: commit.tick, last_frame: last.or(self.caption_progress.last_frame) };
+        Ok(())
+    }
+}
+
+/// All tables of all sources at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    sources: BTreeMap<SourceId, Arc<SourceTables>>,
+}
+
+impl Snapshot {
+    /// The sources' tables, by source.
+    pub fn sources(&self) -> impl Iterator<Item = &Arc<SourceTables>> {
+        self.sources.values()
+    }
+
+    /// The tables of one source.
+    pub fn source(&self, id: SourceId) -> Option<&Arc<SourceTables>> {
+        self.sources.get(&id)
+    }
+}
+
+/// The tables of all sources, as they change.
+#[derive(Debug, Default)]
+pub struct Tables {
+    newest: Mutex<Arc<Snapshot>>,
+}
+
+impl Tables {
+    /// What has been committed until now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.lock())
+    }
+
+    /// Adds a source without rows.
+    pub fn add_source(&self, id: SourceId, context: RowContext) {
+        let tables = Arc::new(SourceTables::new(context));
+        Arc::make_mut(&mut self.lock()).sources.insert(id, tables);
+    }
+
+    /// Removes a source with its rows.
+    pub fn remove_source(&self, id: SourceId) {
+        Arc::make_mut(&mut self.lock()).sources.remove(&id);
+    }
+
+    /// Makes frames, detections and tracks visible; of a source that is gone, nothing.
+    ///
+    /// # Errors
+    /// When the rows do not fit the schemas.
+    pub fn commit_frames(&self, id: SourceId, commit: FrameCommit) -> Result<(), ArrowError> {
+        self.change(id, |tables| tables.add_frames(commit))
+    }
+
+    /// Makes captions and their vectors visible; of a source that is gone, nothing.
+    ///
+    /// # Errors
+    /// When the rows do not fit the schemas.
+    pub fn commit_captions(&self, id: SourceId, commit: &CaptionCommit) -> Result<(), ArrowError> {
+        self.change(id, |tables| tables.add_captions(commit))
+    }
+
+    fn change(
+        &self,
+        id: SourceId,
+        change: impl FnOnce(&mut SourceTables) -> Result<(), ArrowError>,
+    ) -> Result<(), ArrowError> {
+        let mut newest = self.lock();
+        match Arc::make_mut(&mut newest).sources.get_mut(&id) {
+            Some(tables) => change(Arc::make_mut(tables)),
+            None => Ok(()),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Arc<Snapshot>> {
+        self.newest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

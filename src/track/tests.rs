@@ -1,0 +1,177 @@
+//! The tracker on small scenes, and the table `tracks` against recomputation from scratch.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use differential_dataflow::input::Input;
+use vigil_models::{BBox, Detection};
+
+use super::*;
+
+fn found(class_id: u32, confidence: f32, x: f32) -> Detection {
+    Detection { class_id, confidence, bbox: BBox::new(x, 0.0, x + 10.0, 10.0) }
+}
+
+fn ids(assignment: &Assignment) -> Vec<Option<i64>> {
+    assignment.tracks.iter().map(|track| track.map(|track| track.0)).collect()
+}
+
+#[test]
+fn overlap_and_class_decide() {
+    let mut tracker = IouTracker::new(IouOptions::default());
+    assert_eq!(
+        ids(&tracker.update(&[found(0, 0.9, 0.0), found(2, 0.9, 100.0)])),
+        [Some(1), Some(2)]
+    );
+    // The second overlaps track 1 but has another class: it begins a track.
+    let next = tracker.update(&[found(0, 0.9, 2.0), found(2, 0.9, 2.0), found(2, 0.9, 101.0)]);
+    assert_eq!(ids(&next), [Some(1), Some(3), Some(2)]);
+}
+
+#[test]
+fn the_highest_overlap_wins_and_ties_go_to_the_older_track() {
+    let mut tracker = IouTracker::new(IouOptions::default());
+    tracker.update(&[found(0, 0.9, 0.0), found(0, 0.9, 4.0)]);
+    assert_eq!(ids(&tracker.update(&[found(0, 0.9, 4.0), found(0, 0.9, 0.0)])), [Some(2), Some(1)]);
+    // Both tracks overlap the one detection equally.
+    let mut tracker = IouTracker::new(IouOptions::default());
+    tracker.update(&[found(0, 0.9, 0.0), found(0, 0.9, 4.0)]);
+    assert_eq!(ids(&tracker.update(&[found(0, 0.9, 2.0)])), [Some(1)]);
+}
+
+#[test]
+fn confidence_decides_who_begins_and_who_continues() {
+    let mut tracker = IouTracker::new(IouOptions::default());
+    assert_eq!(ids(&tracker.update(&[found(0, 0.4, 0.0)])), [None]);
+    assert_eq!(ids(&tracker.update(&[found(0, 0.6, 0.0)])), [Some(1)]);
+    assert_eq!(ids(&tracker.update(&[found(0, 0.35, 0.0)])), [Some(1)]);
+    assert_eq!(ids(&tracker.update(&[found(0, 0.2, 0.0)])), [None]);
+}
+
+#[test]
+fn a_track_lives_through_thirty_missed_frames_and_no_more() {
+    for (missed, expected) in [(30, 1), (31, 2)] {
+        let mut tracker = IouTracker::new(IouOptions::default());
+        tracker.update(&[found(0, 0.9, 0.0)]);
+        for _ in 0..missed {
+            tracker.update(&[]);
+        }
+        assert_eq!(ids(&tracker.update(&[found(0, 0.9, 0.0)])), [Some(expected)]);
+    }
+}
+
+#[test]
+fn a_track_goes_from_tentative_to_ended() {
+    let mut tracker = IouTracker::new(IouOptions { max_missed_frames: 1, ..Default::default() });
+    let mut states = Vec::new();
+    for frame in 0..9 {
+        let detections = if frame < 6 { vec![found(0, 0.9, 0.0)] } else { Vec::new() };
+        states.extend(tracker.update(&detections).changes.iter().map(|change| change.to));
+    }
+    use TrackState::{Active, Ended, Lost, Tentative};
+    assert_eq!(states, [Tentative, Active, Lost, Ended]);
+    assert_eq!(tracker.finish(), []);
+}
+
+/// A sequence of random numbers that is the same everywhere (splitmix64).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % end
+    }
+}
+
+fn sighting(random: &mut Random) -> (TrackId, Sighting) {
+    let track = TrackId(i64::try_from(random.below(4)).unwrap());
+    // Frames over several buckets of both steps.
+    let frame_number = i64::try_from(random.below(10_000)).unwrap();
+    #[expect(clippy::cast_precision_loss)]
+    let x = random.below(600) as f32;
+    #[expect(clippy::cast_precision_loss)]
+    let confidence = random.below(1000) as f32 / 1000.0;
+    (track, Sighting::new(frame_number, frame_number * 40_000, &found(0, confidence, x)))
+}
+
+fn recomputed(
+    sightings: &BTreeMap<(TrackId, Sighting), isize>,
+    states: &BTreeMap<TrackId, TrackState>,
+    max_history: usize,
+) -> BTreeMap<TrackFact, isize> {
+    let mut by_track: BTreeMap<TrackId, Vec<TrackSummary>> = BTreeMap::new();
+    for ((track, sighting), count) in sightings {
+        if *count > 0 {
+            by_track.entry(*track).or_default().push(TrackSummary::of(sighting));
+        }
+    }
+    by_track
+        .into_iter()
+        .filter_map(|(track, parts)| {
+            let state = *states.get(&track)?;
+            let summary = TrackSummary::sum(&parts, max_history)?;
+            Some((TrackFact { track, state, summary }, 1))
+        })
+        .collect()
+}
+
+#[test]
+fn tracks_equal_their_recomputation_under_insertions_and_retractions() {
+    let max_history = 50;
+    timely::execute_directly(move |worker| {
+        let output: Arc<Mutex<BTreeMap<TrackFact, isize>>> = Arc::default();
+        let seen = Arc::clone(&output);
+        let (mut sightings, mut states, probe) = worker.dataflow::<u64, _, _>(|scope| {
+            let (sightings, sighting_rows) = scope.new_collection();
+            let (states, state_rows) = scope.new_collection();
+            let rows = tracks(sighting_rows, state_rows, max_history);
+            let (probe, rows) = rows.probe();
+            rows.inspect(move |(fact, _tick, difference)| {
+                let mut output = seen.lock().unwrap();
+                *output.entry(fact.clone()).or_default() += *difference;
+            });
+            (sightings, states, probe)
+        });
+
+        let mut random = Random(7);
+        let mut present: BTreeMap<(TrackId, Sighting), isize> = BTreeMap::new();
+        let mut state_of: BTreeMap<TrackId, TrackState> = BTreeMap::new();
+        let all = [TrackState::Tentative, TrackState::Active, TrackState::Lost, TrackState::Ended];
+        for round in 1..200_u64 {
+            for _ in 0..random.below(20) {
+                let new = sighting(&mut random);
+                if !present.contains_key(&new) {
+                    present.insert(new.clone(), 1);
+                    sightings.insert(new);
+                }
+            }
+            for _ in 0..random.below(10) {
+                let index = usize::try_from(random.below(present.len().max(1) as u64)).unwrap();
+                if let Some(old) = present.keys().nth(index).cloned() {
+                    present.remove(&old);
+                    sightings.remove(old);
+                }
+            }
+            let track = TrackId(i64::try_from(random.below(4)).unwrap());
+            let state = all[usize::try_from(random.below(4)).unwrap()];
+            if let Some(old) = state_of.insert(track, state) {
+                states.remove((track, old));
+            }
+            states.insert((track, state));
+
+            sightings.advance_to(round);
+            states.advance_to(round);
+            sightings.flush();
+            states.flush();
+            while probe.less_than(&round) {
+                worker.step();
+            }
+            let mut rows = output.lock().unwrap().clone();
+            rows.retain(|_, count| *count != 0);
+            assert_eq!(rows, recomputed(&present, &state_of, max_history), "round {round}");
+        }
+    });
+}
