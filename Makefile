@@ -1,0 +1,33 @@
+# Vigil: what one does with a clone. Each target is a script in .ci/ and can be run again at no
+# cost; `make` alone says what there is.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build demo test bench-pipeline lint clean
+
+help: ## say what there is
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+setup: ## install what is missing, build, fetch models and videos
+	@.ci/setup.sh
+
+build: ## build target/fast/vigil
+	@.ci/packages.sh
+	@.ci/venv.sh
+	@.ci/build.sh
+
+demo: setup ## a real video becomes SQL: questions, answers, a picture
+	@.ci/demo.sh
+
+test: ## set up and run every test
+	@VIGIL_PROFILE=dev .ci/setup.sh
+	@.ci/test.sh
+
+bench-pipeline: setup ## speed and memory against the bare ONNX Runtime session
+	@cargo bench --profile fast --bench pipeline
+
+lint: ## formatting and clippy, warnings are errors
+	@.ci/packages.sh
+	@.ci/lint.sh
+
+clean: ## remove what was built and fetched in this clone
+	rm -rf target .venv .vigil

@@ -1,0 +1,2 @@
+//! The SQL tests; being written.
+fn main() {}
