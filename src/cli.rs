@@ -21,6 +21,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+pub use self::output::text_rows;
+
 /// A streaming database for video: register a video with SQL, and ask it what was seen.
 #[derive(Debug, Parser)]
 #[command(name = "vigil", version, max_term_width = 100)]

@@ -97,7 +97,8 @@ fn draw_box(picture: &mut RgbImage, bbox: &BBox, colour: Rgb<u8>, thickness: u32
     }
 }
 
-/// The label above the box, or inside it where there is no room above.
+/// The label above the box, or inside it where there is no room above; none when the box is not in
+/// the picture.
 fn draw_label(
     picture: &mut RgbImage,
     mark: &Mark,
@@ -105,10 +106,13 @@ fn draw_label(
     font: &FontRef<'_>,
     letters: PxScale,
 ) {
+    let bbox = mark.bbox_in_frame.clipped(picture.width() as f32, picture.height() as f32);
+    if bbox.area() == 0.0 {
+        return;
+    }
     let label = mark.label();
     let (text_width, _) = text_size(letters, font, &label);
     let (width, height) = (text_width + 4, letters.y.ceil() as u32 + 2);
-    let bbox = mark.bbox_in_frame.clipped(picture.width() as f32, picture.height() as f32);
     let most_left = i64::from(picture.width()) - i64::from(width);
     let left = (bbox.x1.round() as i64).min(most_left).max(0) as i32;
     let above = bbox.y1.round() as i32 - height as i32;

@@ -13,6 +13,7 @@ use std::io::{self, Write};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::Schema;
+use arrow::error::ArrowError;
 use clap::ValueEnum;
 
 use super::error::CliError;
@@ -40,6 +41,17 @@ pub(super) struct TextRows {
     pub(super) numeric: Vec<bool>,
     /// The rows; `None` is NULL.
     pub(super) rows: Vec<Vec<Option<String>>>,
+}
+
+/// The rows of a result as PostgreSQL spells their values; `None` is NULL.
+///
+/// # Errors
+/// When Arrow cannot display a type, which no type of Vigil's is.
+pub fn text_rows(
+    schema: &Schema,
+    batches: &[RecordBatch],
+) -> Result<Vec<Vec<Option<String>>>, ArrowError> {
+    Ok(value::rows(schema, batches)?.rows)
 }
 
 /// Prints a result of the engine in this process.

@@ -74,13 +74,16 @@ mod tests {
         };
         let mut bytes = vec![];
         write_table(&mut bytes, &rows).unwrap();
-        let expected = " \
- class_name | n  | note\n\
-------------+----+-------\n \
- person     | 12 |\n \
- größe      |  7 | two\n \
-            |    | lines\n\
-(2 rows)\n\n";
-        assert_eq!(String::from_utf8(bytes).unwrap(), expected);
+        let expected = [
+            " class_name | n  | note",
+            "------------+----+-------",
+            " person     | 12 |",
+            " größe      |  7 | two",
+            "            |    | lines",
+            "(2 rows)",
+            "",
+            "",
+        ];
+        assert_eq!(String::from_utf8(bytes).unwrap(), expected.join("\n"));
     }
 }

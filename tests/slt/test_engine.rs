@@ -1,0 +1,71 @@
+//! An engine for one file: its data in a folder of its own, its models from the mirror.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use libtest_mimic::Failed;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use vigil::source::SourceDefaults;
+use vigil::{Engine, EngineConfig};
+use vigil_sql::Database;
+
+/// Where test data is: `VIGIL_SHARED`, else beside the repository.
+pub(crate) fn shared() -> PathBuf {
+    std::env::var_os("VIGIL_SHARED").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
+        PathBuf::from,
+    )
+}
+
+/// The mirror of models in the test data.
+pub(crate) fn models_dir() -> PathBuf {
+    shared().join("models")
+}
+
+/// A running engine with SQL in front of it. Dropping it stops everything.
+pub(crate) struct TestEngine {
+    // The order of these fields is the order in which they stop.
+    database: Arc<Database>,
+    runtime: Runtime,
+    _data: TempDir,
+}
+
+impl TestEngine {
+    pub(crate) fn start() -> Result<Self, Failed> {
+        let data = tempfile::tempdir()?;
+        let engine = Engine::start(EngineConfig {
+            data: data.path().display().to_string(),
+            models_dir: models_dir(),
+            workers: 1,
+            inference_threads: 2,
+            defaults: SourceDefaults::default(),
+            base_dir: shared().join("data"),
+        })?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("slt")
+            .enable_all()
+            .build()?;
+        Ok(Self { database: Database::new(engine)?, runtime, _data: data })
+    }
+
+    pub(crate) fn database(&self) -> Arc<Database> {
+        Arc::clone(&self.database)
+    }
+
+    /// Serves the engine on a free port of the loopback interface.
+    pub(crate) fn listen(&self) -> Result<SocketAddr, Failed> {
+        let listener = self.runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
+        let address = listener.local_addr()?;
+        let server = vigil_sql::wire::serve(listener, self.database(), std::future::pending());
+        self.runtime.spawn(server);
+        Ok(address)
+    }
+
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+}
