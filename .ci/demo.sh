@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The demo: starts a server, registers a real video, asks questions over the wire with psql, and
-# writes an annotated frame. `make demo` runs setup first.
+# writes an annotated frame. `make demo` runs setup first; `make demo VIDEO=FILE` takes another
+# video.
 source "$(dirname "$0")/lib.sh"
 
 # The source's name, and how long the video may take before the demo gives up.
@@ -11,9 +12,10 @@ picture=$state/demo.png
 # The demo runs with what setup fetched, whatever else this user has.
 export VIGIL_MODELS=$state/models VIGIL_CONFIG=$state/vigil.toml
 
-video=$state/videos/vtest.avi
-[ -f "$video" ] || video=$state/videos/bikes.mp4
-[ -f "$video" ] || fail "there is no video in .vigil/videos" "Run \"make setup\"."
+# As a user would write it: the server takes it from the folder that it was started in.
+video=${VIDEO:-.vigil/videos/vtest.avi}
+if [ -z "${VIDEO:-}" ] && [ ! -f "$video" ]; then video=.vigil/videos/bikes.mp4; fi
+[ -f "$video" ] || fail "there is no video $video" "Run \"make setup\"."
 [ -x "$vigil" ] || fail "there is no $vigil" "Run \"make build\"."
 
 work=$(mktemp -d)
@@ -59,11 +61,16 @@ client() {
 # The bare values of one row, with | between them.
 value() { client --no-align --tuples-only --command "$1"; }
 
-# A question with its number, its statement as a user would type it, and the answer.
+# ask NUMBER QUESTION STATEMENT [psql's options]: the statement as a user would type it, and the
+# answer. A plan has the whole vector of a sentence in it, which nobody reads: it is shortened.
 ask() {
-    printf '\n%s. %s\n\n' "$1" "$2"
-    printf '%s\n\n' "$3" | sed 's/^/   vigil=> /; 2,$s/vigil=>/vigil->/'
-    client --pset format=wrapped --pset columns=110 --command "$3"
+    local number=$1 question=$2 statement=$3
+    shift 3
+    printf '\n%s. %s\n\n' "$number" "$question"
+    printf '%s\n' "$statement" | sed 's/^/   vigil=> /; 2,$s/vigil=>/vigil->/'
+    echo
+    client "$@" --command "$statement" |
+        sed -E 's/\[(-?[0-9.]+(e-?[0-9]+)?, ){8,}[^]]*\]/[… the vector …]/g; s/ +$//'
 }
 
 start_server() {
@@ -150,15 +157,18 @@ GROUP BY 1 ORDER BY 1;"
 ask 3 "Which five tracks were the longest?" \
     "SELECT track_id, class_name, first_ts, last_ts, last_ts - first_ts AS length
 FROM tracks WHERE source = '$name' ORDER BY length DESC, track_id LIMIT 5;"
-ask 4 "What is on the key frames?" \
-    "SELECT frame_number, ts, caption FROM captions WHERE source = '$name' ORDER BY frame_number;"
+captions=$(value "SELECT count(*) FROM captions WHERE source = '$name'")
+ask 4 "What is on the key frames? There are $captions; these are the first 20." \
+    "SELECT frame_number, ts, caption FROM captions
+WHERE source = '$name' ORDER BY frame_number LIMIT 20;"
 if [ "$embedder" = none ]; then
+    echo
     note "no embedder could be had here, so nothing can be searched by meaning"
 else
     nearest="SELECT frame_number, caption FROM captions
 ORDER BY embedding <=> embed('two people walking together') LIMIT 5;"
     ask 5 "Which captions come nearest to a sentence?" "$nearest"
-    ask 6 "How is that found?" "EXPLAIN $nearest"
+    ask 6 "How is that found?" "EXPLAIN $nearest" --no-align
 fi
 
 echo

@@ -13,19 +13,33 @@ embedders=(all-minilm-l6-v2-int8)
 
 mkdir -p "$state/models"
 export VIGIL_MODELS=$state/models
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
 
 # first_of MODEL…: fetches the first that can be had and names it in `got`; `none` when none can.
+# That one is not to be had is no error here, so a line says it.
 first_of() {
     local model
     for model in "$@"; do
-        note "$model"
-        if "$vigil" models pull "$model"; then
+        if pull "$model"; then
             got=$model
             return
         fi
-        note "$model could not be had here"
     done
     got=none
+}
+
+pull() {
+    if [ "$1" = ssd-mobilenet-v2 ]; then
+        note "$1: converted with TensorFlow from PyPI; some minutes, once"
+        "$vigil" models pull "$1"
+    elif "$vigil" models pull "$1" >/dev/null 2>"$said"; then
+        sed 's/^/    /' "$said"
+    else
+        note "$1 could not be had here"
+        sed -n 's/^DETAIL: */        /p' "$said"
+        return 1
+    fi
 }
 
 setting() { sed -n "s/^$1 = \"\(.*\)\"$/\1/p" "$config"; }

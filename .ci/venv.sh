@@ -28,7 +28,7 @@ pip() {
 
 # Takes the library out of the wheel for another Python.
 library_alone() {
-    local wheels site
+    local site
     wheels=$(mktemp -d)
     trap 'rm -rf "$wheels"' EXIT
     pip download --no-deps --only-binary :all: --python-version "$wheel_python" \

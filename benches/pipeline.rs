@@ -37,8 +37,8 @@ const WARM_FRAMES: i64 = 1_000;
 
 fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let models = std::env::var_os("VIGIL_MODELS")
-        .map_or_else(|| root.join(".vigil/models"), PathBuf::from);
+    let models =
+        std::env::var_os("VIGIL_MODELS").map_or_else(|| root.join(".vigil/models"), PathBuf::from);
     let video = root.join(".vigil/videos/vtest.avi");
     let threads = std::thread::available_parallelism()?.get();
 
@@ -81,12 +81,7 @@ fn options(options: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// Throughput and freshness of the pipeline over the bare session's.
-fn against_session(
-    root: &Path,
-    models: &Path,
-    video: &Path,
-    threads: usize,
-) -> Result<(f64, f64)> {
+fn against_session(root: &Path, models: &Path, video: &Path, threads: usize) -> Result<(f64, f64)> {
     let registry = Registry::open(models)?;
     let file = registry.file(registry.entry("yolov8n")?, "model.onnx")?;
     let mut session = Session::open("yolov8n", &file, SessionOptions { intra_threads: threads })?;

@@ -16,6 +16,7 @@ mod serve;
 mod snapshot;
 mod sql;
 
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -52,11 +53,10 @@ enum Command {
 /// Runs the command of this process's command line.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let default_level = match arguments.command {
-        Command::Serve(_) => "info",
+    log_to_stderr(match arguments.command {
+        Command::Serve(_) => "warn,vigil=info,vigil_sql=info,vigil_models=info",
         _ => "warn",
-    };
-    log_to_stderr(default_level);
+    });
     let done = match arguments.command {
         Command::Serve(arguments) => serve::serve(arguments),
         Command::Run(arguments) => run::run(arguments),
@@ -75,10 +75,15 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn log_to_stderr(default_level: &str) {
+/// Logs what `VIGIL_LOG` says, else what `default_filter` says.
+fn log_to_stderr(default_filter: &str) {
     let filter =
-        EnvFilter::try_from_env("VIGIL_LOG").unwrap_or_else(|_| EnvFilter::new(default_level));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        EnvFilter::try_from_env("VIGIL_LOG").unwrap_or_else(|_| EnvFilter::new(default_filter));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .init();
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use crate::dataflow::source::Shared;
 use crate::dataflow::workers::Workers;
 use crate::error::Error;
 use crate::keyframe::FrameStore;
-use crate::source::SourceDefaults;
+use crate::source::{SourceDefaults, nearest};
 use crate::source_id::SourceId;
 use crate::tables::Tables;
 
@@ -78,6 +78,15 @@ struct Sources {
 impl Sources {
     fn find(&self, name: &str) -> Option<&Arc<RunningSource>> {
         self.running.values().find(|source| source.spec.name == name)
+    }
+
+    fn get(&self, name: &str) -> Result<Arc<RunningSource>, Error> {
+        self.find(name).map(Arc::clone).ok_or_else(|| self.not_found(name))
+    }
+
+    fn not_found(&self, name: &str) -> Error {
+        let names = self.running.values().map(|source| source.spec.name.as_str());
+        Error::SourceNotFound { name: name.to_owned(), nearest: nearest(name, names) }
     }
 }
 
@@ -167,8 +176,7 @@ impl Engine {
     /// # Errors
     /// [`Error::SourceNotFound`].
     pub fn source(&self, name: &str) -> Result<Arc<RunningSource>, Error> {
-        let sources = self.sources();
-        sources.find(name).map(Arc::clone).ok_or_else(|| Error::SourceNotFound(name.to_owned()))
+        self.sources().get(name)
     }
 
     /// All sources, in the order of their creation.
@@ -184,10 +192,7 @@ impl Engine {
     async fn drop_source_named(&self, name: &str) -> Result<(), Error> {
         let source = {
             let mut sources = self.sources();
-            let source = sources
-                .find(name)
-                .map(Arc::clone)
-                .ok_or_else(|| Error::SourceNotFound(name.to_owned()))?;
+            let source = sources.get(name)?;
             sources.running.remove(&source.id);
             // Until its pictures are gone, nobody may make a source of this name.
             sources.reserved.insert(name.to_owned());
@@ -218,7 +223,8 @@ impl Engine {
                 sqlstate: sqlstate.clone(),
                 message: message.clone(),
             }),
-            _ => Err(Error::SourceNotFound(name.to_owned())),
+            // It was dropped meanwhile.
+            _ => Err(self.sources().not_found(name)),
         }
     }
 }

@@ -27,8 +27,13 @@ pub enum Error {
     #[error("source \"{0}\" already exists")]
     SourceExists(String),
     /// There is no source of that name.
-    #[error("source \"{0}\" does not exist")]
-    SourceNotFound(String),
+    #[error("source \"{name}\" does not exist")]
+    SourceNotFound {
+        /// The name as given.
+        name: String,
+        /// The nearest name of a source, if one is near.
+        nearest: Option<String>,
+    },
     /// A source stopped working.
     #[error("source \"{name}\" failed: {message}")]
     SourceFailed {
@@ -72,7 +77,7 @@ impl Error {
             Self::Model(error) => error.sqlstate(),
             Self::Store(error) => error.sqlstate(),
             Self::SourceExists(_) => "42710",
-            Self::SourceNotFound(_) => "42704",
+            Self::SourceNotFound { .. } => "42704",
             Self::SourceFailed { sqlstate, .. } => known_sqlstate(sqlstate),
             Self::WaitTimeout(_) => "57014",
             Self::UnknownClass { .. } | Self::NoSuchFrame { .. } => "22023",
@@ -100,7 +105,12 @@ impl Error {
             Self::SourceExists(_) => {
                 Some("Drop it first, choose another name, or say IF NOT EXISTS.".into())
             }
-            Self::SourceNotFound(_) => Some("SHOW SOURCES lists the sources.".into()),
+            Self::SourceNotFound { nearest: Some(near), .. } => {
+                Some(format!("Perhaps you meant \"{near}\"."))
+            }
+            Self::SourceNotFound { nearest: None, .. } => {
+                Some("SHOW SOURCES lists the sources.".into())
+            }
             Self::SourceFailed { .. } => {
                 Some("vigil_catalog.source_errors tells what went wrong.".into())
             }

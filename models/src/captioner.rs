@@ -36,7 +36,8 @@ pub trait Captioner: Send {
 }
 
 /// Opens a captioner of one family.
-pub(crate) type Open = fn(&Registry, &ModelEntry, SessionOptions) -> Result<Box<dyn Captioner>, ModelError>;
+pub(crate) type Open =
+    fn(&Registry, &ModelEntry, SessionOptions) -> Result<Box<dyn Captioner>, ModelError>;
 
 /// The families of captioners, by the names that a manifest gives them.
 pub(crate) const FAMILIES: [(&str, Open); 1] = [("blip", blip::open)];

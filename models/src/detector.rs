@@ -59,7 +59,8 @@ pub trait Detector: Send {
 }
 
 /// Opens a detector of one family.
-pub(crate) type Open = fn(&Registry, &ModelEntry, SessionOptions) -> Result<Box<dyn Detector>, ModelError>;
+pub(crate) type Open =
+    fn(&Registry, &ModelEntry, SessionOptions) -> Result<Box<dyn Detector>, ModelError>;
 
 /// The families of detectors, by the names that a manifest gives them.
 pub(crate) const FAMILIES: [(&str, Open); 2] = [("yolov8", yolov8::open), ("ssd", ssd::open)];

@@ -19,7 +19,8 @@ pub trait Embedder: Send {
 }
 
 /// Opens an embedder of one family.
-pub(crate) type Open = fn(&Registry, &ModelEntry, SessionOptions) -> Result<Box<dyn Embedder>, ModelError>;
+pub(crate) type Open =
+    fn(&Registry, &ModelEntry, SessionOptions) -> Result<Box<dyn Embedder>, ModelError>;
 
 /// The families of embedders, by the names that a manifest gives them.
 pub(crate) const FAMILIES: [(&str, Open); 1] = [("minilm", minilm::open)];

@@ -119,8 +119,8 @@ pub fn pull(
     let mut packages = pypi::Packages::default();
     for entry in entries {
         listener(Event::Model { id: &entry.id(), files: entry.files.len() });
-        let folder = registry.models_dir().join(&entry.name);
-        let _lock = store::lock(&folder, listener).map_err(|reason| failed(entry, reason))?;
+        let _lock = store::lock(registry.models_dir(), &entry.name, listener)
+            .map_err(|reason| failed(entry, reason))?;
         for (file, check) in entry.files.iter().zip(registry.verify(entry)) {
             if check.verdict.is_good() {
                 listener(Event::Kept { file: &file.name });

@@ -3,6 +3,8 @@
 //! Models and photos are in the folder that `VIGIL_SHARED` names, else in `shared` beside the
 //! repository; without them the tests say so and pass.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -70,6 +70,15 @@ impl Database {
     }
 }
 
+impl Drop for Database {
+    fn drop(&mut self) {
+        let context = SessionContext::new_with_state(self.base.clone());
+        if let Err(error) = pg::deregister(&context) {
+            tracing::warn!(%error, "the catalog could not be taken down");
+        }
+    }
+}
+
 fn base_state(engine: &Arc<dyn Engine>, cores: usize) -> Result<SessionState, SqlError> {
     let catalog = Arc::new(MemoryCatalogProvider::new());
     let public = PublicSchema { engine: Arc::clone(engine) };

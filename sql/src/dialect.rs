@@ -5,6 +5,7 @@
 //! runs, as PostgreSQL does: a syntax error in the last statement keeps the first from running.
 //! Nothing is planned here, no table and no function is looked up.
 
+mod array_subquery;
 mod cursor;
 mod lines;
 mod ordinary;
@@ -101,5 +102,3 @@ fn token_error(message: &str, position: usize) -> SqlError {
     SqlError::Token { message: message.into(), position }
 }
 
-#[cfg(test)]
-mod tests;

@@ -7,6 +7,7 @@ mod version;
 use std::sync::Arc;
 
 use datafusion::prelude::SessionContext;
+use vigil_udfs::FunctionDoc;
 
 use crate::Engine;
 
@@ -16,4 +17,9 @@ pub(crate) use self::version::{SERVER_VERSION, SERVER_VERSION_NUM};
 pub(crate) fn register(context: &SessionContext, engine: &Arc<dyn Engine>) {
     context.register_udf(frame_image::function(Arc::clone(engine)));
     context.register_udf(version::function());
+}
+
+/// What is written about each of them, in the order of the reference page.
+pub fn docs() -> Vec<&'static FunctionDoc> {
+    vec![&frame_image::DOC, &version::DOC]
 }

@@ -57,6 +57,7 @@ pub use crate::engine::{
     SourceFault, SourceInfo, SourceStatistics,
 };
 pub use crate::error::SqlError;
+pub use crate::functions::docs as function_docs;
 pub use crate::notice::Notice;
 pub use crate::session::{Outcome, Prepared, Session, TransactionStatus};
 pub use crate::statement::{StatementDoc, docs as statement_docs};

@@ -4,6 +4,7 @@
 
 mod classify;
 mod explain;
+mod names;
 mod parameters;
 mod prepare;
 mod query;

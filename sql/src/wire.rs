@@ -13,6 +13,7 @@
 //! | `extended` | the extended query protocol: parse, bind, describe, execute |
 //! | `parameters` | values of `$1`, `$2`, … and types of PostgreSQL as Arrow's |
 //! | `rows` | Arrow batches as rows in text or binary |
+//! | `timestamps` | timestamps in text |
 //! | `errors` | errors and notices as messages |
 //! | `presence` | whether the client is still there |
 
@@ -24,6 +25,7 @@ mod presence;
 mod rows;
 mod simple;
 mod startup;
+mod timestamps;
 
 use std::future::Future;
 use std::io;

@@ -28,6 +28,10 @@ impl Mark {
         let track = self.track_id.map_or_else(String::new, |id| format!(" #{id}"));
         format!("{}{track} {:.2}", self.class_name, self.confidence)
     }
+
+    fn colour(&self) -> Rgb<u8> {
+        Rgb(self.track_id.map_or(GREY, colour_of))
+    }
 }
 
 /// Colours far apart from each other, light enough for black letters.
@@ -59,17 +63,14 @@ pub(super) fn draw(picture: &mut RgbImage, marks: &[Mark]) {
         }
     };
     let thickness = (picture.width().min(picture.height()) / 300).max(1);
-    let letters = PxScale::from((picture.height() as f32 / 40.0).clamp(11.0, 40.0));
     for mark in marks {
-        let colour = Rgb(mark.track_id.map_or(GREY, colour_of));
-        draw_box(picture, &mark.bbox_in_frame, colour, thickness);
+        draw_box(picture, &mark.bbox_in_frame, mark.colour(), thickness);
     }
-    // Labels lie above all boxes, so that none is crossed out.
-    for mark in marks {
-        let colour = Rgb(mark.track_id.map_or(GREY, colour_of));
-        if let Some(font) = &font {
-            draw_label(picture, mark, colour, font, letters);
-        }
+    // Labels lie above all boxes, so that none is crossed out; the uppermost mark chooses first.
+    let Some(font) = &font else { return };
+    let mut taken = vec![];
+    for mark in marks.iter().rev() {
+        draw_label(picture, mark, font, &mut taken);
     }
 }
 
@@ -97,28 +98,40 @@ fn draw_box(picture: &mut RgbImage, bbox: &BBox, colour: Rgb<u8>, thickness: u32
     }
 }
 
-/// The label above the box, or inside it where there is no room above; none when the box is not in
-/// the picture.
-fn draw_label(
-    picture: &mut RgbImage,
-    mark: &Mark,
-    colour: Rgb<u8>,
-    font: &FontRef<'_>,
-    letters: PxScale,
-) {
-    let bbox = mark.bbox_in_frame.clipped(picture.width() as f32, picture.height() as f32);
+/// The label near its box, beside those that are there already; none when the box is not in the
+/// picture.
+fn draw_label(picture: &mut RgbImage, mark: &Mark, font: &FontRef<'_>, taken: &mut Vec<Rect>) {
+    let (width, height) = picture.dimensions();
+    let bbox = mark.bbox_in_frame.clipped(width as f32, height as f32);
     if bbox.area() == 0.0 {
         return;
     }
+    let letters = PxScale::from((height as f32 / 44.0).clamp(11.0, 40.0));
     let label = mark.label();
     let (text_width, _) = text_size(letters, font, &label);
-    let (width, height) = (text_width + 4, letters.y.ceil() as u32 + 2);
-    let most_left = i64::from(picture.width()) - i64::from(width);
+    let size = (text_width + 4, letters.y.ceil() as u32 + 2);
+    let place = place(&bbox, size, (width, height), taken);
+    draw_filled_rect_mut(picture, place, mark.colour());
+    let (left, top) = (place.left() + 2, place.top() + 1);
+    draw_text_mut(picture, Rgb([0, 0, 0]), left, top, letters, font, &label);
+    taken.push(place);
+}
+
+/// Where a label of `size` goes: above its box, else higher, below or inside, wherever it is in the
+/// picture and covers no label in `taken`; above (or inside, at the top) when nothing is free.
+fn place(bbox: &BBox, size: (u32, u32), picture: (u32, u32), taken: &[Rect]) -> Rect {
+    let most_left = i64::from(picture.0) - i64::from(size.0);
     let left = (bbox.x1.round() as i64).min(most_left).max(0) as i32;
-    let above = bbox.y1.round() as i32 - height as i32;
-    let top = if above >= 0 { above } else { bbox.y1.round() as i32 };
-    draw_filled_rect_mut(picture, Rect::at(left, top).of_size(width, height), colour);
-    draw_text_mut(picture, Rgb([0, 0, 0]), left + 2, top + 1, letters, font, &label);
+    let height = size.1 as i32;
+    let (top, bottom) = (bbox.y1.round() as i32, bbox.y2.round() as i32);
+    let at = |top: i32| Rect::at(left, top).of_size(size.0, size.1);
+    let inside_picture = |rect: &Rect| rect.top() >= 0 && rect.bottom() < picture.1 as i32;
+    [top - height, top - 2 * height, bottom, top, bottom + height, bottom - height]
+        .into_iter()
+        .map(at)
+        .filter(inside_picture)
+        .find(|rect| taken.iter().all(|other| rect.intersect(*other).is_none()))
+        .unwrap_or_else(|| at(if top >= height { top - height } else { top }))
 }
 
 #[cfg(test)]
@@ -152,6 +165,21 @@ mod tests {
         let filled = labelled.clone().filter(|(x, y)| label(*x, *y) == &colour).count();
         let dark = labelled.filter(|(x, y)| label(*x, *y).0.iter().all(|c| *c < 60)).count();
         assert!(filled > 200 && dark > 50, "{filled} filled, {dark} dark");
+    }
+
+    #[test]
+    fn labels_make_room_for_each_other() {
+        let bbox = BBox::new(50.0, 80.0, 90.0, 180.0);
+        let mut taken = vec![];
+        let mut tops = vec![];
+        for _ in 0..4 {
+            let rect = place(&bbox, (100, 14), (300, 200), &taken);
+            tops.push(rect.top());
+            taken.push(rect);
+        }
+        assert_eq!(tops, [66, 52, 180, 80]);
+        let at_the_edge = place(&BBox::new(290.0, 5.0, 300.0, 20.0), (60, 14), (300, 200), &[]);
+        assert_eq!((at_the_edge.left(), at_the_edge.top()), (240, 20));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::{Engine, Error};
 use crate::caption::CaptionerChoice;
 use crate::decode;
 use crate::detect::DetectorChoice;
-use crate::source::SourceSpec;
+use crate::source::{SourceSpec, nearest};
 use crate::source_id::SourceId;
 use crate::tables::RowContext;
 
@@ -130,18 +130,10 @@ fn class_ids(classes: Option<&[String]>, labels: &[String]) -> Result<Option<Arc
             let by_name = labels.iter().position(|label| label.eq_ignore_ascii_case(class));
             let by_id = || class.parse::<usize>().ok().filter(|id| *id < labels.len());
             by_name.or_else(by_id).and_then(|id| u32::try_from(id).ok()).ok_or_else(|| {
-                Error::UnknownClass { class: class.clone(), nearest: nearest(class, labels) }
+                let nearest = nearest(class, labels.iter().map(String::as_str));
+                Error::UnknownClass { class: class.clone(), nearest }
             })
         })
         .collect();
     Ok(Some(ids?.into()))
-}
-
-fn nearest(class: &str, labels: &[String]) -> Option<String> {
-    labels
-        .iter()
-        .map(|label| (strsim::jaro_winkler(&class.to_lowercase(), label), label))
-        .filter(|(likeness, _)| *likeness > 0.75)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, label)| label.clone())
 }

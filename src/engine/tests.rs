@@ -33,8 +33,13 @@ fn boxes(name: &str, frames: u32, options: &[(&str, &str)]) -> CreateSource {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     };
     let frames = frames.to_string();
-    let generator =
-        [("objects", "4"), ("frames", &*frames), ("width", "320"), ("height", "240"), ("seed", "7")];
+    let generator = [
+        ("objects", "4"),
+        ("frames", &*frames),
+        ("width", "320"),
+        ("height", "240"),
+        ("seed", "7"),
+    ];
     CreateSource {
         name: name.to_owned(),
         origin: Origin::LoadGenerator { name: "moving_boxes".into(), options: pairs(&generator) },

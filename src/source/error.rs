@@ -157,7 +157,7 @@ impl SourceError {
                 Some("A file URL has the form file:///absolute/path.mp4.".into())
             }
             Self::NotFound { .. } => Some(
-                "The path is one on the machine of the server, relative to where it was started."
+                "Paths are those of the machine that Vigil runs on, relative to where it was started."
                     .into(),
             ),
             Self::NotAFile { .. } => Some("Name a video file.".into()),

@@ -54,9 +54,10 @@ fn unknown<T>(table: &[OptionDoc<T>], name: &str) -> SourceError {
 
 /// The known name that `name` most probably means: by edit distance with transpositions, where
 /// up to a third of the letters may differ.
-pub(crate) fn nearest(name: &str, known: impl Iterator<Item = &'static str>) -> Option<String> {
+pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let name = name.to_lowercase();
     known
+        .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(&name, candidate), candidate))
         .filter(|(distance, candidate)| distance * 3 <= candidate.len().max(name.len()))
         .min()

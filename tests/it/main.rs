@@ -1,5 +1,10 @@
 //! Tests of the project as a whole, in one binary: linking DataFusion takes long, so there is no
 //! second one. What SQL shows is tested in `tests/slt`.
 
+mod bad_input;
+mod clients;
+mod examples;
+mod object_store;
 mod reference;
+mod server;
 mod tidy;

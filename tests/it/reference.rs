@@ -60,7 +60,8 @@ fn page() -> String {
     option_table(&mut page, moving_boxes_options());
     page.push_str("\n## Functions and operators\n");
     let mut section = "";
-    for doc in vigil_udfs::all().into_iter().map(|function| function.doc) {
+    let of_udfs = vigil_udfs::all().into_iter().map(|function| function.doc);
+    for doc in of_udfs.chain(vigil_sql::function_docs()) {
         if doc.section != section {
             section = doc.section;
             line(&mut page, format_args!("\n### {section}"));

@@ -80,6 +80,9 @@ pub fn function_rewrites() -> Vec<Arc<dyn FunctionRewrite + Send + Sync>> {
 /// What the registry says; DataFusion's own registries accept everything.
 pub fn register(registry: &mut dyn FunctionRegistry, models: Arc<dyn ModelCalls>) -> Result<()> {
     for function in functions(models) {
+        // With its aliases: a state that is rebuilt from another one registers every entry again,
+        // and an alias that is left would bring DataFusion's function back under our name.
+        registry.deregister_udf(function.name())?;
         registry.register_udf(function)?;
     }
     for planner in expr_planners() {

@@ -33,7 +33,7 @@ const DEFAULT_SIDE: u32 = 384;
 
 /// Mean and standard deviation of CLIP's pictures (R, G, B), with which BLIP was trained.
 const MEAN: [f32; 3] = [0.481_454_66, 0.457_827_5, 0.408_210_73];
-const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_58, 0.275_777_1];
+const DEVIATION: [f32; 3] = [0.268_629_54, 0.261_302_6, 0.275_777_1];
 
 /// Opens the captioner of a manifest entry.
 pub(super) fn open(

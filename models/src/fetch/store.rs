@@ -11,20 +11,24 @@ use crate::registry::sha256_of;
 /// How many bytes are read at once; progress is told after each.
 const CHUNK: usize = 1 << 18;
 
-/// Makes a model's folder and holds it against other pulls until the result is dropped. What an
-/// interrupted pull left behind is removed.
-pub(super) fn lock(folder: &Path, listener: &mut Listener<'_>) -> Result<File, String> {
-    let attempt = || -> io::Result<File> {
-        fs::create_dir_all(folder)?;
-        File::create(folder.join(".lock"))
-    };
-    let lock = attempt().map_err(|error| format!("{}: {error}.", shown(folder)))?;
+/// Holds the folder of the model `name` in `models_dir` against other pulls until the result is
+/// dropped, and removes what an interrupted pull left in it.
+pub(super) fn lock(
+    models_dir: &Path,
+    name: &str,
+    listener: &mut Listener<'_>,
+) -> Result<File, String> {
+    let path = models_dir.join(format!(".{name}.lock"));
+    let failed = |error: io::Error| format!("{}: {error}.", shown(&path));
+    fs::create_dir_all(models_dir).map_err(failed)?;
+    let lock = File::create(&path).map_err(failed)?;
     if lock.try_lock().is_err() {
         listener(Event::Waiting);
-        lock.lock().map_err(|error| format!("{}: {error}.", shown(folder)))?;
+        lock.lock().map_err(failed)?;
     }
-    let parts = fs::read_dir(folder).into_iter().flatten().flatten().map(|item| item.path());
-    for part in parts.filter(|path| path.extension().is_some_and(|kind| kind == "part")) {
+    let folder = fs::read_dir(models_dir.join(name)).into_iter().flatten().flatten();
+    let paths = folder.map(|item| item.path());
+    for part in paths.filter(|path| path.extension().is_some_and(|kind| kind == "part")) {
         // A part that cannot be removed is overwritten or complained about when its turn comes.
         let _ = fs::remove_file(part);
     }
@@ -40,12 +44,15 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// A part for the file at `path`; its folder exists.
+    /// A part for the file at `path`, whose folder is made when it is not there.
     pub(super) fn create(path: PathBuf) -> Result<Self, String> {
         let mut part = path.clone().into_os_string();
         part.push(".part");
         let part = PathBuf::from(part);
-        File::create(&part).map_err(|error| format!("{}: {error}", shown(&part)))?;
+        path.parent()
+            .map_or(Ok(()), fs::create_dir_all)
+            .and_then(|()| File::create(&part))
+            .map_err(|error| format!("{}: {error}", shown(&part)))?;
         Ok(Self { path, part, finished: false })
     }
 
@@ -118,6 +125,9 @@ impl Drop for Part {
         if !self.finished {
             // The next pull removes it, should it not go away now.
             let _ = fs::remove_file(&self.part);
+            // This removes only a folder with nothing in it, so a model that could not be had
+            // does not look as if it were here.
+            let _ = self.path.parent().map(fs::remove_dir);
         }
     }
 }

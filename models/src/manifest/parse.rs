@@ -104,12 +104,8 @@ impl RawModel {
         let sources =
             self.source.into_iter().map(RawSource::check).collect::<Result<Vec<Source>, _>>()?;
         for source in &sources {
-            if let Some(name) = source.file() {
-                if files.iter().all(|file| file.name != name) {
-                    return Err(format!(
-                        "a source gives \"{name}\", which is no file of the model"
-                    ));
-                }
+            if let Some(name) = source.file().filter(|name| files.iter().all(|f| f.name != *name)) {
+                return Err(format!("a source gives \"{name}\", which is no file of the model"));
             }
             // A converter checks what it made; every other place is trusted by the sha256 alone.
             let given = |file: &&ModelFile| source.file().is_none_or(|name| name == file.name);

@@ -18,6 +18,7 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 };
 
 use super::Lines;
+use super::array_subquery::ArraySubqueryToNull;
 use crate::SqlError;
 
 static CATALOG_PARSER: LazyLock<PostgresCompatibilityParser> =
@@ -46,7 +47,7 @@ pub(super) fn parse(
         && rewritten.len() == 1
         && let Some(rewritten) = rewritten.pop()
     {
-        return Ok(rewritten);
+        return Ok(ArraySubqueryToNull.rewrite(rewritten));
     }
     Ok(RULES.iter().fold(statement, |statement, rule| rule.rewrite(statement)))
 }

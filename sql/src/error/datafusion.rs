@@ -122,6 +122,10 @@ fn postgres_type(arrow_type: &str) -> &str {
         "Float32" => "real",
         "Float64" => "double precision",
         "Date32" | "Date64" => "date",
+        "Utf8" | "Utf8View" | "LargeUtf8" => "text",
+        "Binary" | "BinaryView" | "LargeBinary" => "bytea",
+        "Timestamp(Nanosecond, None)" | "Timestamp(Microsecond, None)" | "Timestamp(ns)"
+        | "Timestamp(µs)" => "timestamp",
         other => other,
     }
 }
@@ -210,11 +214,52 @@ fn plan(text: &str) -> SqlError {
     {
         return wrong_arguments(between_quotes(text).unwrap_or("?"), text);
     }
-    if text.contains("must be in the GROUP BY clause")
-        || text.contains("must appear in the GROUP BY clause")
-        || text.contains("could not be resolved from available columns")
+    if let Some(rest) = text.split("column \"").nth(1)
+        && let Some((column, rest)) = rest.split_once('"')
+        && rest.starts_with(" must appear in the GROUP BY clause")
     {
+        let message = format!(
+            "column \"{column}\" must appear in the GROUP BY clause or be used in an aggregate function"
+        );
+        return query("42803", &message);
+    }
+    if text.contains("GROUP BY") {
         return query("42803", text);
+    }
+    // Cannot create filter with non-boolean predicate 'frames.source' returning Utf8
+    if text.contains("non-boolean predicate") {
+        let name = text.rsplit("returning ").next().unwrap_or_default();
+        let name = postgres_type(name);
+        return query("42804", &format!("argument of WHERE must be type boolean, not type {name}"));
+    }
+    if text.starts_with("LIMIT must be >= 0") {
+        return query("2201W", "LIMIT must not be negative");
+    }
+    if text.starts_with("OFFSET must be >=0") || text.starts_with("OFFSET must be >= 0") {
+        return query("2201X", "OFFSET must not be negative");
+    }
+    if text.starts_with("Placeholder type could not be resolved") {
+        return SqlError::Query {
+            sqlstate: "42P18",
+            message: "could not determine the data type of a parameter".into(),
+            detail: None,
+            hint: Some("Write its type, as in $1::text.".into()),
+        };
+    }
+    // Cannot coerce arithmetic expression Int64 + Utf8 to valid types
+    if let Some(rest) = text.strip_prefix("Cannot coerce arithmetic expression ")
+        && let Some(operation) = rest.strip_suffix(" to valid types")
+        && let [left, operator, right] = operation.split(' ').collect::<Vec<_>>().as_slice()
+    {
+        let (left, right) = (postgres_type(left), postgres_type(right));
+        return no_operator(&format!("{left} {operator} {right}"));
+    }
+    // Cannot infer common argument type for comparison operation Int64 = Boolean
+    if let Some(rest) = text.split("for comparison operation ").nth(1)
+        && let [left, operator, right] = rest.split(' ').collect::<Vec<_>>().as_slice()
+    {
+        let (left, right) = (postgres_type(left), postgres_type(right));
+        return no_operator(&format!("{left} {operator} {right}"));
     }
     if text.contains("Cannot coerce")
         || text.contains("cannot coerce")
@@ -229,6 +274,15 @@ fn plan(text: &str) -> SqlError {
     query("42000", text)
 }
 
+fn no_operator(operation: &str) -> SqlError {
+    SqlError::Query {
+        sqlstate: "42883",
+        message: format!("operator does not exist: {operation}"),
+        detail: None,
+        hint: Some("You might need to add explicit type casts.".into()),
+    }
+}
+
 fn between_quotes(text: &str) -> Option<&str> {
     text.split('\'').nth(1)
 }
@@ -237,7 +291,7 @@ fn wrong_arguments(name: &str, text: &str) -> SqlError {
     SqlError::Query {
         sqlstate: "42883",
         message: format!("function {name} does not exist with these argument types"),
-        detail: Some(first_line(text).to_owned()),
+        detail: Some(first_line(text).replace("Error during planning: ", "")),
         hint: Some("You might need to add explicit type casts.".into()),
     }
 }

@@ -12,8 +12,24 @@ use datafusion::logical_expr::async_udf::{AsyncScalarUDF, AsyncScalarUDFImpl};
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
+use vigil_udfs::{Example, FunctionDoc};
 
 use crate::Engine;
+
+pub(super) static DOC: FunctionDoc = FunctionDoc {
+    name: "frame_image",
+    section: "Pictures and system",
+    syntax: &["frame_image(source, frame_number) → bytea"],
+    description: "A frame as JPEG. Key frames come from the store; others are decoded again while the source's file is there. A frame that does not exist is an error.",
+    arguments: &[
+        ("source", "name of the source, text"),
+        ("frame_number", "number of the frame in the video, from 0, bigint"),
+    ],
+    examples: &[Example {
+        sql: "SELECT encode(frame_image('lobby', 0), 'hex') LIKE 'ffd8%'",
+        result: "t",
+    }],
+};
 
 /// The function over `engine`.
 pub(super) fn function(engine: Arc<dyn Engine>) -> ScalarUDF {

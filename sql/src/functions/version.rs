@@ -6,6 +6,16 @@ use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::scalar::ScalarValue;
+use vigil_udfs::{Example, FunctionDoc};
+
+pub(super) static DOC: FunctionDoc = FunctionDoc {
+    name: "version",
+    section: "Pictures and system",
+    syntax: &["version() → text"],
+    description: "The PostgreSQL whose behaviour clients may expect, and Vigil's own version.",
+    arguments: &[],
+    examples: &[Example { sql: "SELECT version() LIKE 'PostgreSQL %(Vigil %)'", result: "t" }],
+};
 
 /// The PostgreSQL whose behaviour clients may expect, in the form of `server_version`.
 pub(crate) const SERVER_VERSION: &str = concat!("16.6 (Vigil ", env!("CARGO_PKG_VERSION"), ")");

@@ -13,9 +13,8 @@ use futures::TryStreamExt;
 use super::Session;
 use crate::SqlError;
 
-static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-    Arc::new(Schema::new(vec![Field::new("QUERY PLAN", DataType::Utf8, false)]))
-});
+static SCHEMA: LazyLock<SchemaRef> =
+    LazyLock::new(|| Arc::new(Schema::new(vec![Field::new("QUERY PLAN", DataType::Utf8, false)])));
 
 /// The one column.
 pub(super) fn schema() -> SchemaRef {
@@ -106,10 +105,57 @@ impl Session {
                 } else if !matches!(kind, "physical_plan" | "Plan with Metrics") {
                     continue;
                 }
-                lines.extend(plan.trim_end().lines().map(str::to_owned));
+                let show = match detail {
+                    Detail::Physical => shortened,
+                    Detail::Verbose => str::to_owned,
+                };
+                lines.extend(plan.trim_end().lines().map(show));
             }
         }
         let column = Arc::new(StringArray::from(lines));
         Ok(RecordBatch::try_new(schema(), vec![column]).map_err(DataFusionError::from)?)
+    }
+}
+
+/// Numbers of a list that a plan shows; a vector of hundreds would bury the plan.
+const SHOWN_NUMBERS: usize = 3;
+
+/// A line of a plan with the literal vectors in it cut short: `[0.1, 0.2, 0.3, … 384 numbers]`.
+fn shortened(line: &str) -> String {
+    let mut short = String::with_capacity(line.len().min(256));
+    let mut rest = line;
+    while let Some(start) = rest.find('[') {
+        let list = rest[start + 1..].find(['[', ']']).map(|length| &rest[start + 1..][..length]);
+        let numbers: Vec<&str> = list.unwrap_or_default().split(", ").collect();
+        let is_vector = numbers.len() > 2 * SHOWN_NUMBERS
+            && numbers.iter().all(|number| number.parse::<f64>().is_ok());
+        let taken = if is_vector {
+            let shown = numbers[..SHOWN_NUMBERS].join(", ");
+            short.push_str(&rest[..=start]);
+            short.push_str(&format!("{shown}, … {} numbers", numbers.len()));
+            start + 1 + list.map_or(0, str::len)
+        } else {
+            short.push_str(&rest[..=start]);
+            start + 1
+        };
+        rest = &rest[taken..];
+    }
+    short.push_str(rest);
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shortened;
+
+    #[test]
+    fn vectors_are_cut_short_and_nothing_else_is() {
+        let vector = (0..384).map(|n| format!("{n}.5")).collect::<Vec<_>>().join(", ");
+        assert_eq!(
+            shortened(&format!("SortExec: expr=[distance(embedding@2, [{vector}]) ASC], x=[1, 2]")),
+            "SortExec: expr=[distance(embedding@2, [0.5, 1.5, 2.5, … 384 numbers]) ASC], x=[1, 2]",
+        );
+        let plain = "ProjectionExec: expr=[a@0 as a, b[1] as b], sizes=[1, 2, 3";
+        assert_eq!(shortened(plain), plain);
     }
 }

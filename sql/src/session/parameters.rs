@@ -14,7 +14,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, CastKind, DataType as SqlType, ExactNumberInfo, FunctionArg,
+    self, ArrayElemTypeDef, BinaryOperator, CastKind, DataType as SqlType, ExactNumberInfo, FunctionArg,
     FunctionArgExpr, FunctionArguments, Ident, ObjectName, SelectItem, SetExpr, TimezoneInfo, Value, VisitMut,
     VisitorMut,
 };
@@ -78,10 +78,13 @@ impl VisitorMut for Caster<'_> {
     fn pre_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
         match expr {
             ast::Expr::Function(function) => {
+                // `x = ANY($1)` has become `array_has($1, x)` by now.
+                let is_any = function.name.to_string() == "array_has";
                 if let FunctionArguments::List(arguments) = &mut function.args {
-                    for argument in &mut arguments.args {
+                    for (at, argument) in arguments.args.iter_mut().enumerate() {
+                        let otherwise = if is_any && at == 0 { texts() } else { SqlType::Text };
                         if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument {
-                            self.cast(expr, SqlType::Text);
+                            self.cast(expr, otherwise);
                         }
                     }
                 }
@@ -95,6 +98,11 @@ impl VisitorMut for Caster<'_> {
         }
         ControlFlow::Continue(())
     }
+}
+
+/// `text[]`.
+fn texts() -> SqlType {
+    SqlType::Array(ArrayElemTypeDef::SquareBracket(Box::new(SqlType::Text), None))
 }
 
 /// pgvector's type.
@@ -128,6 +136,10 @@ fn sql_type(data_type: &DataType) -> Option<SqlType> {
             None,
             if zone.is_some() { TimezoneInfo::WithTimeZone } else { TimezoneInfo::None },
         ),
+        DataType::List(item) => {
+            let item = Box::new(sql_type(item.data_type())?);
+            SqlType::Array(ArrayElemTypeDef::SquareBracket(item, None))
+        }
         DataType::Decimal128(..) => SqlType::Numeric(ExactNumberInfo::None),
         _ => return None,
     })

@@ -8,7 +8,7 @@ use datafusion::logical_expr::LogicalPlan;
 use super::Session;
 use super::classify::{Kind, SessionStatement, classify};
 use super::explain::{self, Detail};
-use super::parameters;
+use super::{names, parameters};
 use crate::SqlError;
 use crate::dialect::{Statement, StatementKind};
 use crate::statement::OwnStatement;
@@ -93,8 +93,10 @@ impl Session {
             }
             Kind::Query(mut statement, tag) => {
                 self.refuse_in_failed_transaction()?;
+                let written = statement.clone();
                 parameters::give_types(&mut statement, declared);
                 let (plan, schema) = self.plan(*statement).await?;
+                let schema = names::rename(&written, schema);
                 let parameters = parameters::types(&plan, declared)?;
                 let action = Action::Query { plan, tag };
                 Ok(Prepared { action, parameters, schema: Some(schema) })

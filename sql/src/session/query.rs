@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::array::{RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{Fields, Schema, SchemaRef};
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast;
+use futures::StreamExt;
 
 use super::{Session, TransactionStatus, parameters};
 use crate::SqlError;
@@ -64,7 +67,7 @@ impl Session {
         self.database.runtime().run(self.deadline(), work).await
     }
 
-    /// Runs `plan`; its columns come in the types of `described`, where that is given.
+    /// Runs `plan`; its columns come with the names and types of `described`, where that is given.
     pub(super) async fn query(
         &self,
         plan: LogicalPlan,
@@ -75,12 +78,16 @@ impl Session {
         let described = described.clone();
         let open = async move {
             let plan = parameters::bind(plan, parameters)?;
-            let plan = match described {
-                Some(described) => as_described(&state, plan, &described)?,
+            let plan = match &described {
+                Some(described) => as_described(&state, plan, described)?,
                 None => plan,
             };
             let physical = state.create_physical_plan(&plan).await?;
-            Ok(execute_stream(physical, state.task_ctx())?)
+            let batches = execute_stream(physical, state.task_ctx())?;
+            Ok(match &described {
+                Some(described) => renamed(batches, described),
+                None => batches,
+            })
         };
         self.database.runtime().stream(self.deadline(), open).await
     }
@@ -114,4 +121,28 @@ fn as_described(
     });
     let columns = columns.collect::<Result<Vec<_>, SqlError>>()?;
     Ok(LogicalPlanBuilder::from(analyzed).project(columns)?.build()?)
+}
+
+/// The same batches with the names of `described`.
+fn renamed(batches: SendableRecordBatchStream, described: &SchemaRef) -> SendableRecordBatchStream {
+    let inner = batches.schema();
+    let same = inner
+        .fields()
+        .iter()
+        .zip(described.fields())
+        .all(|(field, described)| field.name() == described.name());
+    if same {
+        return batches;
+    }
+    let fields = inner.fields().iter().zip(described.fields()).map(|(field, described)| {
+        Arc::new(field.as_ref().clone().with_name(described.name()))
+    });
+    let schema = Arc::new(Schema::new(fields.collect::<Fields>()));
+    let names = Arc::clone(&schema);
+    let batches = batches.map(move |batch| {
+        let (_, columns, rows) = batch?.into_parts();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(Arc::clone(&names), columns, &options)?)
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }

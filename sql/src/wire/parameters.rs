@@ -1,5 +1,7 @@
 //! Parameters of prepared statements: PostgreSQL's types as Arrow's, and values as scalars.
 
+use std::sync::Arc;
+
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::ParamValues;
 use datafusion::scalar::ScalarValue;
@@ -14,6 +16,10 @@ use crate::Prepared;
 
 /// The Arrow type of a type that a client declares, as far as parameters can have it.
 pub(super) fn arrow_type(declared: &Type) -> Option<DataType> {
+    let list = |item| {
+        let item = arrow_type(&item)?;
+        Some(DataType::List(Arc::new(Field::new_list_field(item, true))))
+    };
     Some(match *declared {
         Type::BOOL => DataType::Boolean,
         Type::INT2 => DataType::Int16,
@@ -27,6 +33,13 @@ pub(super) fn arrow_type(declared: &Type) -> Option<DataType> {
         Type::TIMESTAMP => DataType::Timestamp(TimeUnit::Microsecond, None),
         Type::TIMESTAMPTZ => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         Type::NUMERIC => DataType::Decimal128(38, 10),
+        Type::BOOL_ARRAY => list(Type::BOOL)?,
+        Type::INT2_ARRAY => list(Type::INT2)?,
+        Type::INT4_ARRAY => list(Type::INT4)?,
+        Type::INT8_ARRAY => list(Type::INT8)?,
+        Type::FLOAT4_ARRAY => list(Type::FLOAT4)?,
+        Type::FLOAT8_ARRAY => list(Type::FLOAT8)?,
+        Type::TEXT_ARRAY | Type::VARCHAR_ARRAY => list(Type::TEXT)?,
         _ => return None,
     })
 }
@@ -44,7 +57,7 @@ pub(super) fn wire_types(prepared: &Prepared) -> PgWireResult<Vec<Type>> {
 }
 
 fn wire_type(field: &Field) -> PgWireResult<Type> {
-    field_into_pg_type(&std::sync::Arc::new(field.clone()))
+    field_into_pg_type(&Arc::new(field.clone()))
 }
 
 /// The values that a client bound.

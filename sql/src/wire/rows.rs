@@ -4,17 +4,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion_postgres::arrow_pg::datatypes::arrow_schema_to_pg_fields;
 use datafusion_postgres::arrow_pg::row_encoder::RowEncoder;
 use pgwire::api::portal::Format;
-use pgwire::api::results::FieldInfo;
+use pgwire::api::results::{FieldFormat, FieldInfo};
 use pgwire::error::PgWireResult;
 use pgwire::messages::data::DataRow;
 use pgwire::types::format::FormatOptions;
 
 use super::errors::{protocol_error, statement_error};
+use super::timestamps;
 use crate::{Session, SqlError};
 
 /// How a session's values are written.
@@ -63,7 +64,7 @@ pub(super) fn rows(
     columns: &Arc<Vec<FieldInfo>>,
     style: &Style,
 ) -> Result<impl Iterator<Item = PgWireResult<DataRow>> + Send + use<>, SqlError> {
-    let batch = in_zone(batch, &style.zone)?;
+    let batch = with_timestamps_in_text(batch, columns, style)?;
     let mut encoder = RowEncoder::new(batch, Arc::clone(columns));
     Ok(std::iter::from_fn(move || {
         // The encoder panics on types that it does not expect; that is one statement's error.
@@ -74,26 +75,31 @@ pub(super) fn rows(
     }))
 }
 
-/// The batch with its timestamps in the session's time zone: the same moments, other texts.
-fn in_zone(batch: RecordBatch, zone: &Arc<str>) -> Result<RecordBatch, SqlError> {
+/// The batch with those timestamps as texts that the client wants in text and in ISO style; the
+/// encoder's own texts have more digits than PostgreSQL's.
+fn with_timestamps_in_text(
+    batch: RecordBatch,
+    columns: &[FieldInfo],
+    style: &Style,
+) -> Result<RecordBatch, SqlError> {
     let schema = batch.schema();
-    let is_elsewhere = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, Some(there)) if there != zone);
-    if !schema.fields().iter().any(|field| is_elsewhere(field.data_type())) {
+    let is_ours = |field: &Field, column: &FieldInfo| {
+        matches!(field.data_type(), DataType::Timestamp(..)) && column.format() == FieldFormat::Text
+    };
+    let is_iso = style.options.date_style.to_ascii_uppercase().starts_with("ISO");
+    let mut pairs = schema.fields().iter().zip(columns);
+    if !is_iso || !pairs.any(|(field, column)| is_ours(field, column)) {
         return Ok(batch);
     }
-    let mut fields = Vec::with_capacity(schema.fields().len());
-    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(schema.fields().len());
-    for (field, array) in schema.fields().iter().zip(batch.columns()) {
-        match field.data_type() {
-            DataType::Timestamp(unit, Some(there)) if there != zone => {
-                let data_type = DataType::Timestamp(*unit, Some(Arc::clone(zone)));
-                arrays.push(arrow::compute::cast(array, &data_type).map_err(DataFusionError::from)?);
-                fields.push(Arc::new(field.as_ref().clone().with_data_type(data_type)));
-            }
-            _ => {
-                arrays.push(Arc::clone(array));
-                fields.push(Arc::clone(field));
-            }
+    let mut fields = Vec::with_capacity(columns.len());
+    let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len());
+    for ((field, column), array) in schema.fields().iter().zip(columns).zip(batch.columns()) {
+        if is_ours(field, column) {
+            arrays.push(timestamps::texts(array, &style.zone)?);
+            fields.push(Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)));
+        } else {
+            arrays.push(Arc::clone(array));
+            fields.push(Arc::clone(field));
         }
     }
     let schema: SchemaRef = Arc::new(Schema::new(fields));

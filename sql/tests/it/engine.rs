@@ -39,6 +39,24 @@ const FRAMES: i64 = 10;
 pub struct TestEngine {
     sources: Mutex<BTreeMap<String, SourceInfo>>,
     cuts: AtomicI64,
+    /// Statements that wait for a source now.
+    waiting: Arc<AtomicI64>,
+}
+
+/// Counts one who waits, for as long as it lives.
+struct Waiting(Arc<AtomicI64>);
+
+impl Waiting {
+    fn new(count: &Arc<AtomicI64>) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 /// How many frames a cut sees.
@@ -48,6 +66,11 @@ impl TestEngine {
     /// Cuts that were taken so far.
     pub fn cuts(&self) -> i64 {
         self.cuts.load(Ordering::SeqCst)
+    }
+
+    /// Statements that wait for a source now.
+    pub fn waiting(&self) -> i64 {
+        self.waiting.load(Ordering::SeqCst)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, SourceInfo>> {
@@ -124,6 +147,7 @@ impl Engine for TestEngine {
         match state.as_deref() {
             None => Err(refused("42704", format!("source \"{name}\" does not exist"), None)),
             Some("running") => {
+                let _waiting = Waiting::new(&self.waiting);
                 let forever = Duration::from_secs(3600);
                 tokio::time::sleep(timeout.unwrap_or(forever)).await;
                 Err(refused("57014", format!("source \"{name}\" has not ended in time"), None))

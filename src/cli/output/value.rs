@@ -126,7 +126,7 @@ mod tests {
             columns.into_iter().map(|(name, array)| (name, array, true)),
         )
         .unwrap();
-        let rows = rows(batch.schema().as_ref(), &[batch.clone()]).unwrap();
+        let rows = rows(batch.schema().as_ref(), std::slice::from_ref(&batch)).unwrap();
         let expected = [
             ["1970-01-01 00:00:00+00", "t", "0.1", "0.1", "\\x00ff", "[1,-0.5]"],
             ["1970-01-01 00:00:01.500+00", "f", "1", "100000000000000000000", "\\x", "NULL"],

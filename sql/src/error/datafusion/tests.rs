@@ -1,3 +1,5 @@
+//! Errors of DataFusion and Arrow as clients meet them.
+
 use datafusion::common::plan_datafusion_err;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! What `SET`, `SHOW` and `RESET` do to settings.
+
 use super::*;
 
 #[test]

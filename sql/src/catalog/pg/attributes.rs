@@ -1,0 +1,84 @@
+//! `pg_attribute`: a row is a column of a table.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Int32Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Int16Type, Int32Type, SchemaRef};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::datasource::{MemTable, TableType};
+use datafusion::error::Result;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion_postgres::arrow_pg::datatypes::{field_into_pg_type, is_pg_vector_field};
+
+use super::relations::Relations;
+
+/// No type modifier.
+const NO_MODIFIER: i32 = -1;
+
+/// datafusion-pg-catalog's table with the types of our columns as the wire sends them.
+#[derive(Debug)]
+pub(super) struct Attributes {
+    pub(super) inner: Arc<dyn TableProvider>,
+    pub(super) relations: Arc<Relations>,
+}
+
+#[async_trait]
+impl TableProvider for Attributes {
+    fn schema(&self) -> SchemaRef {
+        self.inner.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = self.inner.scan(state, None, &[], None).await?;
+        let batches = collect(plan, state.task_ctx()).await?;
+        let batches = batches.iter().map(|batch| self.correct(batch)).collect::<Result<_>>()?;
+        MemTable::try_new(self.schema(), vec![batches])?
+            .scan(state, projection, filters, limit)
+            .await
+    }
+}
+
+impl Attributes {
+    fn correct(&self, batch: &RecordBatch) -> Result<RecordBatch> {
+        let schema = batch.schema();
+        let relations = batch.column(schema.index_of("attrelid")?).as_primitive::<Int32Type>();
+        let numbers = batch.column(schema.index_of("attnum")?).as_primitive::<Int16Type>();
+        let (type_at, modifier_at) = (schema.index_of("atttypid")?, schema.index_of("atttypmod")?);
+        let types = batch.column(type_at).as_primitive::<Int32Type>();
+        let modifiers = batch.column(modifier_at).as_primitive::<Int32Type>();
+        let corrected = (0..batch.num_rows()).map(|row| {
+            let number = i32::from(numbers.value(row));
+            self.relations
+                .column(relations.value(row), number)
+                .and_then(|column| postgres_type(&column.field))
+                .unwrap_or((types.value(row), modifiers.value(row)))
+        });
+        let (types, modifiers): (Vec<i32>, Vec<i32>) = corrected.unzip();
+        let mut columns: Vec<ArrayRef> = batch.columns().to_vec();
+        columns[type_at] = Arc::new(Int32Array::from(types));
+        columns[modifier_at] = Arc::new(Int32Array::from(modifiers));
+        Ok(RecordBatch::try_new(schema, columns)?)
+    }
+}
+
+/// OID and modifier of a column's type; the modifier of `vector(n)` is n, as in pgvector.
+fn postgres_type(field: &Field) -> Option<(i32, i32)> {
+    let oid = field_into_pg_type(&Arc::new(field.clone())).ok()?.oid();
+    let modifier = match field.data_type() {
+        DataType::FixedSizeList(_, length) if is_pg_vector_field(field) => *length,
+        _ => NO_MODIFIER,
+    };
+    Some((i32::try_from(oid).ok()?, modifier))
+}

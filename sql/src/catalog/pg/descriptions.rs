@@ -1,0 +1,89 @@
+//! `pg_description`: a row is a comment.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray, new_null_array};
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::datasource::{MemTable, TableType};
+use datafusion::error::Result;
+use datafusion::logical_expr::Expr;
+use datafusion::physical_plan::{ExecutionPlan, collect};
+
+use super::relations::Relations;
+
+/// PostgreSQL's OID of `pg_class`, the table whose rows the comments are about.
+const PG_CLASS_OID: i32 = 1259;
+
+/// datafusion-pg-catalog's table with the comments of our tables and columns.
+#[derive(Debug)]
+pub(super) struct Descriptions {
+    pub(super) inner: Arc<dyn TableProvider>,
+    pub(super) relations: Arc<Relations>,
+}
+
+#[async_trait]
+impl TableProvider for Descriptions {
+    fn schema(&self) -> SchemaRef {
+        self.inner.schema()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let plan = self.inner.scan(state, None, &[], None).await?;
+        let mut batches = collect(plan, state.task_ctx()).await?;
+        batches.push(self.ours()?);
+        MemTable::try_new(self.schema(), vec![batches])?
+            .scan(state, projection, filters, limit)
+            .await
+    }
+}
+
+impl Descriptions {
+    fn ours(&self) -> Result<RecordBatch> {
+        let mut objects = Vec::new();
+        let mut columns = Vec::new();
+        let mut texts = Vec::new();
+        for (oid, comment, table_columns) in self.relations.ours() {
+            objects.push(oid);
+            columns.push(0);
+            texts.push(comment);
+            for (number, column) in (1..).zip(table_columns) {
+                objects.push(oid);
+                columns.push(number);
+                texts.push(column.comment);
+            }
+        }
+        let rows = objects.len();
+        let objects: ArrayRef = Arc::new(Int32Array::from(objects));
+        let classes: ArrayRef = Arc::new(Int32Array::from(vec![PG_CLASS_OID; rows]));
+        let columns: ArrayRef = Arc::new(Int32Array::from(columns));
+        let texts: ArrayRef = Arc::new(StringArray::from(texts));
+        let schema = self.schema();
+        let arrays = schema
+            .fields()
+            .iter()
+            .map(|field| {
+                let array = match field.name().as_str() {
+                    "objoid" => &objects,
+                    "classoid" => &classes,
+                    "objsubid" => &columns,
+                    "description" => &texts,
+                    _ => return Ok(new_null_array(field.data_type(), rows)),
+                };
+                arrow::compute::cast(array, field.data_type())
+            })
+            .collect::<std::result::Result<Vec<_>, _>>()?;
+        Ok(RecordBatch::try_new(schema, arrays)?)
+    }
+}

@@ -1,0 +1,214 @@
+//! Functions that psql and drivers call on the catalog, beside those of datafusion-pg-catalog.
+//!
+//! They take OIDs as any integer and texts; whatever they cannot answer is NULL.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int64Array, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Int32Type};
+use datafusion::error::Result;
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
+use datafusion::prelude::SessionContext;
+use datafusion_postgres::arrow_pg::datatypes::PG_VECTOR_TYPE_OID;
+use datafusion_postgres::datafusion_pg_catalog::pg_catalog::format_type::create_format_type_udf;
+
+use super::relations::Relations;
+use crate::database::DEFAULT_SCHEMA;
+
+/// PostgreSQL's OIDs of `record` and `record[]`.
+const RECORD_OID: i32 = 2249;
+const RECORD_ARRAY_OID: i32 = 2287;
+
+/// Registers all of them; those that datafusion-pg-catalog has too are replaced.
+pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
+    let library_format_type = Arc::new(create_format_type_udf());
+    let kinds = [
+        ("pg_table_is_visible", Kind::TableIsVisible, 1..=1),
+        ("pg_function_is_visible", Kind::Yes, 1..=1),
+        ("pg_type_is_visible", Kind::Yes, 1..=1),
+        ("obj_description", Kind::TableComment, 1..=2),
+        ("col_description", Kind::ColumnComment, 2..=2),
+        ("shobj_description", Kind::NoText, 2..=2),
+        ("pg_get_function_result", Kind::NoText, 1..=1),
+        ("pg_get_function_arguments", Kind::NoText, 1..=1),
+        ("pg_get_function_identity_arguments", Kind::NoText, 1..=1),
+        ("pg_get_functiondef", Kind::NoText, 1..=1),
+        ("pg_get_viewdef", Kind::NoText, 1..=2),
+        ("pg_get_indexdef", Kind::NoText, 1..=3),
+        ("pg_table_size", Kind::NoSize, 1..=1),
+        ("pg_indexes_size", Kind::NoSize, 1..=1),
+        ("pg_database_size", Kind::NoSize, 1..=1),
+        ("pg_size_pretty", Kind::PrettySize, 1..=1),
+    ];
+    for (name, kind, arguments) in kinds {
+        let signatures = arguments
+            .map(|count| datafusion::logical_expr::TypeSignature::Any(count))
+            .collect();
+        let signature = Signature::one_of(signatures, Volatility::Stable);
+        let relations = Arc::clone(relations);
+        context.register_udf(ScalarUDF::new_from_impl(Lookup { name, kind, signature, relations }));
+    }
+    let signature = Signature::any(2, Volatility::Stable);
+    context.register_udf(ScalarUDF::new_from_impl(FormatType {
+        signature,
+        library: library_format_type,
+    }));
+}
+
+/// What a function answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Kind {
+    /// Whether a table is found without its schema.
+    TableIsVisible,
+    /// True.
+    Yes,
+    TableComment,
+    ColumnComment,
+    /// NULL as `text`.
+    NoText,
+    /// NULL as `bigint`: there are no files to measure.
+    NoSize,
+    PrettySize,
+}
+
+/// A function of an OID.
+#[derive(Debug)]
+struct Lookup {
+    name: &'static str,
+    kind: Kind,
+    signature: Signature,
+    relations: Arc<Relations>,
+}
+
+impl PartialEq for Lookup {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && Arc::ptr_eq(&self.relations, &other.relations)
+    }
+}
+
+impl Eq for Lookup {}
+
+impl Hash for Lookup {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Lookup {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(match self.kind {
+            Kind::TableIsVisible | Kind::Yes => DataType::Boolean,
+            Kind::NoSize => DataType::Int64,
+            Kind::TableComment | Kind::ColumnComment | Kind::NoText | Kind::PrettySize => {
+                DataType::Utf8
+            }
+        })
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let rows = arguments.number_rows;
+        let integers = |at: usize| -> Result<ArrayRef> {
+            Ok(cast(&arguments.args[at].to_array(rows)?, &DataType::Int32)?)
+        };
+        let array: ArrayRef = match self.kind {
+            Kind::Yes => Arc::new(BooleanArray::from(vec![true; rows])),
+            Kind::NoText => Arc::new(StringArray::new_null(rows)),
+            Kind::NoSize => Arc::new(Int64Array::new_null(rows)),
+            Kind::PrettySize => {
+                let sizes = cast(&arguments.args[0].to_array(rows)?, &DataType::Int64)?;
+                let sizes = sizes.as_primitive::<arrow::datatypes::Int64Type>();
+                let texts = sizes.iter().map(|size| size.map(|size| format!("{size} bytes")));
+                Arc::new(texts.collect::<StringArray>())
+            }
+            Kind::TableIsVisible => {
+                let oids = integers(0)?;
+                let visible = oids.as_primitive::<Int32Type>().iter().map(|oid| {
+                    let schema = self.relations.get(oid?).map(|relation| relation.schema.as_str());
+                    Some(matches!(schema, None | Some(DEFAULT_SCHEMA | super::SCHEMA)))
+                });
+                Arc::new(visible.collect::<BooleanArray>())
+            }
+            Kind::TableComment => {
+                let oids = integers(0)?;
+                let comments = oids.as_primitive::<Int32Type>().iter().map(|oid| {
+                    self.relations.get(oid?)?.definition.as_ref().map(|(comment, _)| *comment)
+                });
+                Arc::new(comments.collect::<StringArray>())
+            }
+            Kind::ColumnComment => {
+                let (oids, numbers) = (integers(0)?, integers(1)?);
+                let comments = oids
+                    .as_primitive::<Int32Type>()
+                    .iter()
+                    .zip(numbers.as_primitive::<Int32Type>())
+                    .map(|(oid, number)| Some(self.relations.column(oid?, number?)?.comment));
+                Arc::new(comments.collect::<StringArray>())
+            }
+        };
+        Ok(ColumnarValue::Array(array))
+    }
+}
+
+/// `format_type` with the types that the library's does not know.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct FormatType {
+    signature: Signature,
+    library: Arc<ScalarUDF>,
+}
+
+impl ScalarUDFImpl for FormatType {
+    fn name(&self) -> &str {
+        "format_type"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8)
+    }
+
+    fn invoke_with_args(&self, mut arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let rows = arguments.number_rows;
+        for argument in &mut arguments.args {
+            *argument = ColumnarValue::Array(cast(&argument.to_array(rows)?, &DataType::Int32)?);
+        }
+        let oids = arguments.args[0].to_array(rows)?;
+        let modifiers = arguments.args[1].to_array(rows)?;
+        let names = self.library.invoke_with_args(arguments)?.to_array(rows)?;
+        let (oids, modifiers) =
+            (oids.as_primitive::<Int32Type>(), modifiers.as_primitive::<Int32Type>());
+        let names = names.as_string::<i32>().iter().enumerate().map(|(row, name)| {
+            let oid = oids.is_valid(row).then(|| oids.value(row))?;
+            let modifier = if modifiers.is_valid(row) { modifiers.value(row) } else { -1 };
+            known_name(oid, modifier).or_else(|| name.map(str::to_owned))
+        });
+        Ok(ColumnarValue::Array(Arc::new(names.collect::<StringArray>())))
+    }
+}
+
+fn known_name(oid: i32, modifier: i32) -> Option<String> {
+    match oid {
+        RECORD_OID => Some("record".into()),
+        RECORD_ARRAY_OID => Some("record[]".into()),
+        oid if u32::try_from(oid) == Ok(PG_VECTOR_TYPE_OID) => Some(if modifier > 0 {
+            format!("vector({modifier})")
+        } else {
+            "vector".into()
+        }),
+        _ => None,
+    }
+}

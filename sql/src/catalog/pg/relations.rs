@@ -1,0 +1,128 @@
+//! Which table an OID is.
+//!
+//! datafusion-pg-catalog gives out OIDs the first time that it is asked and keeps them. Our tables
+//! are always the same, so they are asked for once.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use arrow::datatypes::Int32Type;
+use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::common::internal_datafusion_err;
+use datafusion::error::Result;
+use datafusion::physical_plan::collect;
+use datafusion::prelude::SessionContext;
+use futures::executor::block_on;
+
+use crate::catalog::system::{self, SYSTEM_SCHEMA};
+use crate::catalog::{Column, StandardTable};
+use crate::database::DEFAULT_SCHEMA;
+
+/// A table or view as `pg_class` has it.
+#[derive(Debug)]
+pub(super) struct Relation {
+    pub(super) schema: String,
+    /// The table's comment and columns, if it is one of ours.
+    pub(super) definition: Option<(&'static str, Vec<Column>)>,
+}
+
+/// The relations by OID.
+#[derive(Debug)]
+pub(super) struct Relations {
+    by_oid: BTreeMap<i32, Relation>,
+}
+
+impl Relations {
+    /// Asks `pg_catalog` for the OIDs.
+    pub(super) fn read(context: &SessionContext, catalog: &dyn SchemaProvider) -> Result<Self> {
+        let schemas: BTreeMap<i32, String> =
+            rows(context, catalog, "pg_namespace", ["oid", "nspname"])?
+                .into_iter()
+                .map(|(oid, name, _)| (oid, name))
+                .collect();
+        let by_oid = rows(context, catalog, "pg_class", ["oid", "relname", "relnamespace"])?
+            .into_iter()
+            .filter_map(|(oid, name, schema)| {
+                let schema = schemas.get(&schema?)?.clone();
+                let definition = definition(&schema, &name);
+                Some((oid, Relation { schema, definition }))
+            })
+            .collect();
+        Ok(Self { by_oid })
+    }
+
+    /// The relation with this OID.
+    pub(super) fn get(&self, oid: i32) -> Option<&Relation> {
+        self.by_oid.get(&oid)
+    }
+
+    /// Our own tables with their OIDs.
+    pub(super) fn ours(&self) -> impl Iterator<Item = (i32, &'static str, &[Column])> {
+        self.by_oid.iter().filter_map(|(oid, relation)| {
+            let (comment, columns) = relation.definition.as_ref()?;
+            Some((*oid, *comment, columns.as_slice()))
+        })
+    }
+
+    /// The column of one of our tables; `number` counts from 1.
+    pub(super) fn column(&self, oid: i32, number: i32) -> Option<&Column> {
+        let (_, columns) = self.get(oid)?.definition.as_ref()?;
+        columns.get(usize::try_from(number).ok()?.checked_sub(1)?)
+    }
+}
+
+fn definition(schema: &str, name: &str) -> Option<(&'static str, Vec<Column>)> {
+    match schema {
+        DEFAULT_SCHEMA => StandardTable::ALL
+            .into_iter()
+            .find(|table| table.name() == name)
+            .map(|table| (table.comment(), table.columns().to_vec())),
+        SYSTEM_SCHEMA => system::all()
+            .into_iter()
+            .find(|table| table.name == name)
+            .map(|table| (table.comment, table.columns)),
+        _ => None,
+    }
+}
+
+/// An integer, a text and perhaps another integer of each row of a table in `pg_catalog`.
+fn rows<const N: usize>(
+    context: &SessionContext,
+    catalog: &dyn SchemaProvider,
+    table: &str,
+    columns: [&str; N],
+) -> Result<Vec<(i32, String, Option<i32>)>> {
+    // The tables are made in memory; there is nothing here that would have to wait.
+    let batches = block_on(async {
+        let table = catalog
+            .table(table)
+            .await?
+            .ok_or_else(|| internal_datafusion_err!("pg_catalog has no {table}"))?;
+        scan_all(context, table).await
+    })?;
+    let mut rows = Vec::new();
+    for batch in &batches {
+        let column = |at: usize| columns.get(at).and_then(|name| batch.column_by_name(name));
+        let oids = column(0).and_then(|array| array.as_primitive_opt::<Int32Type>());
+        let names = column(1).and_then(|array| array.as_string_opt::<i32>());
+        let others = column(2).and_then(|array| array.as_primitive_opt::<Int32Type>());
+        let (Some(oids), Some(names)) = (oids, names) else {
+            return Err(internal_datafusion_err!("pg_catalog has other columns than expected"));
+        };
+        for row in 0..batch.num_rows() {
+            let other = others.map(|others| others.value(row));
+            rows.push((oids.value(row), names.value(row).to_owned(), other));
+        }
+    }
+    Ok(rows)
+}
+
+async fn scan_all(
+    context: &SessionContext,
+    table: Arc<dyn TableProvider>,
+) -> Result<Vec<RecordBatch>> {
+    let state = context.state();
+    let plan = table.scan(&state, None, &[], None).await?;
+    collect(plan, state.task_ctx()).await
+}

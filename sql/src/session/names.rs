@@ -1,0 +1,193 @@
+//! The names of a query's columns, where it gives none: PostgreSQL's (`count`, `?column?`), not
+//! DataFusion's (`count(*)`, `Int64(1)`).
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use datafusion::sql::sqlparser::ast::{
+    DataType, Expr, Function, Query, Select, SelectItem, SetExpr, Statement,
+};
+use std::sync::Arc;
+
+/// PostgreSQL's name for a column without one.
+const NAMELESS: &str = "?column?";
+
+/// The columns of `statement`'s answer under PostgreSQL's names. Columns that the query names, and
+/// those that a `*` stands for, keep theirs.
+pub(super) fn rename(statement: &Statement, schema: SchemaRef) -> SchemaRef {
+    let Statement::Query(query) = statement else { return schema };
+    let Some(select) = first_select(query) else { return schema };
+    let names: Vec<Option<String>> = select.projection.iter().map(item_name).collect();
+    let mut fields: Vec<Arc<Field>> = schema.fields().iter().cloned().collect();
+    // A wildcard stands for any number of columns: count from the left up to the first one and
+    // from the right down to the last.
+    let is_wildcard = |item: &SelectItem| {
+        matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
+    };
+    let before = select.projection.iter().position(is_wildcard).unwrap_or(names.len());
+    let after = select.projection.iter().rev().position(is_wildcard).unwrap_or(0);
+    if before + after > fields.len() {
+        return schema;
+    }
+    let right = fields.len() - after;
+    let named = (0..before).map(|at| (at, at)).chain((0..after).map(|at| {
+        (right + at, names.len() - after + at)
+    }));
+    for (field, name) in named {
+        if let Some(Some(name)) = names.get(name) {
+            fields[field] = Arc::new(fields[field].as_ref().clone().with_name(name));
+        }
+    }
+    Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+fn first_select(query: &Query) -> Option<&Select> {
+    let mut body = query.body.as_ref();
+    loop {
+        body = match body {
+            SetExpr::Select(select) => return Some(select),
+            SetExpr::Query(query) => query.body.as_ref(),
+            SetExpr::SetOperation { left, .. } => left.as_ref(),
+            _ => return None,
+        };
+    }
+}
+
+fn item_name(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::UnnamedExpr(expr) => Some(match name_of(expr) {
+            Some(Name::Own(name) | Name::Type(name)) => name,
+            None => NAMELESS.into(),
+        }),
+        _ => None,
+    }
+}
+
+/// A name and how much it counts: a cast takes the name of what it casts only if that has one of
+/// its own.
+enum Name {
+    Own(String),
+    Type(String),
+}
+
+fn name_of(expr: &Expr) -> Option<Name> {
+    let own = |name: &str| Some(Name::Own(name.to_owned()));
+    match expr {
+        Expr::Identifier(ident) => Some(Name::Own(folded(ident))),
+        Expr::CompoundIdentifier(parts) => parts.last().map(|part| Name::Own(folded(part))),
+        Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => name_of(inner),
+        Expr::Function(function) => function_name(function).map(Name::Own),
+        Expr::Cast { expr, data_type, .. } => Some(match name_of(expr) {
+            Some(Name::Own(name)) => Name::Own(name),
+            _ => Name::Type(type_name(data_type)),
+        }),
+        Expr::TypedString(typed) => Some(Name::Type(type_name(&typed.data_type))),
+        Expr::Interval(_) => Some(Name::Type("interval".into())),
+        Expr::Value(value) => match value.value {
+            datafusion::sql::sqlparser::ast::Value::Boolean(_) => Some(Name::Type("bool".into())),
+            _ => None,
+        },
+        Expr::Case { else_result, .. } => match else_result.as_deref().and_then(name_of) {
+            Some(Name::Own(name)) => Some(Name::Own(name)),
+            _ => Some(Name::Type("case".into())),
+        },
+        Expr::Array(_) => own("array"),
+        Expr::Tuple(_) => own("row"),
+        Expr::Exists { .. } => own("exists"),
+        Expr::Extract { .. } => own("extract"),
+        Expr::Substring { .. } => own("substring"),
+        Expr::Trim { .. } => own("btrim"),
+        Expr::Position { .. } => own("position"),
+        Expr::Overlay { .. } => own("overlay"),
+        Expr::Ceil { .. } => own("ceil"),
+        Expr::Floor { .. } => own("floor"),
+        Expr::AtTimeZone { .. } => own("timezone"),
+        Expr::Subquery(query) => match first_select(query)?.projection.first()? {
+            SelectItem::ExprWithAlias { alias, .. } => Some(Name::Own(folded(alias))),
+            SelectItem::UnnamedExpr(expr) => name_of(expr),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn function_name(function: &Function) -> Option<String> {
+    function.name.0.last().and_then(|part| part.as_ident()).map(folded)
+}
+
+fn folded(ident: &datafusion::sql::sqlparser::ast::Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// PostgreSQL's internal name of a type: `int4` for `integer`.
+fn type_name(data_type: &DataType) -> String {
+    let written = data_type.to_string().to_lowercase();
+    let plain = written.split(['(', '[']).next().unwrap_or_default().trim();
+    match plain {
+        "smallint" => "int2",
+        "int" | "integer" => "int4",
+        "bigint" => "int8",
+        "real" => "float4",
+        "float" | "double" | "double precision" => "float8",
+        "boolean" => "bool",
+        "decimal" => "numeric",
+        "character varying" => "varchar",
+        "char" | "character" => "bpchar",
+        "timestamp with time zone" => "timestamptz",
+        "timestamp without time zone" => "timestamp",
+        "time without time zone" => "time",
+        other => other,
+    }
+    .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::{StatementKind, parse};
+    use arrow::datatypes::DataType as ArrowType;
+
+    fn names(sql: &str, columns: &[&str]) -> Vec<String> {
+        let statements = parse(sql).expect("is valid");
+        let StatementKind::Ordinary(statement) = statements[0].kind() else {
+            panic!("{sql} is not ours")
+        };
+        let fields: Vec<_> =
+            columns.iter().map(|name| Field::new(*name, ArrowType::Int64, true)).collect();
+        let schema = rename(statement, Arc::new(Schema::new(fields)));
+        schema.fields().iter().map(|field| field.name().clone()).collect()
+    }
+
+    #[test]
+    fn columns_without_a_name_get_postgresqls() {
+        for (expression, name) in [
+            ("count(*)", "count"),
+            ("1", "?column?"),
+            ("a + 1", "?column?"),
+            ("t.a", "a"),
+            ("\"A b\"", "A b"),
+            ("lower(a)::text", "lower"),
+            ("'1'::int", "int4"),
+            ("'[1]'::vector(3)", "vector"),
+            ("a::bigint", "a"),
+            ("CASE WHEN a THEN 1 ELSE b END", "b"),
+            ("CASE WHEN a THEN 1 END", "case"),
+            ("ARRAY[1, 2]", "array"),
+            ("EXISTS (SELECT 1)", "exists"),
+            ("(SELECT max(a) FROM t)", "max"),
+            ("INTERVAL '1 day'", "interval"),
+            ("true", "bool"),
+            ("e <=> embed('x')", "?column?"),
+            ("a AS \"Named\"", "x"),
+        ] {
+            let sql = format!("SELECT {expression} FROM t");
+            assert_eq!(names(&sql, &["x"]), [name], "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_keeps_its_columns() {
+        assert_eq!(names("SELECT 1, *, 2 FROM t", &["p", "a", "b", "q"]), [
+            "?column?", "a", "b", "?column?"
+        ]);
+        assert_eq!(names("SELECT count(*) FROM t UNION SELECT 2", &["x"]), ["count"]);
+    }
+}

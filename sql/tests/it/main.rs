@@ -1,0 +1,12 @@
+//! What SQL shows, in process and over the wire, against a small engine in memory.
+
+mod engine;
+mod errors;
+mod examples;
+mod extended;
+mod psql;
+mod queries;
+mod server;
+mod sessions;
+mod simple;
+mod stopping;

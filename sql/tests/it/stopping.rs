@@ -1,0 +1,64 @@
+//! Statements that are stopped: by the client, by its going away, by the server's end.
+
+use tokio_postgres::NoTls;
+use tokio_postgres::error::SqlState;
+
+use crate::server::Server;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_request_stops_whatever_runs() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    client.batch_execute("CREATE SOURCE a FROM 'forever'").await.expect("runs");
+
+    let cancel = client.cancel_token();
+    let waiting = client.batch_execute("WAIT FOR SOURCE a");
+    let canceling = async {
+        server.until(|engine| engine.waiting() == 1).await;
+        cancel.cancel_query(NoTls).await.expect("the request is taken");
+    };
+    let (waited, ()) = tokio::join!(waiting, canceling);
+    assert_eq!(waited.expect_err("is canceled").code(), Some(&SqlState::QUERY_CANCELED));
+    server.until(|engine| engine.waiting() == 0).await;
+
+    let before = server.engine.cuts();
+    let cancel = client.cancel_token();
+    let rows = client.query("SELECT count(*) FROM frames, generate_series(1, 100000000000)", &[]);
+    let canceling = async {
+        server.until(|engine| engine.cuts() > before).await;
+        cancel.cancel_query(NoTls).await.expect("the request is taken");
+    };
+    let (rows, ()) = tokio::join!(rows, canceling);
+    assert_eq!(rows.expect_err("is canceled").code(), Some(&SqlState::QUERY_CANCELED));
+    client.query("SELECT 1", &[]).await.expect("the connection goes on");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_goes_away_stops_its_statement() {
+    let server = Server::start().await;
+    let parameters = format!("host=127.0.0.1 port={} user=tester", server.port);
+    let (client, connection) =
+        tokio_postgres::connect(&parameters, NoTls).await.expect("the server listens");
+    let connection = tokio::spawn(connection);
+    client.batch_execute("CREATE SOURCE a FROM 'forever'").await.expect("runs");
+    let waiting = tokio::spawn(async move { client.batch_execute("WAIT FOR SOURCE a").await });
+    server.until(|engine| engine.waiting() == 1).await;
+    connection.abort();
+    server.until(|engine| engine.waiting() == 0).await;
+    waiting.await.expect("does not panic").expect_err("has no connection");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_servers_end_stops_everything() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    client.batch_execute("CREATE SOURCE a FROM 'forever'").await.expect("runs");
+    let waiting = tokio::spawn(async move { client.batch_execute("WAIT FOR SOURCE a").await });
+    server.until(|engine| engine.waiting() == 1).await;
+    let engine = std::sync::Arc::clone(&server.engine);
+    drop(server);
+    waiting.await.expect("does not panic").expect_err("has no server");
+    while engine.waiting() > 0 {
+        tokio::task::yield_now().await;
+    }
+}

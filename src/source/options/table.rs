@@ -1,0 +1,320 @@
+//! The table of options: name, values, default, what it does and where it goes. Parsing, errors and
+//! documentation come from it.
+
+use super::{Mode, Tracker};
+use crate::source::option::OptionDoc;
+use crate::source::value;
+
+/// Every option that `WITH (…)` takes. Defaults and the meaning of the thresholds are those of the
+/// models' guide; `track_low_threshold` is ByteTrack's (Zhang et al. 2022, section 3).
+pub fn options() -> &'static [OptionDoc] {
+    OPTIONS
+}
+
+const FRACTION: &str = "a number from 0 to 1";
+const BOOLEAN: &str = "true or false";
+const MODEL: &str = "the name of a model in vigil_catalog.models, or 'none'";
+
+const OPTIONS: &[OptionDoc] = &[
+    OptionDoc {
+        name: "fps",
+        kind: "float8",
+        default: "every frame",
+        range: "a number above 0 and up to 1000",
+        doc: "Takes at most so many frames of each second of video: the first at or after every 1/fps.",
+        set: |o, text| {
+            o.fps = Some(value::number(text).filter(|fps| *fps > 0.0 && *fps <= 1000.0)?);
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "start_time",
+        kind: "timestamptz",
+        default: "the recording time in the file, else 1970-01-01 00:00:00+00",
+        range: "a time such as '2026-05-01 08:00:00+02'; without a zone it is UTC",
+        doc: "When the camera saw the first frame; ts is this time and the frame's pts.",
+        set: |o, text| {
+            o.start_time = Some(value::timestamptz(text)?);
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "mode",
+        kind: "text",
+        default: "lossless",
+        range: "'lossless' or 'realtime'",
+        doc: "Lossless lets decoding wait for the detector; realtime drops the oldest undetected frame and counts it.",
+        set: |o, text| {
+            o.mode = [Mode::Lossless, Mode::Realtime]
+                .into_iter()
+                .find(|mode| mode.name().eq_ignore_ascii_case(text))?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "detector",
+        kind: "text",
+        default: "yolov8n",
+        range: MODEL,
+        doc: "The model that finds objects; 'ground_truth' tells what a load generator drew, and is its default.",
+        set: |o, text| {
+            o.detector = value::name(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "confidence_threshold",
+        kind: "float8",
+        default: "0.5",
+        range: FRACTION,
+        doc: "From this confidence detections count in frames and start tracks.",
+        set: |o, text| {
+            o.confidence_threshold = value::fraction(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "track_low_threshold",
+        kind: "float8",
+        default: "0.1",
+        range: "a number from 0 to 1, not above confidence_threshold",
+        doc: "From this confidence boxes are kept in detections and may continue a track.",
+        set: |o, text| {
+            o.track_low_threshold = value::fraction(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "iou_threshold",
+        kind: "float8",
+        default: "0.45",
+        range: FRACTION,
+        doc: "Two boxes of a class that overlap by more than this are one object (non-maximum suppression).",
+        set: |o, text| {
+            o.iou_threshold = value::fraction(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "max_detections",
+        kind: "integer",
+        default: "300",
+        range: "an integer from 1 to 10000",
+        doc: "At most so many boxes of a frame are kept, the most confident first.",
+        set: |o, text| {
+            o.max_detections = value::integer(text, 1, 10_000)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "classes",
+        kind: "text",
+        default: "all",
+        range: "class names or ids separated by commas, such as 'person, car'",
+        doc: "Only objects of these classes are detected.",
+        set: |o, text| {
+            o.classes = Some(value::list(text)?);
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "tracker",
+        kind: "text",
+        default: "iou",
+        range: "'iou' or 'none'",
+        doc: "How detections become tracks; 'none' leaves them without.",
+        set: |o, text| {
+            o.tracker = Tracker::from_name(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "track_iou_threshold",
+        kind: "float8",
+        default: "0.3",
+        range: FRACTION,
+        doc: "The least overlap between a track's last box and its next.",
+        set: |o, text| {
+            o.track_iou_threshold = value::fraction(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "max_missed_frames",
+        kind: "integer",
+        default: "30",
+        range: "an integer from 0 to 1000000",
+        doc: "A track that is not seen for more frames than this ends.",
+        set: |o, text| {
+            o.max_missed_frames = value::integer(text, 0, 1_000_000)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "max_history",
+        kind: "integer",
+        default: "50",
+        range: "an integer from 1 to 10000",
+        doc: "So many of a track's last positions are kept in tracks.positions.",
+        set: |o, text| {
+            o.max_history = value::integer(text, 1, 10_000)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "min_track_confidence",
+        kind: "float8",
+        default: "0.3",
+        range: FRACTION,
+        doc: "A track stays tentative while the mean confidence of its detections is lower.",
+        set: |o, text| {
+            o.min_track_confidence = value::fraction(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "min_track_length",
+        kind: "integer",
+        default: "5",
+        range: "an integer from 1 to 1000000",
+        doc: "A track stays tentative until it has so many detections.",
+        set: |o, text| {
+            o.min_track_length = value::integer(text, 1, 1_000_000)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "captioner",
+        kind: "text",
+        default: "caption-standin",
+        range: MODEL,
+        doc: "The model that describes key frames; with 'none' a caption lists the detected objects alone.",
+        set: |o, text| {
+            o.captioner = value::name(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "num_beams",
+        kind: "integer",
+        default: "5",
+        range: "an integer from 1 to 64",
+        doc: "Beams of the caption's search; 1 is greedy.",
+        set: |o, text| {
+            o.num_beams = value::integer(text, 1, 64)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "max_caption_length",
+        kind: "integer",
+        default: "50",
+        range: "an integer from 2 to 512",
+        doc: "Longest caption, in tokens of the captioner.",
+        set: |o, text| {
+            o.max_caption_length = value::integer(text, 2, 512)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "embedder",
+        kind: "text",
+        default: "all-minilm-l6-v2-int8",
+        range: MODEL,
+        doc: "The model that turns captions into vectors.",
+        set: |o, text| {
+            o.embedder = value::name(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "keyframe_interval",
+        kind: "interval",
+        default: "10 seconds",
+        range: "a time above 0 and up to 1 day: seconds, or a number with ms, seconds, minutes or hours",
+        doc: "There is a key frame at the latest so long after the last one, in time of the video.",
+        set: |o, text| {
+            let seconds = value::seconds(text)?;
+            o.keyframe_interval = Some(seconds).filter(|s| *s > 0.0 && *s <= 86_400.0)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "keyframe_first",
+        kind: "boolean",
+        default: "true",
+        range: BOOLEAN,
+        doc: "The first frame is a key frame.",
+        set: |o, text| {
+            o.keyframe_first = value::boolean(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "keyframe_new_track",
+        kind: "boolean",
+        default: "true",
+        range: BOOLEAN,
+        doc: "A new track that has lasted keyframe_track_frames makes a key frame.",
+        set: |o, text| {
+            o.keyframe_new_track = value::boolean(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "keyframe_class_change",
+        kind: "boolean",
+        default: "true",
+        range: BOOLEAN,
+        doc: "A changed set of detected classes makes a key frame.",
+        set: |o, text| {
+            o.keyframe_class_change = value::boolean(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "keyframe_track_frames",
+        kind: "integer",
+        default: "5",
+        range: "an integer from 1 to 1000000",
+        doc: "After so many frames a new track makes a key frame.",
+        set: |o, text| {
+            o.keyframe_track_frames = value::integer(text, 1, 1_000_000)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "jpeg_quality",
+        kind: "integer",
+        default: "90",
+        range: "an integer from 1 to 100",
+        doc: "Quality of the pictures that are kept of key frames.",
+        set: |o, text| {
+            o.jpeg_quality = value::integer(text, 1, 100)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "max_bytes_in_flight",
+        kind: "bytes",
+        default: "64MB",
+        range: "a size from 1MB to 64GB: bytes, or a number with kB, MB or GB",
+        doc: "Decoded pictures that wait in the dataflow take at most so much memory; at least one picture always fits.",
+        set: |o, text| {
+            let bytes = value::bytes(text)?;
+            o.max_bytes_in_flight = Some(bytes).filter(|b| (1 << 20..=64 << 30).contains(b))?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "max_width",
+        kind: "integer",
+        default: "the video's own width",
+        range: "an integer from 16 to 16384",
+        doc: "Wider pictures are scaled down to this width while they are decoded, the aspect kept.",
+        set: |o, text| {
+            o.max_width = Some(value::integer(text, 16, 16_384)?);
+            Some(())
+        },
+    },
+];
