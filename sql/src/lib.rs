@@ -48,6 +48,7 @@ mod notice;
 mod runtime;
 mod session;
 mod statement;
+pub mod text;
 pub mod wire;
 
 pub use crate::database::{DATABASE, DEFAULT_SCHEMA, Database};

@@ -108,7 +108,7 @@ fn list(registry: &Registry) -> Result<(), CliError> {
             entry.task.to_string(),
             entry.family.clone(),
             entry.licence.clone(),
-            megabytes(entry.size_bytes()),
+            megabytes(registry.size_bytes(entry)),
             registry.state(entry).to_string(),
             from.join("\n"),
         ]

@@ -101,7 +101,7 @@ impl vigil_sql::Engine for Engine {
                     task: entry.task.name().to_owned(),
                     family: entry.family.clone(),
                     licence: entry.licence.clone(),
-                    size_bytes: i64::try_from(entry.size_bytes()).unwrap_or(i64::MAX),
+                    size_bytes: i64::try_from(registry.size_bytes(entry)).unwrap_or(i64::MAX),
                     state: state.to_owned(),
                 }
             })

@@ -106,7 +106,7 @@ pub struct SourceOptions {
     pub max_missed_frames: u32,
     /// Positions kept for each track.
     pub max_history: usize,
-    /// The mean confidence (0..=1) below which a track stays tentative.
+    /// Detections below this confidence (0..=1) belong to no track.
     pub min_track_confidence: f32,
     /// The number of detections below which a track stays tentative.
     pub min_track_length: u32,

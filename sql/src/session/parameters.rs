@@ -187,7 +187,18 @@ fn found(plan: &LogicalPlan) -> Result<BTreeMap<usize, Option<FieldRef>>, SqlErr
         Ok(())
     };
     let mut outcome = Ok(());
+    let count = Arc::new(Field::new("count", DataType::Int64, true));
     plan.apply_with_subqueries(|node| {
+        // DataFusion takes any number for LIMIT and OFFSET and so finds no type.
+        if let LogicalPlan::Limit(limit) = node {
+            for expr in [&limit.skip, &limit.fetch].into_iter().flatten() {
+                if let Expr::Placeholder(parameter) = expr.as_ref()
+                    && parameter.field.is_none()
+                {
+                    outcome = note(&parameter.id, Some(&count));
+                }
+            }
+        }
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
                 let noted = match expr {

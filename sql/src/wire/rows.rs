@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion_postgres::arrow_pg::datatypes::arrow_schema_to_pg_fields;
 use datafusion_postgres::arrow_pg::row_encoder::RowEncoder;
@@ -16,6 +16,7 @@ use pgwire::types::format::FormatOptions;
 
 use super::errors::{protocol_error, statement_error};
 use super::timestamps;
+use crate::text::{float4, float8};
 use crate::{Session, SqlError};
 
 /// How a session's values are written.
@@ -64,7 +65,7 @@ pub(super) fn rows(
     columns: &Arc<Vec<FieldInfo>>,
     style: &Style,
 ) -> Result<impl Iterator<Item = PgWireResult<DataRow>> + Send + use<>, SqlError> {
-    let batch = with_timestamps_in_text(batch, columns, style)?;
+    let batch = with_our_texts(batch, columns, style)?;
     let mut encoder = RowEncoder::new(batch, Arc::clone(columns));
     Ok(std::iter::from_fn(move || {
         // The encoder panics on types that it does not expect; that is one statement's error.
@@ -75,27 +76,41 @@ pub(super) fn rows(
     }))
 }
 
-/// The batch with those timestamps as texts that the client wants in text and in ISO style; the
-/// encoder's own texts have more digits than PostgreSQL's.
-fn with_timestamps_in_text(
+/// The batch with those timestamps and floats as texts that the client wants in text and in the
+/// usual style; the encoder's own texts have more digits than PostgreSQL's.
+fn with_our_texts(
     batch: RecordBatch,
     columns: &[FieldInfo],
     style: &Style,
 ) -> Result<RecordBatch, SqlError> {
     let schema = batch.schema();
-    let is_ours = |field: &Field, column: &FieldInfo| {
-        matches!(field.data_type(), DataType::Timestamp(..)) && column.format() == FieldFormat::Text
-    };
     let is_iso = style.options.date_style.to_ascii_uppercase().starts_with("ISO");
+    let is_shortest = style.options.extra_float_digits >= 1;
+    let is_ours = |field: &Field, column: &FieldInfo| {
+        let usual = match field.data_type() {
+            DataType::Timestamp(..) => is_iso,
+            DataType::Float32 | DataType::Float64 => is_shortest,
+            _ => false,
+        };
+        usual && column.format() == FieldFormat::Text
+    };
     let mut pairs = schema.fields().iter().zip(columns);
-    if !is_iso || !pairs.any(|(field, column)| is_ours(field, column)) {
+    if !pairs.any(|(field, column)| is_ours(field, column)) {
         return Ok(batch);
     }
     let mut fields = Vec::with_capacity(columns.len());
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(columns.len());
     for ((field, column), array) in schema.fields().iter().zip(columns).zip(batch.columns()) {
         if is_ours(field, column) {
-            arrays.push(timestamps::texts(array, &style.zone)?);
+            arrays.push(match array.data_type() {
+                DataType::Float32 => {
+                    texts(array.as_primitive::<Float32Type>().iter().map(|v| v.map(float4)))
+                }
+                DataType::Float64 => {
+                    texts(array.as_primitive::<Float64Type>().iter().map(|v| v.map(float8)))
+                }
+                _ => timestamps::texts(array, &style.zone)?,
+            });
             fields.push(Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)));
         } else {
             arrays.push(Arc::clone(array));
@@ -104,4 +119,8 @@ fn with_timestamps_in_text(
     }
     let schema: SchemaRef = Arc::new(Schema::new(fields));
     Ok(RecordBatch::try_new(schema, arrays).map_err(DataFusionError::from)?)
+}
+
+fn texts(values: impl Iterator<Item = Option<String>>) -> ArrayRef {
+    Arc::new(values.collect::<StringArray>())
 }

@@ -74,7 +74,7 @@ async fn syntax_errors_say_where() {
     let cases: [(&str, Option<&str>, usize); 13] = [
         ("SELEC 1", Some("SELEC"), 1),
         ("SELECT 1; SELEC 2", Some("SELEC"), 11),
-        ("SELECT FROM WHERE", Some("WHERE"), 13),
+        ("SELECT 1 FROM frames WHERE )", Some(")"), 28),
         ("SELECT * FROM frames WHERE", None, 27),
         ("SELECT 'ä', 'ö'\n  FORM frames x", Some("frames"), 24),
         ("CREATE SOURCE", None, 14),

@@ -87,7 +87,7 @@ async fn people_are_counted_in_windows_of_time() {
     .expect("runs");
     assert_eq!(
         answer.table(),
-        ["2024-01-01T00:00:00Z      | 3", "2024-01-01T00:00:00.200Z  | 3"],
+        ["2024-01-01T00:00:00Z     | 3", "2024-01-01T00:00:00.200Z | 3"],
         "{answer:?}"
     );
 }

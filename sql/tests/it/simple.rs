@@ -54,10 +54,10 @@ async fn values_are_written_as_postgresql_writes_them() {
     let client = server.connect().await;
     let row = async |sql: &str| texts(&client.simple_query(sql).await.expect(sql)).remove(0);
     let sql = "SELECT ts, frame_number, avg_confidence, keyframe, frame_uri FROM frames LIMIT 1";
-    assert_eq!(row(sql).await, "2024-01-01 00:00:00.000000+00:00|0|0|t|NULL");
+    assert_eq!(row(sql).await, "2024-01-01 00:00:00+00|0|0|t|NULL");
     client.batch_execute("SET TIME ZONE 'Asia/Tokyo'").await.expect("is a zone");
     let ts = row("SELECT ts FROM frames LIMIT 1").await;
-    assert!(ts.starts_with("2024-01-01 09:00:00") && ts.ends_with("+09:00"), "{ts}");
+    assert_eq!(ts, "2024-01-01 09:00:00+09");
     let embedding = row("SELECT embedding FROM captions LIMIT 1").await;
     assert!(embedding.starts_with("[0,0,") && embedding.ends_with(']'), "{embedding}");
     assert_eq!(row("SELECT '[1,2.5]'::vector").await, "[1,2.5]");

@@ -1,9 +1,13 @@
 //! Values of Arrow arrays, spelled as PostgreSQL spells them.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float32Type, Float64Type, Schema};
+use arrow::datatypes::{
+    DataType, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType,
+    DurationSecondType, Float32Type, Float64Type, Schema, TimeUnit,
+};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use vigil_sql::text::{float4, float8};
 
 use super::TextRows;
 
@@ -45,12 +49,12 @@ fn texts(array: &dyn Array) -> Result<Vec<Option<String>>, ArrowError> {
                 DataType::Boolean => {
                     if array.as_boolean().value(row) { "t" } else { "f" }.to_owned()
                 }
-                DataType::Float32 => {
-                    float(&array.as_primitive::<Float32Type>().value(row).to_string())
+                DataType::Float32 => float4(array.as_primitive::<Float32Type>().value(row)),
+                DataType::Float64 => float8(array.as_primitive::<Float64Type>().value(row)),
+                DataType::Timestamp(..) => {
+                    without_last_zeros(&formatter.value(row).try_to_string()?)
                 }
-                DataType::Float64 => {
-                    float(&array.as_primitive::<Float64Type>().value(row).to_string())
-                }
+                DataType::Duration(unit) => duration(array, row, *unit),
                 DataType::Binary => hex(array.as_binary::<i32>().value(row)),
                 DataType::LargeBinary => hex(array.as_binary::<i64>().value(row)),
                 DataType::BinaryView => hex(array.as_binary_view().value(row)),
@@ -65,6 +69,38 @@ fn texts(array: &dyn Array) -> Result<Vec<Option<String>>, ArrowError> {
             Ok(Some(text))
         })
         .collect()
+}
+
+/// PostgreSQL's spelling of an interval: `1 day 02:03:04.5`.
+fn duration(array: &dyn Array, row: usize, unit: TimeUnit) -> String {
+    let (ticks, per_second): (i64, i64) = match unit {
+        TimeUnit::Second => (array.as_primitive::<DurationSecondType>().value(row), 1),
+        TimeUnit::Millisecond => {
+            (array.as_primitive::<DurationMillisecondType>().value(row), 1_000)
+        }
+        TimeUnit::Microsecond => {
+            (array.as_primitive::<DurationMicrosecondType>().value(row), 1_000_000)
+        }
+        TimeUnit::Nanosecond => {
+            (array.as_primitive::<DurationNanosecondType>().value(row), 1_000_000_000)
+        }
+    };
+    let (sign, ticks) = (if ticks < 0 { "-" } else { "" }, ticks.unsigned_abs());
+    let per_second = per_second.unsigned_abs();
+    let (seconds, rest) = (ticks / per_second, ticks % per_second);
+    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
+    let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
+    let days = match days {
+        0 => String::new(),
+        1 => format!("{sign}1 day "),
+        _ => format!("{sign}{days} days "),
+    };
+    let digits = per_second.ilog10() as usize;
+    let fraction = match rest {
+        0 => String::new(),
+        rest => format!(".{rest:0digits$}").trim_end_matches('0').to_owned(),
+    };
+    format!("{days}{sign}{hours:02}:{minutes:02}:{seconds:02}{fraction}")
 }
 
 /// pgvector's spelling.
@@ -86,13 +122,14 @@ fn hex(bytes: &[u8]) -> String {
     text
 }
 
-/// The shortest digits that give the number again, from its own `Display`; infinities as
-/// PostgreSQL has them.
-fn float(digits: &str) -> String {
-    match digits {
-        "inf" => "Infinity".into(),
-        "-inf" => "-Infinity".into(),
-        digits => digits.to_owned(),
+/// A timestamp whose fraction has no zeros at its end: `00:00:01.5+00`.
+fn without_last_zeros(text: &str) -> String {
+    let Some((whole, rest)) = text.split_once('.') else { return text.to_owned() };
+    let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+    let (fraction, zone) = rest.split_at(digits);
+    match fraction.trim_end_matches('0') {
+        "" => format!("{whole}{zone}"),
+        fraction => format!("{whole}.{fraction}{zone}"),
     }
 }
 
@@ -129,7 +166,7 @@ mod tests {
         let rows = rows(batch.schema().as_ref(), std::slice::from_ref(&batch)).unwrap();
         let expected = [
             ["1970-01-01 00:00:00+00", "t", "0.1", "0.1", "\\x00ff", "[1,-0.5]"],
-            ["1970-01-01 00:00:01.500+00", "f", "1", "100000000000000000000", "\\x", "NULL"],
+            ["1970-01-01 00:00:01.5+00", "f", "1", "1e+20", "\\x", "NULL"],
             ["NULL", "NULL", "NaN", "-Infinity", "\\x61", "[0,NULL]"],
         ];
         let shown: Vec<Vec<_>> = rows
@@ -139,5 +176,13 @@ mod tests {
             .collect();
         assert_eq!(shown, expected);
         assert_eq!(rows.numeric, [false, false, true, true, false, false]);
+    }
+
+    #[test]
+    fn durations_are_spelled_as_intervals() {
+        let micros = vec![79_400_000, 0, 93_784_500_001, -1_500_000];
+        let array = arrow::array::DurationMicrosecondArray::from(micros);
+        let shown: Vec<_> = texts(&array).unwrap().into_iter().flatten().collect();
+        assert_eq!(shown, ["00:01:19.4", "00:00:00", "1 day 02:03:04.500001", "-00:00:01.5"]);
     }
 }

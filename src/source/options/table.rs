@@ -166,7 +166,7 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "float8",
         default: "0.3",
         range: FRACTION,
-        doc: "A track stays tentative while the mean confidence of its detections is lower.",
+        doc: "Detections of a lower confidence belong to no track.",
         set: |o, text| {
             o.min_track_confidence = value::fraction(text)?;
             Some(())
