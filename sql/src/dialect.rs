@@ -101,4 +101,3 @@ fn token_error(message: &str, position: usize) -> SqlError {
     };
     SqlError::Token { message: message.into(), position }
 }
-

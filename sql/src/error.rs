@@ -183,9 +183,9 @@ impl SqlError {
             | Self::Unsupported { hint, .. }
             | Self::InvalidSetting { hint, .. }
             | Self::Query { hint, .. } => hint.clone(),
-            Self::ReadOnly { .. } => Some(
-                "Its rows come from sources; use CREATE SOURCE and DROP SOURCE.".into(),
-            ),
+            Self::ReadOnly { .. } => {
+                Some("Its rows come from sources; use CREATE SOURCE and DROP SOURCE.".into())
+            }
             Self::UnknownSetting { nearest: Some(nearest), .. } => {
                 Some(format!("Perhaps you meant \"{nearest}\"."))
             }

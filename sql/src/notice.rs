@@ -12,12 +12,12 @@ pub struct Notice {
 }
 
 impl Notice {
-    /// Something worth knowing.
-    pub fn notice(sqlstate: &'static str, message: impl Into<String>) -> Self {
+    /// Something worth knowing: a `NOTICE`.
+    pub fn new(sqlstate: &'static str, message: impl Into<String>) -> Self {
         Self { severity: "NOTICE", sqlstate, message: message.into() }
     }
 
-    /// Something that was probably not meant.
+    /// Something that was probably not meant: a `WARNING`.
     pub fn warning(sqlstate: &'static str, message: impl Into<String>) -> Self {
         Self { severity: "WARNING", sqlstate, message: message.into() }
     }

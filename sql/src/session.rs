@@ -252,11 +252,7 @@ impl Session {
                     Arc::new(StringArray::from_iter_values(all.iter().map(of)))
                 };
                 RecordBatch::try_new(
-                    Arc::new(Schema::new(vec![
-                        text("name"),
-                        text("setting"),
-                        text("description"),
-                    ])),
+                    Arc::new(Schema::new(vec![text("name"), text("setting"), text("description")])),
                     vec![column(|row| &row.0), column(|row| &row.1), column(|row| &row.2)],
                 )
             }

@@ -44,6 +44,12 @@ use crate::Database;
 /// Connections at the same time; one more waits until another one ends.
 const MAX_CONNECTIONS: usize = 500;
 
+/// Linux's error of a machine that has too many files open.
+const ENFILE: i32 = 23;
+
+/// Linux's error of a process that has too many files open.
+const EMFILE: i32 = 24;
+
 /// Serves `database` on `listener` until `shutdown` is done; open connections are closed then and
 /// their statements stopped.
 ///
@@ -101,13 +107,7 @@ fn is_transient(error: &io::Error) -> bool {
             | io::ErrorKind::ConnectionReset
             | io::ErrorKind::Interrupted
             | io::ErrorKind::OutOfMemory
-    ) || matches!(error.raw_os_error(), Some(libc_emfile::EMFILE | libc_emfile::ENFILE))
-}
-
-/// The two errors of a process or a machine that has too many files open.
-mod libc_emfile {
-    pub(super) const ENFILE: i32 = 23;
-    pub(super) const EMFILE: i32 = 24;
+    ) || matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
 async fn converse(

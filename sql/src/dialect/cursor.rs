@@ -8,9 +8,8 @@ use crate::SqlError;
 
 /// Words that cannot be a name without quotes, beside sqlparser's own: they begin the next part
 /// of a statement of ours.
-const RESERVED: [&str; 12] = [
-    "all", "and", "as", "create", "for", "from", "not", "or", "select", "table", "where", "with",
-];
+const RESERVED: [&str; 12] =
+    ["all", "and", "as", "create", "for", "from", "not", "or", "select", "table", "where", "with"];
 
 /// Reads the tokens of a statement one after the other.
 #[derive(Debug)]
@@ -118,8 +117,8 @@ impl<'a> Cursor<'a> {
             }
             Some(Token::Word(Word { value, quote_style: None, keyword })) => {
                 let lower = value.to_lowercase();
-                let reserved = RESERVED.contains(&lower.as_str())
-                    || RESERVED_FOR_IDENTIFIER.contains(keyword);
+                let reserved =
+                    RESERVED.contains(&lower.as_str()) || RESERVED_FOR_IDENTIFIER.contains(keyword);
                 if reserved {
                     return Err(self.unexpected());
                 }

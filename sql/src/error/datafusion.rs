@@ -71,14 +71,12 @@ fn arrow(error: &ArrowError) -> SqlError {
     match error {
         ArrowError::ExternalError(inner) => external(inner.as_ref()),
         ArrowError::DivideByZero => query("22012", "division by zero"),
-        ArrowError::ArithmeticOverflow(text) => {
-            SqlError::Query {
-                sqlstate: "22003",
-                message: "value out of range".into(),
-                detail: Some(text.clone()),
-                hint: None,
-            }
-        }
+        ArrowError::ArithmeticOverflow(text) => SqlError::Query {
+            sqlstate: "22003",
+            message: "value out of range".into(),
+            detail: Some(text.clone()),
+            hint: None,
+        },
         ArrowError::CastError(text) | ArrowError::ParseError(text) => cast(text),
         ArrowError::InvalidArgumentError(text) | ArrowError::ComputeError(text) => {
             query("22023", text)
@@ -124,7 +122,9 @@ fn postgres_type(arrow_type: &str) -> &str {
         "Date32" | "Date64" => "date",
         "Utf8" | "Utf8View" | "LargeUtf8" => "text",
         "Binary" | "BinaryView" | "LargeBinary" => "bytea",
-        "Timestamp(Nanosecond, None)" | "Timestamp(Microsecond, None)" | "Timestamp(ns)"
+        "Timestamp(Nanosecond, None)"
+        | "Timestamp(Microsecond, None)"
+        | "Timestamp(ns)"
         | "Timestamp(µs)" => "timestamp",
         other => other,
     }

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
-    ContextModifier, Delete, DiscardObject, Expr, FromTable, Query, Reset, Set, SetExpr,
-    Statement, TableFactor, TableObject, TableWithJoins, Value, Visit, Visitor,
+    ContextModifier, Delete, DiscardObject, Expr, FromTable, Query, Reset, Set, SetExpr, Statement,
+    TableFactor, TableObject, TableWithJoins, Value, Visit, Visitor,
 };
 
 use crate::SqlError;
@@ -185,9 +185,7 @@ fn set_value(values: &[Expr]) -> Option<String> {
         .map(|value| match value {
             Expr::Identifier(word) => word.value.clone(),
             Expr::Value(value) => match &value.value {
-                Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => {
-                    text.clone()
-                }
+                Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => text.clone(),
                 Value::Boolean(value) => if *value { "on" } else { "off" }.into(),
                 other => other.to_string(),
             },

@@ -28,9 +28,9 @@ pub(super) fn rename(statement: &Statement, schema: SchemaRef) -> SchemaRef {
         return schema;
     }
     let right = fields.len() - after;
-    let named = (0..before).map(|at| (at, at)).chain((0..after).map(|at| {
-        (right + at, names.len() - after + at)
-    }));
+    let named = (0..before)
+        .map(|at| (at, at))
+        .chain((0..after).map(|at| (right + at, names.len() - after + at)));
     for (field, name) in named {
         if let Some(Some(name)) = names.get(name) {
             fields[field] = Arc::new(fields[field].as_ref().clone().with_name(name));
@@ -185,9 +185,10 @@ mod tests {
 
     #[test]
     fn a_wildcard_keeps_its_columns() {
-        assert_eq!(names("SELECT 1, *, 2 FROM t", &["p", "a", "b", "q"]), [
-            "?column?", "a", "b", "?column?"
-        ]);
+        assert_eq!(
+            names("SELECT 1, *, 2 FROM t", &["p", "a", "b", "q"]),
+            ["?column?", "a", "b", "?column?"]
+        );
         assert_eq!(names("SELECT count(*) FROM t UNION SELECT 2", &["x"]), ["count"]);
     }
 }

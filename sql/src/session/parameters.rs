@@ -14,9 +14,9 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
-    self, ArrayElemTypeDef, BinaryOperator, CastKind, DataType as SqlType, ExactNumberInfo, FunctionArg,
-    FunctionArgExpr, FunctionArguments, Ident, ObjectName, SelectItem, SetExpr, TimezoneInfo, Value, VisitMut,
-    VisitorMut,
+    self, ArrayElemTypeDef, BinaryOperator, CastKind, DataType as SqlType, ExactNumberInfo,
+    FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, SelectItem, SetExpr,
+    TimezoneInfo, Value, VisitMut, VisitorMut,
 };
 
 use crate::SqlError;
@@ -78,8 +78,8 @@ impl VisitorMut for Caster<'_> {
     fn pre_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
         match expr {
             ast::Expr::Function(function) => {
-                // `x = ANY($1)` has become `array_has($1, x)` by now.
-                let is_any = function.name.to_string() == "array_has";
+                // `x = ANY($1)` has become `array_contains($1, x)` by now.
+                let is_any = function.name.to_string() == "array_contains";
                 if let FunctionArguments::List(arguments) = &mut function.args {
                     for (at, argument) in arguments.args.iter_mut().enumerate() {
                         let otherwise = if is_any && at == 0 { texts() } else { SqlType::Text };
@@ -93,7 +93,9 @@ impl VisitorMut for Caster<'_> {
                 self.cast(left, vector());
                 self.cast(right, vector());
             }
-            ast::Expr::Array(array) => array.elem.iter_mut().for_each(|expr| self.cast(expr, SqlType::Text)),
+            ast::Expr::Array(array) => {
+                array.elem.iter_mut().for_each(|expr| self.cast(expr, SqlType::Text))
+            }
             _ => {}
         }
         ControlFlow::Continue(())
@@ -208,9 +210,7 @@ fn found(plan: &LogicalPlan) -> Result<BTreeMap<usize, Option<FieldRef>>, SqlErr
                         }
                         _ => Ok(()),
                     },
-                    Expr::Placeholder(parameter) => {
-                        note(&parameter.id, parameter.field.as_ref())
-                    }
+                    Expr::Placeholder(parameter) => note(&parameter.id, parameter.field.as_ref()),
                     _ => Ok(()),
                 };
                 if noted.is_err() {

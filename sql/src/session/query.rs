@@ -51,11 +51,8 @@ impl Session {
             let plan = state.statement_to_plan(statement).await?;
             // Coercion may give columns another type; with parameters it can also be too early
             // for it, and then the plan's own types have to do.
-            let analyzed = state.analyzer().execute_and_check(
-                plan.clone(),
-                state.config_options(),
-                |_, _| (),
-            );
+            let analyzed =
+                state.analyzer().execute_and_check(plan.clone(), state.config_options(), |_, _| ());
             let schema = match &analyzed {
                 Ok(analyzed) => analyzed.schema(),
                 Err(_) if parameters::has_any(&plan)? => plan.schema(),
@@ -134,9 +131,11 @@ fn renamed(batches: SendableRecordBatchStream, described: &SchemaRef) -> Sendabl
     if same {
         return batches;
     }
-    let fields = inner.fields().iter().zip(described.fields()).map(|(field, described)| {
-        Arc::new(field.as_ref().clone().with_name(described.name()))
-    });
+    let fields = inner
+        .fields()
+        .iter()
+        .zip(described.fields())
+        .map(|(field, described)| Arc::new(field.as_ref().clone().with_name(described.name())));
     let schema = Arc::new(Schema::new(fields.collect::<Fields>()));
     let names = Arc::clone(&schema);
     let batches = batches.map(move |batch| {

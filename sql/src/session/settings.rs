@@ -96,10 +96,8 @@ impl Settings {
         let known = KNOWN
             .iter()
             .map(|known| (known.name.into(), self.value(known).into(), known.meaning.into()));
-        let prefixed = self
-            .prefixed
-            .iter()
-            .map(|(name, value)| (name.clone(), value.clone(), String::new()));
+        let prefixed =
+            self.prefixed.iter().map(|(name, value)| (name.clone(), value.clone(), String::new()));
         let mut all: Vec<_> = known.chain(prefixed).collect();
         all.sort_by_key(|(name, _, _)| name.to_ascii_lowercase());
         all

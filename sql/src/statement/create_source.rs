@@ -55,8 +55,7 @@ fn parse(cursor: &mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError> {
     cursor.expect(&["FROM"])?;
     let origin = if cursor.accept(&["LOAD", "GENERATOR"]) {
         let name = cursor.identifier()?.to_lowercase();
-        let options =
-            if cursor.sees_sign(&Token::LParen) { cursor.options()? } else { Vec::new() };
+        let options = if cursor.sees_sign(&Token::LParen) { cursor.options()? } else { Vec::new() };
         Origin::LoadGenerator { name, options }
     } else {
         Origin::Url(cursor.string()?)
@@ -76,7 +75,7 @@ impl OwnStatement for Statement {
         let name = &self.source.name;
         let skipped = || {
             let message = format!("source \"{name}\" already exists, skipping");
-            Ok(Answer::Done(vec![Notice::notice("42710", message)]))
+            Ok(Answer::Done(vec![Notice::new("42710", message)]))
         };
         let taken = engine.sources().iter().any(|source| source.name == *name);
         if taken && self.existing == Existing::Kept {

@@ -55,7 +55,7 @@ impl OwnStatement for Statement {
                 Missing::Refused => Err(unknown_source(engine, &self.name)),
                 Missing::Skipped => {
                     let message = format!("source \"{}\" does not exist, skipping", self.name);
-                    Ok(Answer::Done(vec![Notice::notice("00000", message)]))
+                    Ok(Answer::Done(vec![Notice::new("00000", message)]))
                 }
             },
             Err(error) => Err(error.into()),

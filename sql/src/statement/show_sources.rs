@@ -80,8 +80,8 @@ impl OwnStatement for Statement {
             text(|source| &source.url),
             Arc::new(StringArray::from_iter(sources.iter().map(|source| source.error.as_deref()))),
         ];
-        let batch = RecordBatch::try_new(Arc::clone(&SCHEMA), columns)
-            .map_err(DataFusionError::from)?;
+        let batch =
+            RecordBatch::try_new(Arc::clone(&SCHEMA), columns).map_err(DataFusionError::from)?;
         Ok(Answer::Rows(batch))
     }
 }

@@ -52,12 +52,11 @@ fn parse_interval(text: &str, position: usize) -> Result<Duration, SqlError> {
         hint: Some("Write the time like '90 seconds' or '1 hour 30 minutes'.".into()),
         position: Some(position),
     };
-    let syntax =
-        || refused("22007", format!("invalid input syntax for type interval: \"{text}\""));
-    let seconds: Result<f64, _> = text.trim().parse();
-    let written = match seconds {
-        Ok(_) => format!("{} seconds", text.trim()),
-        Err(_) => text.to_owned(),
+    let syntax = || refused("22007", format!("invalid input syntax for type interval: \"{text}\""));
+    let written = if text.trim().parse::<f64>().is_ok() {
+        format!("{} seconds", text.trim())
+    } else {
+        text.split_whitespace().map(clock_time_in_words).collect::<Vec<_>>().join(" ")
     };
     let interval = parse_interval_month_day_nano(&written).map_err(|_| syntax())?;
     let days = i64::from(interval.months) * DAYS_PER_MONTH + i64::from(interval.days);
@@ -68,6 +67,17 @@ fn parse_interval(text: &str, position: usize) -> Result<Duration, SqlError> {
     match u64::try_from(nanos) {
         Ok(nanos) => Ok(Duration::from_nanos(nanos)),
         Err(_) => Err(refused("22023", format!("timeout is negative: \"{text}\""))),
+    }
+}
+
+/// `HH:MM` and `HH:MM:SS` in words, which is what the parser of intervals knows.
+fn clock_time_in_words(word: &str) -> String {
+    let mut parts = word.split(':');
+    match (parts.next(), parts.next(), parts.next().unwrap_or("0"), parts.next()) {
+        (Some(hours), Some(minutes), seconds, None) => {
+            format!("{hours} hours {minutes} minutes {seconds} seconds")
+        }
+        _ => word.to_owned(),
     }
 }
 

@@ -50,7 +50,7 @@ impl Connection {
     /// Waits for `work` unless the client cancels it or goes away.
     pub(super) async fn unless_stopped<T>(
         &self,
-        handle: Option<Arc<Arc<ConnectionHandle>>>,
+        handle: Option<Arc<ConnectionHandle>>,
         work: impl Future<Output = PgWireResult<T>>,
     ) -> PgWireResult<T> {
         let canceled = async {
@@ -144,8 +144,9 @@ pub(super) fn wire_status(status: TransactionStatus) -> WireStatus {
 }
 
 /// What cancels this client's statements.
-pub(super) fn cancel_handle<C: ClientInfo>(client: &C) -> Option<Arc<Arc<ConnectionHandle>>> {
-    client.session_extensions().get::<Arc<ConnectionHandle>>()
+pub(super) fn cancel_handle<C: ClientInfo>(client: &C) -> Option<Arc<ConnectionHandle>> {
+    let handle = client.session_extensions().get::<Arc<ConnectionHandle>>()?;
+    Some(Arc::clone(&handle))
 }
 
 /// pgwire's view of a connection.

@@ -37,7 +37,8 @@ pub(super) fn protocol_error(message: impl Into<String>) -> PgWireError {
 /// A notice.
 pub(super) fn notice_message(notice: &Notice) -> PgWireBackendMessage {
     let severity = notice.severity.to_owned();
-    let mut info = ErrorInfo::new(severity.clone(), notice.sqlstate.to_owned(), notice.message.clone());
+    let mut info =
+        ErrorInfo::new(severity.clone(), notice.sqlstate.to_owned(), notice.message.clone());
     info.severity_nonlocalized = Some(severity);
     PgWireBackendMessage::NoticeResponse(info.into())
 }

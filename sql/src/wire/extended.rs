@@ -142,9 +142,7 @@ impl ExtendedQueryHandler for Extended {
         client.set_state(PgWireConnectionState::QueryInProgress);
         let max_rows = usize::try_from(message.max_rows).unwrap_or(0);
         let handle = cancel_handle(client);
-        self.connection
-            .unless_stopped(handle, self.answer(client, &portal, max_rows))
-            .await?;
+        self.connection.unless_stopped(handle, self.answer(client, &portal, max_rows)).await?;
         self.connection.settle(client).await?;
         client.set_state(PgWireConnectionState::ReadyForQuery);
         Ok(())

@@ -79,8 +79,9 @@ fn apply(session: &mut Session, name: &str, value: &str) -> Result<(), SqlError>
         "database" | "replication" => Ok(()),
         // Options of the protocol itself; the ones that are not known are to be ignored.
         name if name.starts_with("_pq_.") => Ok(()),
-        "options" => command_line_settings(value)
-            .try_for_each(|(name, value)| session.set(name, value)),
+        "options" => {
+            command_line_settings(value).try_for_each(|(name, value)| session.set(name, value))
+        }
         name => session.set(name, value),
     }
 }
@@ -100,7 +101,8 @@ mod tests {
     #[test]
     fn settings_come_in_three_spellings() {
         let settings: Vec<_> =
-            command_line_settings("-c statement_timeout=5s -cTimeZone=UTC --work_mem=1MB").collect();
+            command_line_settings("-c statement_timeout=5s -cTimeZone=UTC --work_mem=1MB")
+                .collect();
         assert_eq!(
             settings,
             [("statement_timeout", "5s"), ("TimeZone", "UTC"), ("work_mem", "1MB")]

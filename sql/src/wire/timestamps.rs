@@ -87,9 +87,18 @@ mod tests {
         let new_year = 1_704_067_200_000_000;
         assert_eq!(shown(new_year, None, "Asia/Tokyo"), "2024-01-01 00:00:00");
         assert_eq!(shown(new_year, Some("UTC"), "UTC"), "2024-01-01 00:00:00+00");
-        assert_eq!(shown(new_year + 250_000, Some("UTC"), "Asia/Tokyo"), "2024-01-01 09:00:00.25+09");
-        assert_eq!(shown(new_year + 1, Some("UTC"), "Asia/Kolkata"), "2024-01-01 05:30:00.000001+05:30");
+        assert_eq!(
+            shown(new_year + 250_000, Some("UTC"), "Asia/Tokyo"),
+            "2024-01-01 09:00:00.25+09"
+        );
+        assert_eq!(
+            shown(new_year + 1, Some("UTC"), "Asia/Kolkata"),
+            "2024-01-01 05:30:00.000001+05:30"
+        );
         assert_eq!(shown(new_year, Some("UTC"), "America/New_York"), "2023-12-31 19:00:00-05");
-        assert_eq!(shown(-62_135_596_800_000_000 - 1_000_000, None, "UTC"), "0001-12-31 23:59:59 BC");
+        assert_eq!(
+            shown(-62_135_596_800_000_000 - 1_000_000, None, "UTC"),
+            "0001-12-31 23:59:59 BC"
+        );
     }
 }

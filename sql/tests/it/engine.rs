@@ -286,9 +286,9 @@ fn column(field: &Field, rows: i64) -> ArrayRef {
             numbers.map(|row| ["a dog runs", "two people walk", "a red car"][row as usize]),
         )),
         ("frame_uri", _) => Arc::new(StringArray::new_null(count)),
-        (name, DataType::Utf8) => Arc::new(StringArray::from_iter_values(
-            numbers.map(|row| format!("{name} {row}")),
-        )),
+        (name, DataType::Utf8) => {
+            Arc::new(StringArray::from_iter_values(numbers.map(|row| format!("{name} {row}"))))
+        }
         (_, DataType::Boolean) => {
             Arc::new(BooleanArray::from_iter(numbers.map(|row| Some(row == 0))))
         }

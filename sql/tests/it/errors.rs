@@ -20,7 +20,11 @@ async fn errors_have_postgresqls_sqlstate_and_words() {
         ("SELECT * FROM other.frames", "42P01", "relation \"other.frames\" does not exist"),
         ("SELECT nothing FROM frames", "42703", "column \"nothing\" does not exist"),
         ("SELECT f.nothing FROM frames f", "42703", "column f.nothing does not exist"),
-        ("SELECT source FROM frames, detections", "42702", "column reference \"source\" is ambiguous"),
+        (
+            "SELECT source FROM frames, detections",
+            "42702",
+            "column reference \"source\" is ambiguous",
+        ),
         ("SELECT nothing(1)", "42883", "function nothing does not exist"),
         ("SELECT 1 / 0", "22012", "division by zero"),
         ("SELECT width / (width - width) FROM frames", "22012", "division by zero"),
@@ -40,9 +44,17 @@ async fn errors_have_postgresqls_sqlstate_and_words() {
         ("WAIT FOR SOURCE nowhere", "42704", "source \"nowhere\" does not exist"),
         ("SHOW CREATE SOURCE nowhere", "42704", "source \"nowhere\" does not exist"),
         ("SELECT embed('a', 'nothing')", "42704", "model \"nothing\" does not exist"),
-        ("SELECT '[1,2]'::vector <=> '[1]'::vector", "22000", "different vector dimensions 2 and 1"),
+        (
+            "SELECT '[1,2]'::vector <=> '[1]'::vector",
+            "22000",
+            "different vector dimensions 2 and 1",
+        ),
         ("CREATE SOURCE a FROM 'x' WITH (detectr = 'y')", "22023", "unknown option \"detectr\""),
-        ("CREATE SOURCE a FROM 'x'; CREATE SOURCE a FROM 'y'", "42710", "source \"a\" already exists"),
+        (
+            "CREATE SOURCE a FROM 'x'; CREATE SOURCE a FROM 'y'",
+            "42710",
+            "source \"a\" already exists",
+        ),
         ("CREATE SOURCE public.a FROM 'x'", "0A000", "a source cannot be in a schema"),
     ];
     for (sql, sqlstate, message) in cases {

@@ -52,17 +52,21 @@ async fn parameters_are_arguments_of_functions_and_operators() {
         .expect("runs");
     assert_eq!(row.get::<_, &str>(0), "two people walk");
     assert!((row.get::<_, f64>(1) - 1.0).abs() < 1e-6);
-    let row = client.query_one("SELECT $1::int + 1, $2::text", &[&41, &"a"]).await.expect("runs");
-    assert_eq!((row.get::<_, i32>(0), row.get::<_, &str>(1)), (42, "a"));
+    let row = client.query_one("SELECT $1::bigint + 1, $2::text", &[&41_i64, &"a"]).await;
+    let row = row.expect("runs");
+    assert_eq!((row.get::<_, i64>(0), row.get::<_, &str>(1)), (42, "a"));
     let row = client.query_one("SELECT $1", &[&"text"]).await.expect("is text");
     assert_eq!(row.get::<_, &str>(0), "text");
     let row = client.query_one("SELECT $1::bigint IS NULL", &[&None::<i64>]).await.expect("runs");
     assert!(row.get::<_, bool>(0));
     let row = client
-        .query_one("SELECT count(*) FROM frames WHERE ts < $1 AND source = ANY($2)", &[
-            &(SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1_704_067_200_080)),
-            &vec!["lobby", "yard"],
-        ])
+        .query_one(
+            "SELECT count(*) FROM frames WHERE ts < $1 AND source = ANY($2)",
+            &[
+                &(SystemTime::UNIX_EPOCH + std::time::Duration::from_millis(1_704_067_200_080)),
+                &vec!["lobby", "yard"],
+            ],
+        )
         .await
         .expect("runs");
     assert_eq!(row.get::<_, i64>(0), 2);
@@ -75,6 +79,7 @@ async fn our_statements_work_in_this_protocol_too() {
     client.execute("CREATE SOURCE a FROM 'x.mp4' WITH (fps = 5)", &[]).await.expect("runs");
     client.execute("WAIT FOR SOURCE a TIMEOUT '1 minute'", &[]).await.expect("runs");
     let rows = client.query("SHOW SOURCES", &[]).await.expect("runs");
+    assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].get::<_, &str>("name"), "a");
     assert_eq!(rows[0].get::<_, i64>("frames"), 10);
     let zone = client.query_one("SHOW TimeZone", &[]).await.expect("runs");

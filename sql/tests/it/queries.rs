@@ -118,7 +118,8 @@ async fn frame_image_waits_for_the_engine() {
                FROM frames WHERE frame_number < 2 ORDER BY 1";
     let answer = run(&mut session, sql).await.expect("runs");
     assert_eq!(answer.table().len(), 2);
-    let error = run(&mut session, "SELECT frame_image('nowhere', 1)").await.expect_err("is unknown");
+    let error =
+        run(&mut session, "SELECT frame_image('nowhere', 1)").await.expect_err("is unknown");
     assert_eq!(error.sqlstate(), "42704");
     assert_eq!(error.to_string(), "source \"nowhere\" does not exist");
     let answer = run(&mut session, "SELECT frame_image(NULL, 1) IS NULL AS missing").await;

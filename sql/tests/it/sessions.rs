@@ -126,3 +126,14 @@ async fn a_timeout_ends_waiting_and_reading() {
     assert_eq!(error.sqlstate(), "57014");
     assert_eq!(error.to_string(), "source \"a\" has not ended in time");
 }
+
+#[tokio::test]
+async fn a_database_lets_its_engine_go() {
+    let (engine, database) = database();
+    let mut session = database.session();
+    run(&mut session, "SELECT count(*) FROM frames, pg_class").await.expect("runs");
+    drop((session, database));
+    while std::sync::Arc::strong_count(&engine) > 1 {
+        tokio::task::yield_now().await;
+    }
+}

@@ -34,15 +34,7 @@ async fn a_string_of_statements_is_answered_one_by_one() {
         .expect("all of them run");
     assert_eq!(
         texts(&messages),
-        [
-            "(0 rows)",
-            "(0 rows)",
-            "1|two|NULL|t",
-            "(1 rows)",
-            "a|ended",
-            "(1 rows)",
-            "(0 rows)"
-        ]
+        ["(0 rows)", "(0 rows)", "1|two|NULL|t", "(1 rows)", "a|ended", "(1 rows)", "(0 rows)"]
     );
     let messages = client.simple_query(" ; -- nothing\n ;").await.expect("is empty");
     assert!(texts(&messages).iter().all(|text| text == "(0 rows)"));
@@ -83,10 +75,7 @@ async fn an_error_stops_the_string_and_says_all_it_knows() {
     let error = client.simple_query("SELECT 1;\nSELEC 2").await.expect_err("is no SQL");
     let report = error.as_db_error().expect("comes from the server");
     assert_eq!(report.code(), &SqlState::SYNTAX_ERROR);
-    assert_eq!(
-        report.position(),
-        Some(&tokio_postgres::error::ErrorPosition::Original(11))
-    );
+    assert_eq!(report.position(), Some(&tokio_postgres::error::ErrorPosition::Original(11)));
     client.simple_query("SELECT 1").await.expect("the connection goes on");
 }
 

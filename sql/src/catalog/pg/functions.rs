@@ -10,7 +10,8 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type};
 use datafusion::error::Result;
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
+    Volatility,
 };
 use datafusion::prelude::SessionContext;
 use datafusion_postgres::arrow_pg::datatypes::PG_VECTOR_TYPE_OID;
@@ -45,9 +46,7 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         ("pg_size_pretty", Kind::PrettySize, 1..=1),
     ];
     for (name, kind, arguments) in kinds {
-        let signatures = arguments
-            .map(|count| datafusion::logical_expr::TypeSignature::Any(count))
-            .collect();
+        let signatures = arguments.map(TypeSignature::Any).collect();
         let signature = Signature::one_of(signatures, Volatility::Stable);
         let relations = Arc::clone(relations);
         context.register_udf(ScalarUDF::new_from_impl(Lookup { name, kind, signature, relations }));
@@ -204,11 +203,9 @@ fn known_name(oid: i32, modifier: i32) -> Option<String> {
     match oid {
         RECORD_OID => Some("record".into()),
         RECORD_ARRAY_OID => Some("record[]".into()),
-        oid if u32::try_from(oid) == Ok(PG_VECTOR_TYPE_OID) => Some(if modifier > 0 {
-            format!("vector({modifier})")
-        } else {
-            "vector".into()
-        }),
+        oid if u32::try_from(oid) == Ok(PG_VECTOR_TYPE_OID) => {
+            Some(if modifier > 0 { format!("vector({modifier})") } else { "vector".into() })
+        }
         _ => None,
     }
 }

@@ -18,8 +18,11 @@ pub(super) fn table() -> SystemTable {
             column::bigint("records_out", "records that went out"),
             column::bigint("held", "records held now"),
             column::double_precision("elapsed_ms", "time spent in it on the worker, milliseconds"),
-            column::double_precision("latency_p50_ms", "median time of a record in it, waiting included, milliseconds")
-                .nullable(),
+            column::double_precision(
+                "latency_p50_ms",
+                "median time of a record in it, waiting included, milliseconds",
+            )
+            .nullable(),
             column::double_precision("latency_p95_ms", "95th percentile of the same, milliseconds")
                 .nullable(),
         ],

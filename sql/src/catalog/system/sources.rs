@@ -21,12 +21,17 @@ pub(super) fn table() -> SystemTable {
             column::text("captioner", "model and version that captions, or none"),
             column::text("embedder", "model and version that embeds captions, or none"),
             column::integer("width", "width of the picture, pixels; null until known").nullable(),
-            column::integer("height", "height of the picture, pixels; null until known")
-                .nullable(),
-            column::double_precision("frame_rate", "the video's own frames a second; null until known")
-                .nullable(),
-            column::bigint("total_frames", "frames in the video, as its container says or an estimate; null when unknown")
-                .nullable(),
+            column::integer("height", "height of the picture, pixels; null until known").nullable(),
+            column::double_precision(
+                "frame_rate",
+                "the video's own frames a second; null until known",
+            )
+            .nullable(),
+            column::bigint(
+                "total_frames",
+                "frames in the video, as its container says or an estimate; null when unknown",
+            )
+            .nullable(),
             column::text("create_sql", "the statement that makes this source again"),
             column::text("error", "why it failed; null unless it did").nullable(),
             column::timestamptz("created_at", "when CREATE SOURCE ran"),

@@ -29,10 +29,7 @@ fn an_error_of_ours_comes_out_as_it_went_in() {
 
     let function = UdfError::NoDimensions;
     let shared = DataFusionError::Shared(std::sync::Arc::new(function.into()));
-    assert_eq!(
-        seen(shared),
-        ("22000", "vector must have at least 1 dimension".to_owned())
-    );
+    assert_eq!(seen(shared), ("22000", "vector must have at least 1 dimension".to_owned()));
 }
 
 #[test]
