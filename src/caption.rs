@@ -14,7 +14,7 @@ use vigil_models::{CaptionOptions, CaptionerHandle, Detection};
 use crate::dataflow::clock::Tick;
 use crate::dataflow::gate::Picture;
 use crate::dataflow::metrics::DataflowMetrics;
-use crate::dataflow::offload::{Answer, offload};
+use crate::dataflow::offload::{Answer, OksAndErrs, offload};
 use crate::fault::{Fault, Stage};
 use crate::keyframe::SelectedFrame;
 
@@ -90,7 +90,7 @@ pub fn caption<'scope>(
     captioner: CaptionerChoice,
     names: ObjectNames,
     metrics: &DataflowMetrics,
-) -> (Stream<'scope, Tick, Vec<CaptionedFrame>>, Stream<'scope, Tick, Vec<Fault>>) {
+) -> OksAndErrs<'scope, CaptionedFrame> {
     let metrics = metrics.operator("caption");
     offload(
         keyframes,

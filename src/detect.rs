@@ -11,7 +11,7 @@ use vigil_models::{DetectOptions, Detection, DetectorHandle};
 use crate::dataflow::clock::Tick;
 use crate::dataflow::gate::{Admitted, Gate};
 use crate::dataflow::metrics::DataflowMetrics;
-use crate::dataflow::offload::{Answer, Reply, offload};
+use crate::dataflow::offload::{Answer, OksAndErrs, Reply, offload};
 use crate::fault::{Fault, Stage};
 
 /// What travels from the decoder to the tracker.
@@ -51,7 +51,7 @@ pub fn detect<'scope>(
     gate: Arc<Gate>,
     at_most: usize,
     metrics: &DataflowMetrics,
-) -> (Stream<'scope, Tick, Vec<Step<DetectedFrame>>>, Stream<'scope, Tick, Vec<Fault>>) {
+) -> OksAndErrs<'scope, Step<DetectedFrame>> {
     let metrics = metrics.operator("detect");
     offload(frames, "detect", at_most, metrics, move |step, reply| {
         let frame = match step {

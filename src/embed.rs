@@ -9,7 +9,7 @@ use vigil_models::EmbedderHandle;
 use crate::caption::CaptionedFrame;
 use crate::dataflow::clock::Tick;
 use crate::dataflow::metrics::DataflowMetrics;
-use crate::dataflow::offload::{Answer, offload};
+use crate::dataflow::offload::{Answer, OksAndErrs, offload};
 use crate::fault::{Fault, Stage};
 
 /// At most so many captions of a source are with the embedder at a time.
@@ -29,7 +29,7 @@ pub fn embed<'scope>(
     captions: Stream<'scope, Tick, Vec<CaptionedFrame>>,
     embedder: Option<EmbedderHandle>,
     metrics: &DataflowMetrics,
-) -> (Stream<'scope, Tick, Vec<EmbeddedFrame>>, Stream<'scope, Tick, Vec<Fault>>) {
+) -> OksAndErrs<'scope, EmbeddedFrame> {
     let metrics = metrics.operator("embed");
     offload(
         captions,

@@ -18,7 +18,7 @@ pub use self::policy::{KeyframeOptions, KeyframePolicy};
 pub use self::store::{FrameStore, StoreError, encode_jpeg};
 use crate::dataflow::clock::Tick;
 use crate::dataflow::metrics::DataflowMetrics;
-use crate::dataflow::offload::{Answer, offload};
+use crate::dataflow::offload::{Answer, OksAndErrs, offload};
 use crate::fault::{Fault, Stage};
 use crate::track::TrackedFrame;
 
@@ -90,7 +90,7 @@ pub fn keep<'scope>(
     jpeg_quality: u8,
     store: Arc<FrameStore>,
     metrics: &DataflowMetrics,
-) -> (Stream<'scope, Tick, Vec<SelectedFrame>>, Stream<'scope, Tick, Vec<Fault>>) {
+) -> OksAndErrs<'scope, SelectedFrame> {
     let metrics = metrics.operator("keep");
     let source = source.to_owned();
     offload(

@@ -4,15 +4,15 @@
 
 use std::sync::Arc;
 
+use timely::dataflow::Scope;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
-use timely::dataflow::{Scope, Stream};
 
 use super::clock::{Clock, Tick, TickStamp};
 use super::gate::{Admitted, Arrival, Gate};
 use super::metrics::DataflowMetrics;
+use super::offload::OksAndErrs;
 use crate::detect::Step;
-use crate::fault::Fault;
 
 /// Builds the operator; on a worker that does not own the source it gives nothing.
 pub fn decode<'scope>(
@@ -21,7 +21,7 @@ pub fn decode<'scope>(
     clock: Clock,
     is_owner: bool,
     metrics: &DataflowMetrics,
-) -> (Stream<'scope, Tick, Vec<Step<Admitted>>>, Stream<'scope, Tick, Vec<Fault>>) {
+) -> OksAndErrs<'scope, Step<Admitted>> {
     let metrics = metrics.operator("decode");
     let mut builder = OperatorBuilder::new("decode".to_owned(), scope);
     let address = builder.operator_info().address.to_vec();

@@ -21,6 +21,9 @@ use super::clock::Tick;
 use super::metrics::OperatorMetrics;
 use crate::fault::Fault;
 
+/// Two streams of an operator that can fail: its records, and what went wrong.
+pub type OksAndErrs<'scope, R> = (Stream<'scope, Tick, Vec<R>>, Stream<'scope, Tick, Vec<Fault>>);
+
 /// What became of a record.
 #[derive(Debug)]
 pub struct Answer<R> {
@@ -92,7 +95,7 @@ pub fn offload<'scope, D, R>(
     at_most: usize,
     metrics: Arc<OperatorMetrics>,
     mut submit: impl FnMut(D, Reply<R>) + 'static,
-) -> (Stream<'scope, Tick, Vec<R>>, Stream<'scope, Tick, Vec<Fault>>)
+) -> OksAndErrs<'scope, R>
 where
     D: Clone + 'static,
     R: Clone + Send + 'static,

@@ -122,7 +122,7 @@ fn run(worker: &mut Worker, inbox: &Receiver<Command>, plans: &Plans, shared: &S
                 sequencer.push(command);
             }
         }
-        while let Some(command) = sequencer.next() {
+        for command in sequencer.by_ref() {
             match command {
                 Command::Start(id) => {
                     if let Some(source) = take_plan(plans, id) {

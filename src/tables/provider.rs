@@ -117,7 +117,7 @@ impl TableProvider for StandardTableProvider {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let parts = self.parts(&*self.snapshot(session))?;
+        let parts = self.parts(&self.snapshot(session))?;
         let parts = self.matching(session, filters, parts)?;
 
         // A limit comes down here only where no filter is left above.

@@ -37,14 +37,17 @@ pub struct TrackedFrame {
     pub processing: Duration,
 }
 
+/// A differential collection as the stream of its updates.
+pub type Updates<'scope, D> = Stream<'scope, Tick, Vec<(D, Tick, isize)>>;
+
 /// The three outputs of the operator.
 pub struct TrackOutputs<'scope> {
     /// The frames, in order.
     pub frames: Stream<'scope, Tick, Vec<TrackedFrame>>,
     /// Each detection that belongs to a track, as differential updates.
-    pub sightings: Stream<'scope, Tick, Vec<((TrackId, Sighting), Tick, isize)>>,
+    pub sightings: Updates<'scope, (TrackId, Sighting)>,
     /// The state of each track, as differential updates.
-    pub states: Stream<'scope, Tick, Vec<((TrackId, TrackState), Tick, isize)>>,
+    pub states: Updates<'scope, (TrackId, TrackState)>,
 }
 
 struct Held {

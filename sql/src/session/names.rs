@@ -1,11 +1,12 @@
 //! The names of a query's columns, where it gives none: PostgreSQL's (`count`, `?column?`), not
 //! DataFusion's (`count(*)`, `Int64(1)`).
 
+use std::sync::Arc;
+
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Function, Query, Select, SelectItem, SetExpr, Statement,
+    DataType, Expr, Function, Ident, Query, Select, SelectItem, SetExpr, Statement, Value,
 };
-use std::sync::Arc;
 
 /// PostgreSQL's name for a column without one.
 const NAMELESS: &str = "?column?";
@@ -82,7 +83,7 @@ fn name_of(expr: &Expr) -> Option<Name> {
         Expr::TypedString(typed) => Some(Name::Type(type_name(&typed.data_type))),
         Expr::Interval(_) => Some(Name::Type("interval".into())),
         Expr::Value(value) => match value.value {
-            datafusion::sql::sqlparser::ast::Value::Boolean(_) => Some(Name::Type("bool".into())),
+            Value::Boolean(_) => Some(Name::Type("bool".into())),
             _ => None,
         },
         Expr::Case { else_result, .. } => match else_result.as_deref().and_then(name_of) {
@@ -113,7 +114,7 @@ fn function_name(function: &Function) -> Option<String> {
     function.name.0.last().and_then(|part| part.as_ident()).map(folded)
 }
 
-fn folded(ident: &datafusion::sql::sqlparser::ast::Ident) -> String {
+fn folded(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
