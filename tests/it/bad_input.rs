@@ -153,8 +153,8 @@ fn models_that_are_none() -> Result<()> {
     expect(&run("yolov8n")?, "58P01", &["vigil models pull yolov8n"]);
     expect(&run("text")?, "XX001", &["text"]);
     if models.join("other").exists() {
-        // It has another input than a detector of this family.
-        expect(&run("other")?, "XX001", &["images"]);
+        // It has another output than a detector of this family.
+        expect(&run("other")?, "XX001", &["output0", "found"]);
     }
     Ok(())
 }

@@ -19,8 +19,25 @@ pub(crate) fn vigil(home: &Path) -> Command {
     for name in ["VIGIL_CONFIG", "VIGIL_DATA", "VIGIL_MODELS", "VIGIL_URL", "VIGIL_LOG"] {
         command.env_remove(name);
     }
+    if let Some(library) = onnx_runtime() {
+        command.env("ORT_DYLIB_PATH", library);
+    }
     command.env("HOME", home).current_dir(home).stdin(Stdio::null());
     command
+}
+
+/// The ONNX Runtime library that `make setup` put into `.venv`, unless the environment names one.
+fn onnx_runtime() -> Option<PathBuf> {
+    if std::env::var_os("ORT_DYLIB_PATH").is_some() {
+        return None;
+    }
+    let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/lib");
+    let pythons = std::fs::read_dir(lib).ok()?.flatten();
+    let capi = pythons.map(|python| python.path().join("site-packages/onnxruntime/capi"));
+    let files = capi.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
+    files.map(|file| file.path()).find(|file| {
+        file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("libonnxruntime.so"))
+    })
 }
 
 /// Where test data is: `VIGIL_SHARED`, else beside the repository.

@@ -158,8 +158,10 @@ fn stopping_answers_what_waits() {
         let worker = Arc::clone(&worker);
         std::thread::Builder::new().name("stopper".into()).spawn(move || worker.stop()).unwrap()
     };
-    // Once a new request is refused, the waiting ones can no longer be run.
-    while worker.submit(Ask::Number(7), Box::new(|_, _| ())).is_ok() {
+    // Once a new request is refused for this reason, the waiting ones can no longer be run; until
+    // then the queue may be full.
+    let ask = || worker.submit(Ask::Number(7), Box::new(|_, _| ()));
+    while !matches!(ask(), Err(ModelError::Stopping)) {
         std::thread::yield_now();
     }
     drop(release);

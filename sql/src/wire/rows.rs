@@ -16,7 +16,7 @@ use pgwire::types::format::FormatOptions;
 
 use super::errors::{protocol_error, statement_error};
 use super::timestamps;
-use crate::text::{float4, float8};
+use crate::text::{float4, float8, intervals};
 use crate::{Session, SqlError};
 
 /// How a session's values are written.
@@ -76,8 +76,8 @@ pub(super) fn rows(
     }))
 }
 
-/// The batch with those timestamps and floats as texts that the client wants in text and in the
-/// usual style; the encoder's own texts have more digits than PostgreSQL's.
+/// The batch with those timestamps, floats and intervals as texts that the client wants in text
+/// and in the usual style; the encoder's own texts have more digits than PostgreSQL's.
 fn with_our_texts(
     batch: RecordBatch,
     columns: &[FieldInfo],
@@ -86,10 +86,12 @@ fn with_our_texts(
     let schema = batch.schema();
     let is_iso = style.options.date_style.to_ascii_uppercase().starts_with("ISO");
     let is_shortest = style.options.extra_float_digits >= 1;
+    let is_verbose = style.options.interval_style.eq_ignore_ascii_case("postgres");
     let is_ours = |field: &Field, column: &FieldInfo| {
         let usual = match field.data_type() {
             DataType::Timestamp(..) => is_iso,
             DataType::Float32 | DataType::Float64 => is_shortest,
+            DataType::Interval(_) | DataType::Duration(_) => is_verbose,
             _ => false,
         };
         usual && column.format() == FieldFormat::Text
@@ -109,7 +111,8 @@ fn with_our_texts(
                 DataType::Float64 => {
                     texts(array.as_primitive::<Float64Type>().iter().map(|v| v.map(float8)))
                 }
-                _ => timestamps::texts(array, &style.zone)?,
+                DataType::Timestamp(..) => timestamps::texts(array, &style.zone)?,
+                _ => Arc::new(intervals(array).map_err(DataFusionError::from)?),
             });
             fields.push(Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)));
         } else {

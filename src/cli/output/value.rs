@@ -1,13 +1,10 @@
 //! Values of Arrow arrays, spelled as PostgreSQL spells them.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{
-    DataType, DurationMicrosecondType, DurationMillisecondType, DurationNanosecondType,
-    DurationSecondType, Float32Type, Float64Type, Schema, TimeUnit,
-};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Schema};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use vigil_sql::text::{float4, float8};
+use vigil_sql::text::{float4, float8, intervals};
 
 use super::TextRows;
 
@@ -38,6 +35,9 @@ fn options() -> FormatOptions<'static> {
 
 /// Each value of a column; `None` is NULL.
 fn texts(array: &dyn Array) -> Result<Vec<Option<String>>, ArrowError> {
+    if matches!(array.data_type(), DataType::Duration(_) | DataType::Interval(_)) {
+        return Ok(intervals(array)?.iter().map(|text| text.map(str::to_owned)).collect());
+    }
     let options = options();
     let formatter = ArrayFormatter::try_new(array, &options)?;
     (0..array.len())
@@ -54,7 +54,6 @@ fn texts(array: &dyn Array) -> Result<Vec<Option<String>>, ArrowError> {
                 DataType::Timestamp(..) => {
                     without_last_zeros(&formatter.value(row).try_to_string()?)
                 }
-                DataType::Duration(unit) => duration(array, row, *unit),
                 DataType::Binary => hex(array.as_binary::<i32>().value(row)),
                 DataType::LargeBinary => hex(array.as_binary::<i64>().value(row)),
                 DataType::BinaryView => hex(array.as_binary_view().value(row)),
@@ -69,38 +68,6 @@ fn texts(array: &dyn Array) -> Result<Vec<Option<String>>, ArrowError> {
             Ok(Some(text))
         })
         .collect()
-}
-
-/// PostgreSQL's spelling of an interval: `1 day 02:03:04.5`.
-fn duration(array: &dyn Array, row: usize, unit: TimeUnit) -> String {
-    let (ticks, per_second): (i64, i64) = match unit {
-        TimeUnit::Second => (array.as_primitive::<DurationSecondType>().value(row), 1),
-        TimeUnit::Millisecond => {
-            (array.as_primitive::<DurationMillisecondType>().value(row), 1_000)
-        }
-        TimeUnit::Microsecond => {
-            (array.as_primitive::<DurationMicrosecondType>().value(row), 1_000_000)
-        }
-        TimeUnit::Nanosecond => {
-            (array.as_primitive::<DurationNanosecondType>().value(row), 1_000_000_000)
-        }
-    };
-    let (sign, ticks) = (if ticks < 0 { "-" } else { "" }, ticks.unsigned_abs());
-    let per_second = per_second.unsigned_abs();
-    let (seconds, rest) = (ticks / per_second, ticks % per_second);
-    let (days, hours) = (seconds / 86_400, seconds / 3600 % 24);
-    let (minutes, seconds) = (seconds / 60 % 60, seconds % 60);
-    let days = match days {
-        0 => String::new(),
-        1 => format!("{sign}1 day "),
-        _ => format!("{sign}{days} days "),
-    };
-    let digits = per_second.ilog10() as usize;
-    let fraction = match rest {
-        0 => String::new(),
-        rest => format!(".{rest:0digits$}").trim_end_matches('0').to_owned(),
-    };
-    format!("{days}{sign}{hours:02}:{minutes:02}:{seconds:02}{fraction}")
 }
 
 /// pgvector's spelling.
