@@ -8,7 +8,7 @@ fi
 if have cargo-nextest; then
     runner=(cargo nextest run --workspace)
 else
-    runner=(cargo test --workspace --all-targets)
+    runner=(cargo test --workspace --lib --bins --tests --examples)
 fi
 status=0
 say "documentation examples"

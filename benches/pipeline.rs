@@ -5,7 +5,8 @@
 //!   float32 at 640×640, IoU tracker, no captions) over runs a second of the bare session on one
 //!   letterboxed tensor, with as many threads, in turn A B A B; the median of the pairs' ratios.
 //! * `freshness_over_session`: the median time from a frame's leaving the decoder to its rows'
-//!   being visible over the bare session's median run, from the same pairs.
+//!   being visible over the bare session's median run, from the same pairs. A frame leaves the
+//!   decoder when the network is free for it; that it was decoded earlier is not counted.
 //! * `memory_growth_mb`: how much the resident size grows from the 1,000th frame of a load
 //!   generator to the 10,000th, at most, megabytes of 10⁶ bytes.
 //!

@@ -20,6 +20,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use vigil_models::{InferenceService, Registry, ServiceOptions};
 
+use self::api::stopping;
 pub use self::running::{RunningSource, SourceState};
 use crate::dataflow::clock::Clock;
 use crate::dataflow::source::Shared;
@@ -201,9 +202,16 @@ impl Engine {
         source.drop_source();
         self.workers.drop_source(source.id);
         self.tables.remove_source(source.id);
-        let removed = self.frames.remove(name).await;
-        self.sources().reserved.remove(name);
-        Ok(removed?)
+        // A task of its own: a client that goes away must not leave the name reserved.
+        let engine = self.this.upgrade().ok_or_else(stopping)?;
+        let name = name.to_owned();
+        let io = self.io.handle().ok_or_else(stopping)?;
+        let removal = io.spawn(async move {
+            let removed = engine.frames.remove(&name).await;
+            engine.sources().reserved.remove(&name);
+            removed
+        });
+        Ok(removal.await.map_err(|_| stopping())??)
     }
 
     /// Waits until a source has ended.

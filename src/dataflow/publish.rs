@@ -131,6 +131,7 @@ pub fn publish(
             }
             if let Err(error) = result {
                 source.fail("XX000", &format!("rows could not be kept: {error}"));
+                source.gate.close();
                 is_done = true;
             } else if captions_now.is_none() && frontier(&frontiers[3]).is_none() {
                 source.end();

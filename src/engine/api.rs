@@ -130,7 +130,7 @@ impl vigil_sql::Engine for Engine {
     }
 }
 
-fn stopping() -> Error {
+pub(super) fn stopping() -> Error {
     Error::Thread("the engine is stopping".to_owned())
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use vigil_models::{CaptionOptions, DetectOptions, label_set};
 use vigil_sql::CreateSource;
 
+use super::api::stopping;
 use super::decoder;
 use super::running::{RunningSource, SourceParts};
 use super::{Engine, Error};
@@ -30,7 +31,8 @@ impl Engine {
     /// [`Error::SourceExists`], or what is wrong with the statement, its file or its models.
     pub fn create_source_blocking(&self, statement: &CreateSource) -> Result<(), Error> {
         let id = self.reserve(&statement.name)?;
-        let made = self.make(id, statement);
+        // Pictures of an earlier source of this name, perhaps of an earlier run, are not this one's.
+        let made = self.clear_pictures(&statement.name).and_then(|()| self.make(id, statement));
         let mut sources = self.sources();
         sources.reserved.remove(&statement.name);
         let (source, reader) = made?;
@@ -40,6 +42,11 @@ impl Engine {
 
         self.workers.start_source(Arc::clone(&source));
         decoder::start(source, reader)
+    }
+
+    fn clear_pictures(&self, name: &str) -> Result<(), Error> {
+        let io = self.io.handle().ok_or_else(stopping)?;
+        Ok(io.block_on(self.frames.remove(name))?)
     }
 
     fn reserve(&self, name: &str) -> Result<SourceId, Error> {

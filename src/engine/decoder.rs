@@ -51,7 +51,7 @@ fn read_all(source: &RunningSource, reader: &mut dyn FrameReader) {
                 let sqlstate = error.sqlstate().to_owned();
                 let fault = Fault {
                     stage: Stage::Decode,
-                    frame_number: None,
+                    frame_number: error.frame_number(),
                     sqlstate: sqlstate.clone(),
                     message: message.clone(),
                 };

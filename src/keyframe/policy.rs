@@ -54,11 +54,13 @@ impl KeyframePolicy {
             is_first && self.options.first,
             self.has_grown_track(frame),
             self.options.class_change
+                && !is_first
                 && classes.as_ref().is_some_and(|classes| *classes != self.last_classes),
             frame.ts_micros.saturating_sub(since) >= self.options.interval_micros && !is_first,
         ];
         let is_keyframe = reasons.contains(&true);
-        if is_keyframe {
+        // Without a key frame at the start, changes are told from what the first frame shows.
+        if is_keyframe || is_first {
             self.last_ts_micros = Some(frame.ts_micros);
             if let Some(classes) = classes {
                 self.last_classes = classes;

@@ -115,7 +115,7 @@ impl FrameStore {
         }
         let address = |reason: String| StoreError::Address { url: data.to_owned(), reason };
         let url = Url::parse(data).map_err(|error| address(error.to_string()))?;
-        let (store, prefix) = object_store::parse_url_opts(&url, std::env::vars())
+        let (store, prefix) = object_store::parse_url_opts(&url, store_variables())
             .map_err(|error| address(one_line(&error)))?;
         let this = Self {
             store: store.into(),
@@ -276,6 +276,14 @@ fn local_folder(data: &str) -> Result<Option<PathBuf>, StoreError> {
         return url.to_file_path().map(Some).map_err(|()| address("it names no local path"));
     }
     Ok(Some(PathBuf::from(data)))
+}
+
+/// The environment variables that are meant for an object store. Without this choice a `TOKEN` or
+/// `BUCKET` that means something else would be taken for one.
+fn store_variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .filter(|(name, _)| name.to_ascii_uppercase().starts_with("AWS_"))
 }
 
 fn plain_reason(error: &std::io::Error) -> String {
