@@ -3,6 +3,7 @@
 
 mod captions;
 mod column;
+mod computed;
 mod detections;
 mod embeddings;
 mod frames;

@@ -243,8 +243,8 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
     /// All operators, by source and in the order a frame travels.
     fn operators(&self) -> Vec<OperatorInfo>;
 
-    /// All frontiers, by source and table.
-    fn frontiers(&self) -> Vec<FrontierInfo>;
+    /// All frontiers, by source and table, as they were at a cut; now, without one.
+    fn frontiers(&self, cut: Option<&Cut>) -> Vec<FrontierInfo>;
 
     /// The models that SQL functions may call.
     fn model_calls(&self) -> Arc<dyn vigil_udfs::ModelCalls>;

@@ -16,7 +16,7 @@ use vigil_udfs::ModelCalls;
 
 use super::calls::EngineCalls;
 use super::{Engine, Error};
-use crate::decode::{self, Read};
+use crate::decode;
 use crate::keyframe::{StoreError, encode_jpeg};
 use crate::source::SourceSpec;
 use crate::tables::{Progress, SourceTables, StandardTableProvider};
@@ -119,8 +119,8 @@ impl vigil_sql::Engine for Engine {
             .collect()
     }
 
-    fn frontiers(&self) -> Vec<FrontierInfo> {
-        let snapshot = self.tables.snapshot();
+    fn frontiers(&self, cut: Option<&Cut>) -> Vec<FrontierInfo> {
+        let snapshot = self.tables.at(cut);
         snapshot.sources().flat_map(|tables| frontiers(tables)).collect()
     }
 
@@ -153,21 +153,10 @@ fn frontiers(tables: &SourceTables) -> impl Iterator<Item = FrontierInfo> {
     })
 }
 
-/// Reads a video again up to a frame that was not kept.
+/// Reads a frame that was not kept from its video again.
 fn decode_again(spec: &SourceSpec, frame_number: i64, quality: u8) -> Result<Bytes, Error> {
-    let mut every_frame = spec.clone();
-    every_frame.options.fps = None;
-    let mut reader = decode::open(&every_frame)?;
-    loop {
-        match reader.read() {
-            Read::Frame(frame) if frame.frame_number == frame_number => {
-                return Ok(encode_jpeg(&frame.image, quality)?);
-            }
-            Read::Frame(frame) if frame.frame_number < frame_number => {}
-            Read::Fault(_) => {}
-            Read::Frame(_) | Read::End => {
-                return Err(Error::NoSuchFrame { name: spec.name.clone(), frame_number });
-            }
-        }
+    match decode::read_frame(spec, frame_number)? {
+        Some(frame) => Ok(encode_jpeg(&frame.image, quality)?),
+        None => Err(Error::NoSuchFrame { name: spec.name.clone(), frame_number }),
     }
 }

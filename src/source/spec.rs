@@ -9,7 +9,7 @@ use super::check;
 use super::error::SourceError;
 use super::moving_boxes::MovingBoxes;
 use super::option;
-use super::options::{Mode, SourceDefaults, SourceOptions};
+use super::options::{SourceDefaults, SourceOptions};
 
 /// Everything that the engine has to know to run a source.
 #[derive(Clone, Debug, PartialEq)]
@@ -70,11 +70,6 @@ impl SourceSpec {
         match self.origin {
             SourceOrigin::File(_) | SourceOrigin::MovingBoxes(_) => true,
         }
-    }
-
-    /// Whether frames may be dropped when the detector is slower than the source.
-    pub fn may_drop_frames(&self) -> bool {
-        self.options.mode == Mode::Realtime
     }
 }
 

@@ -41,11 +41,7 @@ impl StandardTableProvider {
 
     /// The snapshot of the query, or the newest one for a query that has none.
     fn snapshot(&self, session: &dyn Session) -> Arc<Snapshot> {
-        session
-            .config()
-            .get_extension::<Cut>()
-            .and_then(|cut| Arc::clone(&cut.0).downcast::<Snapshot>().ok())
-            .unwrap_or_else(|| self.tables.snapshot())
+        self.tables.at(session.config().get_extension::<Cut>().as_deref())
     }
 
     fn parts(&self, snapshot: &Snapshot) -> Result<Vec<Part>> {

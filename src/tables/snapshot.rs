@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::error::ArrowError;
+use vigil_sql::Cut;
 
 use super::chunks::Chunks;
 use super::rows::{self, CaptionRow, DetectionRow, FrameRow, RowContext};
@@ -130,6 +131,12 @@ impl Tables {
     /// What has been committed until now.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         Arc::clone(&self.lock())
+    }
+
+    /// What a cut shows; the newest commits without one.
+    pub fn at(&self, cut: Option<&Cut>) -> Arc<Snapshot> {
+        cut.and_then(|cut| Arc::clone(&cut.0).downcast::<Snapshot>().ok())
+            .unwrap_or_else(|| self.snapshot())
     }
 
     /// Adds a source without rows.

@@ -31,7 +31,10 @@ pub(super) fn columns() -> Vec<Column> {
             "measured time from leaving the decoder to being tracked, milliseconds",
         ),
         column::text("frame_uri", "where the picture of a key frame is kept (JPEG)").nullable(),
-        column::text("detector", "model and version that looked at it; null for detector none")
-            .nullable(),
+        column::text(
+            "detector",
+            "model and version that looked at it; null for detector none and when detection failed",
+        )
+        .nullable(),
     ]
 }

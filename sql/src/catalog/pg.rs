@@ -26,6 +26,7 @@ use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
 use self::attributes::Attributes;
 use self::descriptions::Descriptions;
 use self::relations::Relations;
+use super::computed::ComputedTable;
 use crate::database::DATABASE;
 
 /// The schema's name.
@@ -74,8 +75,8 @@ impl SchemaProvider for PgCatalog {
         let Some(inner) = self.inner.table(name).await? else { return Ok(None) };
         let relations = Arc::clone(&self.relations);
         Ok(Some(match name {
-            "pg_attribute" => Arc::new(Attributes { inner, relations }),
-            "pg_description" => Arc::new(Descriptions { inner, relations }),
+            "pg_attribute" => Arc::new(ComputedTable(Attributes { inner, relations })),
+            "pg_description" => Arc::new(ComputedTable(Descriptions { inner, relations })),
             _ => inner,
         }))
     }

@@ -20,13 +20,11 @@ use arrow::array::{
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::datasource::{MemTable, TableType};
 use datafusion::error::Result;
-use datafusion::logical_expr::Expr;
-use datafusion::physical_plan::ExecutionPlan;
 
 use super::Column;
-use crate::Engine;
+use super::computed::{ComputedRows, ComputedTable};
+use crate::{Cut, Engine};
 
 /// The schema that they are in.
 pub const SYSTEM_SCHEMA: &str = "vigil_catalog";
@@ -40,7 +38,8 @@ pub struct SystemTable {
     pub comment: &'static str,
     /// The columns with their comments.
     pub columns: Vec<Column>,
-    rows: fn(&dyn Engine) -> Vec<ArrayRef>,
+    /// The columns' values; the cut is the query's.
+    rows: fn(&dyn Engine, Option<&Cut>) -> Vec<ArrayRef>,
 }
 
 impl fmt::Debug for SystemTable {
@@ -70,40 +69,26 @@ impl SystemTable {
 
     /// The table over `engine`.
     pub(crate) fn provider(self, engine: Arc<dyn Engine>) -> Arc<dyn TableProvider> {
-        let schema = self.schema();
-        Arc::new(SystemTableProvider { table: self, schema, engine })
+        Arc::new(ComputedTable(SystemRows { table: self, engine }))
     }
 }
 
 #[derive(Debug)]
-struct SystemTableProvider {
+struct SystemRows {
     table: SystemTable,
-    schema: SchemaRef,
     engine: Arc<dyn Engine>,
 }
 
 #[async_trait]
-impl TableProvider for SystemTableProvider {
+impl ComputedRows for SystemRows {
     fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.schema)
+        self.table.schema()
     }
 
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let columns = (self.table.rows)(self.engine.as_ref());
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
-        MemTable::try_new(Arc::clone(&self.schema), vec![vec![batch]])?
-            .scan(state, projection, filters, limit)
-            .await
+    async fn batches(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
+        let cut = session.config().get_extension::<Cut>();
+        let columns = (self.table.rows)(self.engine.as_ref(), cut.as_deref());
+        Ok(vec![RecordBatch::try_new(self.schema(), columns)?])
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn columns() -> Vec<Column> {
         column::real("y2", "bottom edge of its last box, pixels of the frame"),
         column::positions(
             "positions",
-            "its last 50 centres, oldest first: frame number, x and y in pixels",
+            "its last centres (max_history of them), oldest first: frame number, x and y in pixels",
         ),
         column::text("tracker", "the tracker that followed it"),
     ]

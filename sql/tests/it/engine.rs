@@ -195,7 +195,7 @@ impl Engine for TestEngine {
         Vec::new()
     }
 
-    fn frontiers(&self) -> Vec<FrontierInfo> {
+    fn frontiers(&self, _cut: Option<&Cut>) -> Vec<FrontierInfo> {
         Vec::new()
     }
 

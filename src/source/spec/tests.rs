@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use vigil_sql::{CreateSource, Origin};
 
 use super::*;
+use crate::source::Mode;
 use crate::source::{Tracker, moving_boxes_options, options};
 
 /// A folder of its own that is removed at the end.
@@ -60,7 +61,7 @@ fn a_file_has_the_guides_defaults() {
     assert_eq!((options.iou_threshold, options.max_detections), (0.45, 300));
     assert_eq!((options.max_missed_frames, options.max_history), (30, 50));
     assert_eq!((options.num_beams, options.max_caption_length), (5, 50));
-    assert!(spec.is_replayable() && !spec.may_drop_frames());
+    assert!(spec.is_replayable());
 }
 
 #[test]

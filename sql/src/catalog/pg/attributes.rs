@@ -6,13 +6,12 @@ use arrow::array::{ArrayRef, AsArray, Int32Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Int16Type, Int32Type, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::datasource::{MemTable, TableType};
 use datafusion::error::Result;
-use datafusion::logical_expr::Expr;
-use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::physical_plan::collect;
 use datafusion_postgres::arrow_pg::datatypes::{field_into_pg_type, is_pg_vector_field};
 
 use super::relations::Relations;
+use crate::catalog::computed::ComputedRows;
 
 /// No type modifier.
 const NO_MODIFIER: i32 = -1;
@@ -25,28 +24,15 @@ pub(super) struct Attributes {
 }
 
 #[async_trait]
-impl TableProvider for Attributes {
+impl ComputedRows for Attributes {
     fn schema(&self) -> SchemaRef {
         self.inner.schema()
     }
 
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let plan = self.inner.scan(state, None, &[], None).await?;
-        let batches = collect(plan, state.task_ctx()).await?;
-        let batches = batches.iter().map(|batch| self.correct(batch)).collect::<Result<_>>()?;
-        MemTable::try_new(self.schema(), vec![batches])?
-            .scan(state, projection, filters, limit)
-            .await
+    async fn batches(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
+        let plan = self.inner.scan(session, None, &[], None).await?;
+        let batches = collect(plan, session.task_ctx()).await?;
+        batches.iter().map(|batch| self.correct(batch)).collect()
     }
 }
 

@@ -6,12 +6,11 @@ use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray, new_null_arra
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::datasource::{MemTable, TableType};
 use datafusion::error::Result;
-use datafusion::logical_expr::Expr;
-use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::physical_plan::collect;
 
 use super::relations::Relations;
+use crate::catalog::computed::ComputedRows;
 
 /// PostgreSQL's OID of `pg_class`, the table whose rows the comments are about.
 const PG_CLASS_OID: i32 = 1259;
@@ -24,28 +23,16 @@ pub(super) struct Descriptions {
 }
 
 #[async_trait]
-impl TableProvider for Descriptions {
+impl ComputedRows for Descriptions {
     fn schema(&self) -> SchemaRef {
         self.inner.schema()
     }
 
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let plan = self.inner.scan(state, None, &[], None).await?;
-        let mut batches = collect(plan, state.task_ctx()).await?;
+    async fn batches(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
+        let plan = self.inner.scan(session, None, &[], None).await?;
+        let mut batches = collect(plan, session.task_ctx()).await?;
         batches.push(self.ours()?);
-        MemTable::try_new(self.schema(), vec![batches])?
-            .scan(state, projection, filters, limit)
-            .await
+        Ok(batches)
     }
 }
 

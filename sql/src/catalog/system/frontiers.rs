@@ -3,8 +3,8 @@
 use arrow::array::ArrayRef;
 
 use super::{SystemTable, bigints, texts, timestamps};
-use crate::Engine;
 use crate::catalog::column;
+use crate::{Cut, Engine};
 
 pub(super) fn table() -> SystemTable {
     SystemTable {
@@ -24,8 +24,8 @@ pub(super) fn table() -> SystemTable {
     }
 }
 
-fn rows(engine: &dyn Engine) -> Vec<ArrayRef> {
-    let frontiers = engine.frontiers();
+fn rows(engine: &dyn Engine, cut: Option<&Cut>) -> Vec<ArrayRef> {
+    let frontiers = engine.frontiers(cut);
     let rows = frontiers.iter();
     vec![
         texts(rows.clone().map(|frontier| frontier.source.as_str())),

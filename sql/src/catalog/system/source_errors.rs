@@ -3,8 +3,8 @@
 use arrow::array::ArrayRef;
 
 use super::{SystemTable, bigints, texts, timestamps};
-use crate::Engine;
 use crate::catalog::column;
+use crate::{Cut, Engine};
 
 pub(super) fn table() -> SystemTable {
     SystemTable {
@@ -22,7 +22,7 @@ pub(super) fn table() -> SystemTable {
     }
 }
 
-fn rows(engine: &dyn Engine) -> Vec<ArrayRef> {
+fn rows(engine: &dyn Engine, _cut: Option<&Cut>) -> Vec<ArrayRef> {
     let faults = engine.source_faults();
     let rows = faults.iter();
     vec![

@@ -4,7 +4,7 @@ use arrow::array::ArrayRef;
 
 use super::{SystemTable, bigints, doubles, texts};
 use crate::catalog::column;
-use crate::{Engine, SourceInfo};
+use crate::{Cut, Engine, SourceInfo};
 
 pub(super) fn table() -> SystemTable {
     SystemTable {
@@ -18,7 +18,7 @@ pub(super) fn table() -> SystemTable {
             column::bigint("detections", "rows in detections"),
             column::bigint("tracks", "tracks ever started"),
             column::bigint("captions", "rows in captions"),
-            column::bigint("errors", "rows in source_errors"),
+            column::bigint("errors", "faults since it was made; source_errors keeps the newest 10,000"),
             column::bigint("bytes_in_flight", "bytes of pictures in flight"),
             column::double_precision("frames_per_second", "processed frames a second since the start"),
             column::double_precision("latency_p50_ms", "median over the recent frames from leaving the decoder to being visible, milliseconds")
@@ -30,7 +30,7 @@ pub(super) fn table() -> SystemTable {
     }
 }
 
-fn rows(engine: &dyn Engine) -> Vec<ArrayRef> {
+fn rows(engine: &dyn Engine, _cut: Option<&Cut>) -> Vec<ArrayRef> {
     let mut sources = engine.sources();
     sources.sort_by_key(|source| source.id);
     let counters = |of: fn(&SourceInfo) -> i64| bigints(sources.iter().map(|row| Some(of(row))));

@@ -3,8 +3,8 @@
 use arrow::array::ArrayRef;
 
 use super::{SystemTable, bigints, doubles, integers, optional_texts, texts, timestamps};
-use crate::Engine;
 use crate::catalog::column;
+use crate::{Cut, Engine};
 
 pub(super) fn table() -> SystemTable {
     SystemTable {
@@ -40,7 +40,7 @@ pub(super) fn table() -> SystemTable {
     }
 }
 
-fn rows(engine: &dyn Engine) -> Vec<ArrayRef> {
+fn rows(engine: &dyn Engine, _cut: Option<&Cut>) -> Vec<ArrayRef> {
     let mut sources = engine.sources();
     sources.sort_by_key(|source| source.id);
     let rows = sources.iter();
