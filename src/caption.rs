@@ -71,6 +71,7 @@ impl ObjectNames {
     }
 }
 
+#[derive(Clone)]
 struct Draft {
     _picture: Picture,
     captioned: CaptionedFrame,
@@ -114,7 +115,10 @@ pub fn caption<'scope>(
             match &captioner {
                 CaptionerChoice::None => reply.ok(draft.say(None)),
                 CaptionerChoice::Network(network, options) => {
-                    let reply = reply.or_fault(Fault::refused(Stage::Caption, frame_number));
+                    let reply = reply.or_else(Answer {
+                        ok: Some(draft.clone().say(None)),
+                        fault: Some(Fault::refused(Stage::Caption, frame_number)),
+                    });
                     let done = move |result| {
                         let (scene, fault) = match result {
                             Ok(scene) => (Some(scene), None),

@@ -102,7 +102,11 @@ fn run(
 ) {
     let image = Arc::clone(&frame.picture.image);
     let credit = OwedCredit(gate);
-    let reply = reply.or_fault(Fault::refused(Stage::Detect, frame.frame_number));
+    let unseen = DetectedFrame { frame: frame.clone(), detections: None };
+    let reply = reply.or_else(Answer {
+        ok: Some(Step::Frame(unseen)),
+        fault: Some(Fault::refused(Stage::Detect, frame.frame_number)),
+    });
     let submitted = network.submit(
         image,
         options.clone(),
@@ -118,7 +122,7 @@ fn run(
             reply.send(Answer { ok, fault });
         }),
     );
-    // A refused request dropped its reply, which tells the fault.
+    // A refused request dropped its reply, which gives the frame as nobody saw it, and the fault.
     if let Err(error) = submitted {
         tracing::debug!(%error, "the detector refused a frame");
     }

@@ -40,7 +40,10 @@ pub fn embed<'scope>(
             let (Some(embedder), Some(text)) = (&embedder, captioned.caption.clone()) else {
                 return reply.ok(EmbeddedFrame { captioned, embedding: None });
             };
-            let reply = reply.or_fault(Fault::refused(Stage::Embed, captioned.frame_number));
+            let reply = reply.or_else(Answer {
+                ok: Some(EmbeddedFrame { captioned: captioned.clone(), embedding: None }),
+                fault: Some(Fault::refused(Stage::Embed, captioned.frame_number)),
+            });
             let done = move |result: Result<Vec<Vec<f32>>, _>| {
                 let (embedding, fault) = match result {
                     Ok(vectors) => (vectors.into_iter().next().map(Arc::from), None),

@@ -3,6 +3,7 @@
 
 use vigil_models::ModelError;
 use vigil_sql::EngineError;
+use vigil_sql::catalog::CAPTION_DIMENSIONS;
 
 use crate::decode::DecodeError;
 use crate::keyframe::StoreError;
@@ -63,6 +64,17 @@ pub enum Error {
         /// The frame.
         frame_number: i64,
     },
+    /// A worker of the dataflow panicked; no source can run any more.
+    #[error("the dataflow has stopped")]
+    Workers,
+    /// The embedder's vectors do not fit the tables.
+    #[error("vectors of embedder \"{embedder}\" have {found} dimensions")]
+    Dimensions {
+        /// The embedder.
+        embedder: String,
+        /// The length of its vectors.
+        found: usize,
+    },
     /// A thread could not be started.
     #[error("could not start a thread: {0}")]
     Thread(String),
@@ -80,7 +92,10 @@ impl Error {
             Self::SourceNotFound { .. } => "42704",
             Self::SourceFailed { sqlstate, .. } => known_sqlstate(sqlstate),
             Self::WaitTimeout(_) => "57014",
-            Self::UnknownClass { .. } | Self::NoSuchFrame { .. } => "22023",
+            Self::UnknownClass { .. } | Self::NoSuchFrame { .. } | Self::Dimensions { .. } => {
+                "22023"
+            }
+            Self::Workers => "XX000",
             Self::Thread(_) => "53000",
         }
     }
@@ -124,6 +139,11 @@ impl Error {
             Self::NoSuchFrame { .. } => {
                 Some("SELECT frame_number FROM frames lists the processed ones.".into())
             }
+            Self::Dimensions { .. } => Some(format!(
+                "captions.embedding holds vectors of {CAPTION_DIMENSIONS} dimensions: choose an \
+                 embedder that makes those, or none."
+            )),
+            Self::Workers => Some("The server's log tells why; restart the server.".into()),
             Self::Thread(_) => None,
         }
     }

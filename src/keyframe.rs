@@ -17,6 +17,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 pub use self::policy::{KeyframeOptions, KeyframePolicy};
 pub use self::store::{FrameStore, StoreError, encode_jpeg};
 use crate::dataflow::clock::Tick;
+use crate::dataflow::gate::Gate;
 use crate::dataflow::metrics::DataflowMetrics;
 use crate::dataflow::offload::{Answer, OksAndErrs, offload};
 use crate::fault::{Fault, Stage};
@@ -89,6 +90,7 @@ pub fn keep<'scope>(
     source: &str,
     jpeg_quality: u8,
     store: Arc<FrameStore>,
+    gate: Arc<Gate>,
     metrics: &DataflowMetrics,
 ) -> OksAndErrs<'scope, SelectedFrame> {
     let metrics = metrics.operator("keep");
@@ -101,7 +103,9 @@ pub fn keep<'scope>(
         move |mut selected: SelectedFrame, reply| {
             let image = Arc::clone(&selected.frame.frame.picture.image);
             let frame_number = selected.frame.frame.frame_number;
-            store.put(&source, frame_number, image, jpeg_quality, move |result| {
+            let gate = Arc::clone(&gate);
+            let is_wanted = move || !gate.is_closed();
+            store.put(&source, frame_number, image, jpeg_quality, is_wanted, move |result| {
                 let fault = match result {
                     Ok(uri) => {
                         selected.uri = Some(uri);

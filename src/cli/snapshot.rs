@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::{self, Cursor, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
@@ -65,7 +66,7 @@ pub(super) fn snapshot(arguments: SnapshotArguments) -> Result<(), CliError> {
         None => {
             let config = arguments.config.read()?;
             let listen = config.listen.unwrap_or_else(|| DEFAULT_LISTEN.to_owned());
-            format!("postgres://{}/vigil", listen.replace("0.0.0.0", "127.0.0.1"))
+            format!("postgres://{}/vigil", reachable(&listen))
         }
     };
     let (jpeg, marks) = embedded::runtime()?.block_on(ask(&url, &arguments))?;
@@ -89,6 +90,20 @@ pub(super) fn snapshot(arguments: SnapshotArguments) -> Result<(), CliError> {
         marks.len()
     )?;
     Ok(())
+}
+
+/// The address at which a server that listens at `listen` is reached from its own machine.
+fn reachable(listen: &str) -> String {
+    match listen.parse::<SocketAddr>() {
+        Ok(address) if address.ip().is_unspecified() => {
+            let loopback = match address {
+                SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            };
+            SocketAddr::new(loopback, address.port()).to_string()
+        }
+        _ => listen.to_owned(),
+    }
 }
 
 /// The picture as JPEG, and what is to be drawn on it, the least confident first.

@@ -207,6 +207,11 @@ impl Gate {
         self.changed();
     }
 
+    /// Whether the source was dropped.
+    pub fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
     /// Takes what is next for the dataflow, faults first.
     pub fn take(self: &Arc<Self>) -> Arrival {
         let mut state = self.lock();

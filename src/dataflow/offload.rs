@@ -34,13 +34,13 @@ pub struct Answer<R> {
 }
 
 /// Where the answer to one record goes. It may be sent from any thread, once; a reply that is
-/// dropped unsent answers with the fault that was [left](Reply::or_fault) for this case.
+/// dropped unsent gives the answer that was [left](Reply::or_else) for this case.
 pub struct Reply<R: Send + 'static> {
     id: u64,
     mailbox: Sender<(u64, Answer<R>)>,
     operator: Arc<SyncActivator>,
     sent: bool,
-    or_fault: Option<Fault>,
+    or_else: Option<Answer<R>>,
 }
 
 impl<R: Send + 'static> Reply<R> {
@@ -49,10 +49,10 @@ impl<R: Send + 'static> Reply<R> {
         self.put(answer);
     }
 
-    /// Leaves a fault for the case that nobody answers.
+    /// Leaves an answer for the case that nobody gives one.
     #[must_use]
-    pub fn or_fault(mut self, fault: Fault) -> Self {
-        self.or_fault = Some(fault);
+    pub fn or_else(mut self, answer: Answer<R>) -> Self {
+        self.or_else = Some(answer);
         self
     }
 
@@ -73,8 +73,8 @@ impl<R: Send + 'static> Reply<R> {
 impl<R: Send + 'static> Drop for Reply<R> {
     fn drop(&mut self) {
         if !self.sent {
-            let fault = self.or_fault.take();
-            self.put(Answer { ok: None, fault });
+            let answer = self.or_else.take().unwrap_or(Answer { ok: None, fault: None });
+            self.put(answer);
         }
     }
 }
@@ -152,7 +152,7 @@ where
                 in_work.insert(id, held);
                 let mailbox = mailbox.clone();
                 let operator = Arc::clone(&operator);
-                submit(record, Reply { id, mailbox, operator, sent: false, or_fault: None });
+                submit(record, Reply { id, mailbox, operator, sent: false, or_else: None });
             }
         }
     });

@@ -49,7 +49,14 @@ pub fn build(scope: Scope<'_, Tick>, source: &Arc<RunningSource>, shared: &Share
     let selection = select(frames, KeyframePolicy::new(source.keyframes), metrics);
     let quality = source.spec.options.jpeg_quality;
     let store = Arc::clone(&shared.frames);
-    let (kept, keep_faults) = keep(selection.keyframes, &source.spec.name, quality, store, metrics);
+    let (kept, keep_faults) = keep(
+        selection.keyframes,
+        &source.spec.name,
+        quality,
+        store,
+        Arc::clone(&source.gate),
+        metrics,
+    );
     let (captions, caption_faults) =
         caption(kept.clone(), source.captioner.clone(), source.names.clone(), metrics);
     let (captions, embed_faults) = embed(captions, source.embedder.clone(), metrics);

@@ -22,7 +22,8 @@ use super::clock::Clock;
 use super::sampling::Sampler;
 use super::{DecodeError, Frame, FrameReader, Read, VideoInfo, rotate};
 
-/// So many faults in a row without a frame in between, and a file is given up.
+/// So many faults in a row without a packet read or a frame decoded in between, and a file is given
+/// up: a damaged file is read to its end, and only one that cannot be read on is left.
 const MAX_FAULTS_IN_A_ROW: u32 = 100;
 
 /// A video file, read from front to back.
@@ -145,7 +146,11 @@ impl VideoReader {
     /// Gives the decoder a packet, or tells it that there are no more.
     fn feed(&mut self) -> Result<(), ffmpeg::Error> {
         let mut packet = Packet::empty();
-        match packet.read(&mut self.input) {
+        let read = packet.read(&mut self.input);
+        if read.is_ok() {
+            self.faults_in_a_row = 0;
+        }
+        match read {
             Ok(()) if packet.stream() == self.stream => {
                 self.packets += 1;
                 self.decoder.send_packet(&packet)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use vigil_models::{CaptionOptions, DetectOptions, label_set};
 use vigil_sql::CreateSource;
+use vigil_sql::catalog::CAPTION_DIMENSIONS;
 
 use super::api::stopping;
 use super::decoder;
@@ -38,9 +39,14 @@ impl Engine {
         let (source, reader) = made?;
         self.tables.add_source(id, source.context.clone());
         sources.running.insert(id, Arc::clone(&source));
+        // Under the lock, so that nobody drops what is not started yet.
+        let started = self.workers.start_source(Arc::clone(&source));
+        if let Err(error) = started {
+            sources.running.remove(&id);
+            self.tables.remove_source(id);
+            return Err(error);
+        }
         drop(sources);
-
-        self.workers.start_source(Arc::clone(&source));
         decoder::start(source, reader)
     }
 
@@ -118,6 +124,10 @@ impl Engine {
             NONE => None,
             name => {
                 let network = self.service.embedder(name)?;
+                if i32::try_from(network.dimensions()) != Ok(CAPTION_DIMENSIONS) {
+                    let embedder = network.id().to_string();
+                    return Err(Error::Dimensions { embedder, found: network.dimensions() });
+                }
                 context.embedder = Some(network.id().to_string());
                 Some(network)
             }

@@ -22,7 +22,7 @@ pub fn start(source: Arc<RunningSource>, mut reader: Box<dyn FrameReader>) -> Re
         move || {
             let read = catch_unwind(AssertUnwindSafe(|| read_all(&source, reader.as_mut())));
             if read.is_err() {
-                source.fail("XX000", "the decoder panicked");
+                source.fail_at_end("XX000", "the decoder panicked");
             }
             source.gate.finish();
         }
@@ -67,6 +67,6 @@ fn read_all(source: &RunningSource, reader: &mut dyn FrameReader) {
     if frames == 0 {
         let (sqlstate, message) = last_fault
             .unwrap_or_else(|| ("22P03".to_owned(), "the video has no frames".to_owned()));
-        source.fail(&sqlstate, &message);
+        source.fail_at_end(&sqlstate, &message);
     }
 }

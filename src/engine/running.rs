@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
@@ -103,6 +103,8 @@ pub struct RunningSource {
     started: Instant,
     ended: Mutex<Option<Instant>>,
     state: watch::Sender<SourceState>,
+    /// What the source fails with once all that it gave is visible.
+    verdict: OnceLock<SourceState>,
 }
 
 impl std::fmt::Debug for RunningSource {
@@ -171,6 +173,7 @@ impl RunningSource {
             started: Instant::now(),
             ended: Mutex::new(None),
             state: watch::Sender::new(SourceState::Starting),
+            verdict: OnceLock::new(),
             spec,
         })
     }
@@ -237,9 +240,20 @@ impl RunningSource {
         self.become_state(SourceState::Running);
     }
 
-    /// All rows are visible.
+    /// All rows are visible, and all faults told.
     pub fn end(&self) {
-        self.become_state(SourceState::Ended);
+        match self.verdict.get() {
+            Some(SourceState::Failed { sqlstate, message }) => self.fail(sqlstate, message),
+            _ => self.become_state(SourceState::Ended),
+        }
+    }
+
+    /// The source cannot go on, but what it gave still becomes visible: it fails when it
+    /// [ends](Self::end), so that whoever waited for it finds its faults.
+    pub fn fail_at_end(&self, sqlstate: &str, message: &str) {
+        let (sqlstate, message) = (sqlstate.to_owned(), message.to_owned());
+        // The first reason stays.
+        let _ = self.verdict.set(SourceState::Failed { sqlstate, message });
     }
 
     /// The source cannot go on.

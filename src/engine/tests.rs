@@ -62,6 +62,19 @@ fn column(chunks: &Chunks, name: &str) -> Vec<Option<i64>> {
         .collect()
 }
 
+/// A video of the test data, or nothing where there is none.
+fn shared_video(name: &str) -> Option<std::path::PathBuf> {
+    let shared = std::env::var_os("VIGIL_SHARED").map_or_else(
+        || concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").into(),
+        std::path::PathBuf::from,
+    );
+    let video = shared.join("data/video").join(name);
+    if !video.is_file() {
+        eprintln!("skipped: there is no {}", video.display());
+    }
+    video.is_file().then_some(video)
+}
+
 const LONG: Option<Duration> = Some(Duration::from_secs(120));
 
 #[tokio::test]
@@ -188,4 +201,47 @@ async fn a_missing_model_is_an_error_that_names_the_command() {
     // The name is free again.
     statement.options.clear();
     engine.create_source(statement).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_panic_in_the_dataflow_fails_the_sources_and_no_more() {
+    for workers in [1, 2] {
+        let data = tempfile::tempdir().unwrap();
+        let engine = engine(data.path(), workers);
+        engine.create_source(boxes("done", 10, &[])).await.unwrap();
+        engine.wait_for_source("done", LONG).await.unwrap();
+        engine.create_source(boxes("lobby", 1_000_000, &[])).await.unwrap();
+        engine.workers.panic();
+        let error = engine.wait_for_source("lobby", LONG).await.unwrap_err();
+        assert_eq!(error.sqlstate, "XX000");
+        // What was there can still be asked; nothing new can be made, and the answer says so.
+        assert_eq!(tables_of(&engine, "done").frames.rows(), 10);
+        engine.wait_for_source("done", LONG).await.unwrap();
+        let error = engine.create_source(boxes("later", 10, &[])).await.unwrap_err();
+        assert_eq!((error.sqlstate, error.message.as_str()), ("XX000", "the dataflow has stopped"));
+        assert!(engine.source("later").is_err());
+        engine.drop_source("lobby").await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn the_faults_of_a_failed_source_are_there_when_it_has_failed() {
+    let Some(video) = shared_video("bikes.mp4") else { return };
+    let data = tempfile::tempdir().unwrap();
+    let engine = engine(data.path(), 1);
+    let mut bytes = std::fs::read(video).unwrap();
+    let mdat = bytes.windows(4).position(|name| name == b"mdat").unwrap() + 4;
+    let length = u32::from_be_bytes(bytes[mdat - 8..mdat - 4].try_into().unwrap()) as usize;
+    bytes[mdat..mdat + length - 8].fill(0xff);
+    std::fs::write(data.path().join("noise.mp4"), bytes).unwrap();
+    let statement = CreateSource {
+        name: "noise".into(),
+        origin: Origin::Url("noise.mp4".into()),
+        options: vec![("detector".into(), "none".into())],
+    };
+    engine.create_source(statement).await.unwrap();
+    let error = engine.wait_for_source("noise", LONG).await.unwrap_err();
+    assert_eq!(error.sqlstate, "22P03");
+    let faults = engine.source_faults();
+    assert!(faults.len() > 100, "{} faults", faults.len());
 }

@@ -1,9 +1,10 @@
 //! Where the pictures of key frames are kept: `keyframes/<source>/<frame>.jpg` in an object
 //! store, which is a local folder or an `s3://` bucket.
 
+use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::path::{Path as FilePath, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::runtime::Handle;
+use tokio::sync::RwLock;
 use url::Url;
 use vigil_models::Image;
 
@@ -55,6 +57,12 @@ pub enum StoreError {
         /// What the encoder says.
         reason: String,
     },
+    /// The source was dropped before its picture was written.
+    #[error("source \"{source_name}\" was dropped")]
+    Dropped {
+        /// The source.
+        source_name: String,
+    },
     /// There is no such picture.
     #[error("no picture of frame {frame_number} of source \"{source_name}\" is kept")]
     NotFound {
@@ -73,6 +81,7 @@ impl StoreError {
             Self::Folder { .. } | Self::Store { .. } => "58030",
             Self::Address { .. } => "22023",
             Self::Encode { .. } => "58000",
+            Self::Dropped { .. } => "42704",
             Self::NotFound { .. } => "02000",
         }
     }
@@ -87,7 +96,7 @@ impl StoreError {
             Self::Store { .. } => {
                 Some("Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT.")
             }
-            Self::Encode { .. } | Self::NotFound { .. } => None,
+            Self::Encode { .. } | Self::Dropped { .. } | Self::NotFound { .. } => None,
         }
     }
 }
@@ -100,6 +109,8 @@ pub struct FrameStore {
     /// The address of `prefix`, without a slash at its end.
     url: String,
     runtime: Handle,
+    /// Sources whose pictures are being written; whoever removes them waits.
+    writers: Mutex<BTreeMap<String, Arc<RwLock<()>>>>,
 }
 
 impl FrameStore {
@@ -122,6 +133,7 @@ impl FrameStore {
             prefix,
             url: data.trim_end_matches('/').to_owned(),
             runtime,
+            writers: Mutex::default(),
         };
         this.check()?;
         Ok(this)
@@ -148,7 +160,13 @@ impl FrameStore {
             |()| format!("file://{}", folder.display()),
             |url| url.as_str().trim_end_matches('/').to_owned(),
         );
-        Ok(Self { store: Arc::new(store), prefix: Path::default(), url, runtime })
+        Ok(Self {
+            store: Arc::new(store),
+            prefix: Path::default(),
+            url,
+            runtime,
+            writers: Mutex::default(),
+        })
     }
 
     /// Asks the store for something, to know at the start whether it answers.
@@ -177,17 +195,20 @@ impl FrameStore {
         &self.url
     }
 
-    /// Encodes a picture and keeps it; `done` gets its address, on another thread.
+    /// Encodes a picture and keeps it, if it `is_wanted` by then; `done` gets its address, on
+    /// another thread.
     pub fn put(
         self: &Arc<Self>,
         source: &str,
         frame_number: i64,
         image: Arc<Image>,
         jpeg_quality: u8,
+        is_wanted: impl Fn() -> bool + Send + 'static,
         done: impl FnOnce(Result<String, StoreError>) + Send + 'static,
     ) {
         let this = Arc::clone(self);
         let path = self.path(source, frame_number);
+        let source = source.to_owned();
         self.runtime.spawn(async move {
             let encoded =
                 tokio::task::spawn_blocking(move || encode_jpeg(&image, jpeg_quality)).await;
@@ -196,6 +217,10 @@ impl FrameStore {
                 Ok(Err(error)) => return done(Err(error)),
                 Err(error) => return done(Err(StoreError::Encode { reason: error.to_string() })),
             };
+            let _writing = this.writers_of(&source).read_owned().await;
+            if !is_wanted() {
+                return done(Err(StoreError::Dropped { source_name: source }));
+            }
             done(match this.store.put(&path, bytes.into()).await {
                 Ok(_) => Ok(format!("{}/{}", this.url, this.below_prefix(&path))),
                 Err(error) => Err(this.failed(&error)),
@@ -221,15 +246,27 @@ impl FrameStore {
         })
     }
 
-    /// Removes the pictures of a source.
+    /// Removes the pictures of a source, when those that are being written are there. Nobody may
+    /// want further ones by then.
     ///
     /// # Errors
     /// [`StoreError::Store`].
     pub async fn remove(&self, source: &str) -> Result<(), StoreError> {
+        let writers = self.writers_of(source);
+        let _alone = writers.write().await;
         let folder = self.folder(source);
         let pictures = Box::pin(self.store.list(Some(&folder)).map_ok(|picture| picture.location));
         let removed: Result<Vec<_>, _> = self.store.delete_stream(pictures).try_collect().await;
+        self.lock_writers().remove(source);
         removed.map(drop).map_err(|error| self.failed(&error))
+    }
+
+    fn writers_of(&self, source: &str) -> Arc<RwLock<()>> {
+        Arc::clone(self.lock_writers().entry(source.to_owned()).or_default())
+    }
+
+    fn lock_writers(&self) -> MutexGuard<'_, BTreeMap<String, Arc<RwLock<()>>>> {
+        self.writers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn folder(&self, source: &str) -> Path {

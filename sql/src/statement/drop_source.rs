@@ -11,8 +11,8 @@ use crate::{Engine, Notice, SqlError};
 static DOC: StatementDoc = StatementDoc {
     name: "DROP SOURCE",
     syntax: "DROP SOURCE [ IF EXISTS ] name",
-    description: "Stops a source and removes its rows from all tables. A query that runs \
-meanwhile keeps the rows that it began with.",
+    description: "Stops a source and removes its rows from all tables and the pictures of its key \
+frames. A query that runs meanwhile keeps the rows that it began with.",
     example: "DROP SOURCE IF EXISTS boxes;",
 };
 

@@ -93,6 +93,22 @@ fn whole_videos_give_every_frame_in_order() {
 }
 
 #[test]
+fn a_long_damaged_stretch_does_not_end_a_file() {
+    let Some(videos) = videos() else { return };
+    let mut bytes = fs::read(videos.join("bikes.mp4")).unwrap();
+    // The pictures lie in the box mdat. Most of them are overwritten, the last ones are not.
+    let mdat = bytes.windows(4).position(|name| name == b"mdat").unwrap() + 4;
+    let length = u32::from_be_bytes(bytes[mdat - 8..mdat - 4].try_into().unwrap()) as usize;
+    bytes[mdat..mdat + length * 7 / 10].fill(0xff);
+    let file = TestFile::new("stretch.mp4", &bytes);
+    let seen = read_all(open(&file.0).unwrap());
+    assert!(seen.faults.len() > MAX_FAULTS_IN_A_ROW as usize, "{} faults", seen.faults.len());
+    let given_up = |fault: &DecodeError| matches!(fault, DecodeError::GivenUp { .. });
+    assert!(!seen.faults.iter().any(given_up), "{:?}", seen.faults.last());
+    assert!(!seen.frames.is_empty());
+}
+
+#[test]
 fn fps_takes_frames_by_time_and_keeps_their_numbers() {
     let Some(videos) = videos() else { return };
     let seen = read_all(VideoReader::open(&videos.join("vtest.avi"), None, Some(2.0)).unwrap());
