@@ -4,8 +4,16 @@
 //! frame in order; `summary` and `tracks` keep the table `tracks` with differential dataflow from
 //! what the tracker assigned.
 
+mod assignment;
+mod bytetrack;
+mod classes;
+mod input;
 mod iou;
+mod kalman;
+mod life;
 mod operator;
+mod options;
+mod similarity;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -16,8 +24,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::assignment::{Assigner, Pair};
+pub use self::bytetrack::ByteTracker;
 pub use self::iou::{IouOptions, IouTracker};
 pub use self::operator::{TrackOutputs, TrackedFrame, track};
+pub use self::options::{AssociationMethod, TrackOptions};
 pub use self::summary::{Position, Sighting, TrackSummary};
 pub use self::tracker::{
     Assignment, CameraMotion, Correction, FrameInput, Needs, NoTracker, StateChange, Tracker,
