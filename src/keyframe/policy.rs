@@ -94,7 +94,11 @@ impl KeyframePolicy {
                 has_grown = true;
             }
         }
-        for change in frame.changes.iter().filter(|change| change.to == TrackState::Ended) {
+        for change in frame
+            .changes
+            .iter()
+            .filter(|change| matches!(change.to, None | Some(TrackState::Ended)))
+        {
             self.young.remove(&change.track);
             self.grown.remove(&change.track);
         }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use vigil_models::{BBox, Detection};
 
-use super::{Assignment, StateChange, TrackId, TrackState, Tracker};
+use super::{Assignment, FrameInput, StateChange, TrackId, TrackState, Tracker};
 
 /// Options of the tracker, with the guide's values as defaults.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -95,13 +95,15 @@ impl Tracker for IouTracker {
         "iou"
     }
 
-    fn update(&mut self, detections: &[Detection]) -> Assignment {
+    fn update_into(&mut self, frame: &FrameInput<'_>, out: &mut Assignment) {
+        let detections = frame.detections;
         let options = self.options;
         let mut tracks = self.matched(detections);
         let seen: BTreeMap<TrackId, usize> =
             tracks.iter().enumerate().filter_map(|(index, id)| id.map(|id| (id, index))).collect();
 
-        let mut changes = Vec::new();
+        out.clear();
+        let changes = &mut out.changes;
         let mut ended = Vec::new();
         for (&id, track) in &mut self.tracks {
             let to = if let Some(&index) = seen.get(&id) {
@@ -119,7 +121,7 @@ impl Tracker for IouTracker {
                 }
             };
             if to != track.state {
-                changes.push(StateChange { track: id, from: Some(track.state), to });
+                changes.push(StateChange { track: id, from: Some(track.state), to: Some(to) });
                 track.state = to;
             }
         }
@@ -143,21 +145,17 @@ impl Tracker for IouTracker {
                     },
                 );
                 tracks[index] = Some(id);
-                changes.push(StateChange { track: id, from: None, to: state });
+                changes.push(StateChange { track: id, from: None, to: Some(state) });
             }
         }
-        Assignment { tracks, changes }
+        out.tracks = tracks;
     }
 
-    fn finish(&mut self) -> Vec<StateChange> {
-        std::mem::take(&mut self.tracks)
-            .into_iter()
-            .map(|(track, last)| StateChange {
-                track,
-                from: Some(last.state),
-                to: TrackState::Ended,
-            })
-            .collect()
+    fn finish_into(&mut self, out: &mut Assignment) {
+        out.clear();
+        out.changes.extend(std::mem::take(&mut self.tracks).into_iter().map(|(track, last)| {
+            StateChange { track, from: Some(last.state), to: Some(TrackState::Ended) }
+        }));
     }
 }
 

@@ -14,7 +14,7 @@ use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use vigil_models::Detection;
 
-use super::{Sighting, StateChange, TrackId, TrackState, Tracker};
+use super::{FrameInput, Sighting, StateChange, TrackId, TrackState, Tracker};
 use crate::dataflow::clock::Tick;
 use crate::dataflow::gate::Admitted;
 use crate::dataflow::metrics::DataflowMetrics;
@@ -118,7 +118,7 @@ pub fn track<'scope>(
                         frames.session(&held.frames).give(frame);
                         changes
                     }
-                    Step::End => tracker.finish().into(),
+                    Step::End => tracker.finish().changes.into(),
                 };
                 states
                     .session(&held.states)
@@ -132,11 +132,24 @@ pub fn track<'scope>(
 
 fn assign(tracker: &mut dyn Tracker, detected: DetectedFrame, start_micros: i64) -> TrackedFrame {
     let DetectedFrame { frame, detections } = detected;
+    let ts_micros = start_micros.saturating_add(frame.pts_millis.saturating_mul(1000));
     // A frame that nobody could look at is no evidence that an object is gone.
-    let assignment =
-        detections.as_deref().map(|detections| tracker.update(detections)).unwrap_or_default();
+    let assignment = detections
+        .as_deref()
+        .map(|detections| {
+            tracker.update(&FrameInput {
+                frame_number: frame.frame_number,
+                ts_micros,
+                width: frame.picture.image.width(),
+                height: frame.picture.image.height(),
+                detections,
+                features: &[],
+                motion: None,
+            })
+        })
+        .unwrap_or_default();
     TrackedFrame {
-        ts_micros: start_micros.saturating_add(frame.pts_millis.saturating_mul(1000)),
+        ts_micros,
         processing: frame.left_decoder.elapsed(),
         frame,
         detections,
@@ -151,5 +164,6 @@ fn diffs(
 ) -> impl Iterator<Item = ((TrackId, TrackState), Tick, isize)> {
     let track = change.track;
     let gone = change.from.map(|from| ((track, from), tick, -1));
-    gone.into_iter().chain([((track, change.to), tick, 1)])
+    let come = change.to.map(|to| ((track, to), tick, 1));
+    gone.into_iter().chain(come)
 }

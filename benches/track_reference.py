@@ -1,0 +1,158 @@
+"""The trackers of PyPI's `trackers` on MOTChallenge files, and TrackEval's scores of any results.
+
+    track_reference.py run   --tracker bytetrack --mot DIR --out DIR [--sequence S ...] [--score sigmoid]
+    track_reference.py score --results DIR --mot DIR [--sequence S ...] [--json FILE]
+
+`run` writes one MOTChallenge file a sequence, of the tracker's defaults. `score` prints HOTA, MOTA
+and IDF1 of each sequence and of all together as TrackEval 1.3 computes them: `MotChallenge2DBox`,
+benchmark MOT15, without preprocessing.
+"""
+
+import argparse
+import contextlib
+import io
+import json
+import pathlib
+import tempfile
+
+import numpy as np
+
+
+def rows_of(path, score):
+    rows = np.loadtxt(path, delimiter=",", ndmin=2, usecols=range(7))
+    if score == "sigmoid":
+        rows[:, 6] = 1 / (1 + np.exp(-rows[:, 6]))
+    return rows
+
+
+def frames_of(path, score):
+    """Detections (xyxy, confidence) of each frame from 1 to the last."""
+    rows = rows_of(path, score)
+    for frame in range(1, int(rows[:, 0].max()) + 1):
+        of_frame = rows[rows[:, 0] == frame]
+        boxes = of_frame[:, 2:6].copy()
+        boxes[:, 2:] += boxes[:, :2]
+        yield frame, boxes.astype(np.float32), of_frame[:, 6].astype(np.float32)
+
+
+def make(tracker):
+    import trackers
+
+    return {
+        "sort": trackers.SORTTracker,
+        "bytetrack": trackers.ByteTrackTracker,
+        "ocsort": trackers.OCSORTTracker,
+    }[tracker]()
+
+
+def detections(boxes, confidence):
+    import supervision as sv
+
+    classes = np.zeros(len(boxes), dtype=int)
+    return sv.Detections(xyxy=boxes, confidence=confidence, class_id=classes)
+
+
+def sequences(mot, wanted):
+    return sorted(p.name for p in mot.iterdir() if (p / "det.txt").is_file() and (not wanted or p.name in wanted))
+
+
+def run(arguments):
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    for sequence in sequences(arguments.mot, arguments.sequence):
+        tracker = make(arguments.tracker)
+        with open(arguments.out / f"{sequence}.txt", "w") as out:
+            for frame, boxes, confidence in frames_of(arguments.mot / sequence / "det.txt", arguments.score):
+                found = tracker.update(detections(boxes, confidence))
+                if found.tracker_id is None:
+                    continue
+                for (x1, y1, x2, y2), track, sure in zip(found.xyxy, found.tracker_id, found.confidence):
+                    if track >= 0:
+                        out.write(
+                            f"{frame},{track + 1},{x1:.2f},{y1:.2f},{x2 - x1:.2f},{y2 - y1:.2f},{sure:.4f},-1,-1,-1\n"
+                        )
+
+
+def frames_in(path):
+    return int(np.loadtxt(path, delimiter=",", ndmin=2, usecols=[0]).max())
+
+
+def score(results, mot, wanted):
+    """`{sequence: {metric: value}}`, with "combined" for all of them."""
+    import trackeval
+
+    names = [s for s in sequences(mot, wanted) if (mot / s / "gt.txt").is_file()]
+    lengths = {s: max(frames_in(mot / s / "gt.txt"), frames_in(mot / s / "det.txt")) for s in names}
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+        data = pathlib.Path(folder) / "it" / "data"
+        data.mkdir(parents=True)
+        for name in names:
+            (data / f"{name}.txt").write_text((results / f"{name}.txt").read_text())
+        dataset = trackeval.datasets.MotChallenge2DBox({
+            "GT_FOLDER": str(mot),
+            "TRACKERS_FOLDER": folder,
+            "OUTPUT_FOLDER": folder,
+            "TRACKERS_TO_EVAL": ["it"],
+            "BENCHMARK": "MOT15",
+            "DO_PREPROC": False,
+            "SEQ_INFO": lengths,
+            "SKIP_SPLIT_FOL": True,
+            "GT_LOC_FORMAT": "{gt_folder}/{seq}/gt.txt",
+            "PRINT_CONFIG": False,
+        })
+        evaluator = trackeval.Evaluator({
+            "PRINT_RESULTS": False, "PRINT_CONFIG": False, "TIME_PROGRESS": False, "USE_PARALLEL": False,
+            "OUTPUT_SUMMARY": False, "OUTPUT_DETAILED": False, "PLOT_CURVES": False, "DISPLAY_LESS_PROGRESS": False,
+            "BREAK_ON_ERROR": True, "RETURN_ON_ERROR": False, "LOG_ON_ERROR": None, "OUTPUT_EMPTY_CLASSES": False,
+        })
+        metrics = [trackeval.metrics.HOTA(), trackeval.metrics.CLEAR({"PRINT_CONFIG": False}),
+                   trackeval.metrics.Identity({"PRINT_CONFIG": False})]
+        found = evaluator.evaluate([dataset], metrics)[0]["MotChallenge2DBox"]["it"]
+    scores = {}
+    for name, of_class in found.items():
+        values = of_class["pedestrian"]
+        scores["combined" if name == "COMBINED_SEQ" else name] = {
+            "hota": float(np.mean(values["HOTA"]["HOTA"])),
+            "deta": float(np.mean(values["HOTA"]["DetA"])),
+            "assa": float(np.mean(values["HOTA"]["AssA"])),
+            "mota": float(values["CLEAR"]["MOTA"]),
+            "idf1": float(values["Identity"]["IDF1"]),
+            "idsw": int(values["CLEAR"]["IDSW"]),
+            "fp": int(values["CLEAR"]["CLR_FP"]),
+            "fn": int(values["CLEAR"]["CLR_FN"]),
+        }
+    return scores
+
+
+def print_scores(scores):
+    print(f"{'sequence':<20}{'hota':>9}{'deta':>9}{'assa':>9}{'mota':>9}{'idf1':>9}{'idsw':>6}{'fp':>6}{'fn':>6}")
+    for name, s in scores.items():
+        shares = "".join(f"{s[k]:9.4f}" for k in ("hota", "deta", "assa", "mota", "idf1"))
+        print(f"{name:<20}{shares}{s['idsw']:6}{s['fp']:6}{s['fn']:6}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("run", "score"):
+        command = commands.add_parser(name)
+        command.add_argument("--mot", type=pathlib.Path, required=True)
+        command.add_argument("--sequence", action="append")
+        if name == "run":
+            command.add_argument("--tracker", choices=["sort", "bytetrack", "ocsort"], required=True)
+            command.add_argument("--out", type=pathlib.Path, required=True)
+            command.add_argument("--score", choices=["sigmoid"])
+        else:
+            command.add_argument("--results", type=pathlib.Path, required=True)
+            command.add_argument("--json", type=pathlib.Path)
+    arguments = parser.parse_args()
+    if arguments.command == "run":
+        run(arguments)
+        return
+    scores = score(arguments.results, arguments.mot, arguments.sequence)
+    print_scores(scores)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(scores, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,294 @@
+//! The life of tracks, the same for every tracker: numbers, states, and corrections of what was
+//! said before. How tracks move and what they are matched with is the trackers' own.
+
+use std::collections::VecDeque;
+
+use vigil_models::{BBox, Detection};
+
+use super::classes::ClassVotes;
+use super::options::TrackOptions;
+use super::{Assignment, Correction, FrameInput, StateChange, TrackId, TrackState};
+
+/// Frames whose numbers and times are remembered for filling gaps.
+const MAX_REMEMBERED_FRAMES: usize = 1024;
+/// The frames a second to which `track_buffer` refers (Zhang et al., "ByteTrack", 2022).
+const BUFFER_FRAME_RATE: f32 = 30.0;
+
+/// What is known of a track whatever moves it.
+#[derive(Clone, Debug)]
+pub(super) struct Life {
+    /// Its number; a candidate that was seen once has none.
+    pub id: Option<TrackId>,
+    /// Its state.
+    pub state: TrackState,
+    /// Detections that belong to it.
+    pub seen: u32,
+    /// The frame it was first seen in.
+    pub first_frame: i64,
+    /// The index of its first detection in that frame.
+    pub first_detection: u32,
+    /// The frame it was last seen in.
+    pub last_frame: i64,
+    /// When it was last seen, microseconds since the Unix epoch.
+    pub last_ts_micros: i64,
+    /// Its last detection.
+    pub last: Detection,
+    /// Frames since it was last seen.
+    pub missed: u32,
+    /// Frames among them in which something stood before it.
+    pub hidden: u32,
+    /// What it is.
+    pub classes: ClassVotes,
+}
+
+impl Life {
+    /// A candidate: a detection that nothing explains.
+    pub fn begin(frame: &FrameInput<'_>, index: usize) -> Self {
+        let first = frame.detections[index];
+        Self {
+            id: None,
+            state: TrackState::Tentative,
+            seen: 1,
+            first_frame: frame.frame_number,
+            first_detection: u32::try_from(index).unwrap_or(u32::MAX),
+            last_frame: frame.frame_number,
+            last_ts_micros: frame.ts_micros,
+            last: first,
+            missed: 0,
+            hidden: 0,
+            classes: ClassVotes::of(first.class_id, first.confidence),
+        }
+    }
+
+    /// Whether it was seen once only and has no number yet.
+    pub fn is_candidate(&self) -> bool {
+        self.id.is_none()
+    }
+}
+
+/// Frames and numbers: what all tracks of a source share.
+#[derive(Clone, Debug)]
+pub(super) struct Book {
+    next_id: i64,
+    frames: VecDeque<(i64, i64)>,
+    min_track_length: u32,
+    buffer_micros: i64,
+    frame_micros: i64,
+    fills: bool,
+}
+
+impl Book {
+    /// A book without entries.
+    pub fn new(options: &TrackOptions) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "a number of frames")]
+        let seconds = options.track_buffer as f32 / BUFFER_FRAME_RATE;
+        Self {
+            next_id: 1,
+            frames: VecDeque::with_capacity(MAX_REMEMBERED_FRAMES),
+            min_track_length: options.min_track_length,
+            buffer_micros: micros(seconds),
+            frame_micros: micros(1.0 / options.frame_rate.max(1e-3)),
+            fills: options.track_interpolation,
+        }
+    }
+
+    /// Turns to a frame: the number of frames since the one before, or `None` when it does not
+    /// come after it.
+    pub fn turn_to(&mut self, frame: &FrameInput<'_>) -> Option<f32> {
+        let frames = match self.frames.back() {
+            None => 1,
+            Some((last, _)) if frame.frame_number <= *last => return None,
+            Some((last, _)) => frame.frame_number.saturating_sub(*last),
+        };
+        if self.frames.len() == MAX_REMEMBERED_FRAMES {
+            self.frames.pop_front();
+        }
+        // Where time stands still or runs back, a frame lasts as long as one should.
+        let ts_micros = match self.frames.back() {
+            Some((_, last)) if frame.ts_micros <= *last => {
+                last.saturating_add(self.frame_micros.saturating_mul(frames))
+            }
+            _ => frame.ts_micros,
+        };
+        self.frames.push_back((frame.frame_number, ts_micros));
+        // A filter that looks further ahead than this has nothing to say any more.
+        #[expect(clippy::cast_precision_loss, reason = "at most 1000")]
+        Some(frames.min(1000) as f32)
+    }
+
+    /// The time of the frame that was turned to.
+    fn now_micros(&self) -> i64 {
+        self.frames.back().map_or(0, |(_, ts_micros)| *ts_micros)
+    }
+
+    /// Whether a track has been away for too long, in the frame that was turned to.
+    pub fn is_over(&self, life: &Life) -> bool {
+        let away = self.now_micros().saturating_sub(life.last_ts_micros);
+        // The last frame of the buffer is part of it, however its time was rounded.
+        let interval = self.interval_micros();
+        away > self.buffer_micros.saturating_add(interval + interval / 2)
+    }
+
+    /// How long a frame lasts: the time between the last two, if it is not a gap.
+    fn interval_micros(&self) -> i64 {
+        let mut last = self.frames.iter().rev();
+        match (last.next(), last.next()) {
+            (Some((_, now)), Some((_, before))) => {
+                now.saturating_sub(*before).min(self.buffer_micros)
+            }
+            _ => 0,
+        }
+    }
+
+    /// The track is seen: it gets its number and state, its detection its track.
+    pub fn seen(
+        &mut self,
+        life: &mut Life,
+        frame: &FrameInput<'_>,
+        index: usize,
+        out: &mut Assignment,
+    ) {
+        let detection = frame.detections[index];
+        let id = match life.id {
+            Some(id) => id,
+            None => self.number(life, out),
+        };
+        if self.fills && life.missed > 0 {
+            self.fill(life, id, frame.frame_number, &detection, out);
+        }
+        life.seen = life.seen.saturating_add(1);
+        life.classes.add(detection.class_id, detection.confidence);
+        life.last_frame = frame.frame_number;
+        life.last_ts_micros = self.now_micros();
+        life.last = detection;
+        life.missed = 0;
+        life.hidden = 0;
+        out.tracks[index] = Some(id);
+        if life.state != TrackState::Active && life.seen >= self.min_track_length {
+            become_state(life, id, TrackState::Active, out);
+        }
+    }
+
+    /// A candidate gets its number, and its first detection the track.
+    fn number(&mut self, life: &mut Life, out: &mut Assignment) -> TrackId {
+        let id = self.first_number(life, out);
+        out.corrections.push(Correction::Adopt {
+            frame_number: life.first_frame,
+            detection: life.first_detection,
+            track: id,
+        });
+        id
+    }
+
+    fn first_number(&mut self, life: &mut Life, out: &mut Assignment) -> TrackId {
+        let id = TrackId(self.next_id);
+        self.next_id += 1;
+        life.id = Some(id);
+        out.changes.push(StateChange { track: id, from: None, to: Some(TrackState::Tentative) });
+        id
+    }
+
+    /// A candidate of the frame that was turned to; where one detection makes a track, it is one.
+    pub fn begin(&mut self, frame: &FrameInput<'_>, index: usize, out: &mut Assignment) -> Life {
+        let mut life = Life::begin(frame, index);
+        life.last_ts_micros = self.now_micros();
+        if self.min_track_length <= 1 {
+            let id = self.first_number(&mut life, out);
+            out.tracks[index] = Some(id);
+            become_state(&mut life, id, TrackState::Active, out);
+        }
+        life
+    }
+
+    /// The track is not seen.
+    pub fn missed(&self, life: &mut Life, out: &mut Assignment) {
+        life.missed = life.missed.saturating_add(1);
+        if let (Some(id), TrackState::Active) = (life.id, life.state) {
+            become_state(life, id, TrackState::Lost, out);
+        }
+    }
+
+    /// The track is given up: it ends, or was noise.
+    pub fn end(&self, life: &Life, out: &mut Assignment) {
+        let Some(track) = life.id else { return };
+        let from = Some(life.state);
+        if life.state == TrackState::Tentative {
+            out.changes.push(StateChange { track, from, to: None });
+            let (first_frame, last_frame) = (life.first_frame, life.last_frame);
+            out.corrections.push(Correction::Discard { track, first_frame, last_frame });
+        } else {
+            out.changes.push(StateChange { track, from, to: Some(TrackState::Ended) });
+        }
+    }
+
+    /// Boxes between the last detection and this one, on a straight line.
+    fn fill(
+        &self,
+        life: &Life,
+        track: TrackId,
+        frame_number: i64,
+        now: &Detection,
+        out: &mut Assignment,
+    ) {
+        #[expect(clippy::cast_precision_loss, reason = "frames of a gap")]
+        let length = (frame_number - life.last_frame) as f32;
+        let between = self.frames.iter().rev().skip(1);
+        for (frame_number, ts_micros) in between.take_while(|(n, _)| *n > life.last_frame) {
+            #[expect(clippy::cast_precision_loss, reason = "frames of a gap")]
+            let part = (frame_number - life.last_frame) as f32 / length;
+            let mix = |from: f32, to: f32| from + part * (to - from);
+            let (from, to) = (&life.last.bbox, &now.bbox);
+            out.corrections.push(Correction::Fill {
+                frame_number: *frame_number,
+                ts_micros: *ts_micros,
+                track,
+                class_id: life.classes.best(),
+                bbox: BBox::new(
+                    mix(from.x1, to.x1),
+                    mix(from.y1, to.y1),
+                    mix(from.x2, to.x2),
+                    mix(from.y2, to.y2),
+                ),
+                confidence: mix(life.last.confidence, now.confidence),
+            });
+        }
+    }
+}
+
+fn become_state(life: &mut Life, track: TrackId, to: TrackState, out: &mut Assignment) {
+    out.changes.push(StateChange { track, from: Some(life.state), to: Some(to) });
+    life.state = to;
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "`as` saturates")]
+fn micros(seconds: f32) -> i64 {
+    (f64::from(seconds) * 1e6).round() as i64
+}
+
+/// A track and what moves it.
+#[derive(Clone, Debug)]
+pub(super) struct Track<M> {
+    /// Its life.
+    pub life: Life,
+    /// Its motion.
+    pub motion: M,
+}
+
+/// Whether one more track fits; the one that was lost longest ends where none does.
+pub(super) fn make_room<M>(
+    tracks: &mut Vec<Track<M>>,
+    max_tracks: usize,
+    book: &Book,
+    out: &mut Assignment,
+) -> bool {
+    if tracks.len() < max_tracks {
+        return true;
+    }
+    let lost = tracks.iter().enumerate().filter(|(_, track)| track.life.missed > 0);
+    let Some((longest, _)) = lost.min_by_key(|(_, track)| (track.life.last_frame, track.life.id))
+    else {
+        return false;
+    };
+    book.end(&tracks.remove(longest).life, out);
+    true
+}
