@@ -5,6 +5,7 @@
 //! snapshot only: never a detection without its frame, never a caption without its detections.
 
 mod chunks;
+mod corrections;
 mod provider;
 mod rows;
 mod snapshot;

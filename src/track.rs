@@ -11,8 +11,11 @@ mod input;
 mod iou;
 mod kalman;
 mod life;
+mod memory;
 mod operator;
 mod options;
+#[cfg(test)]
+mod replay_tests;
 mod similarity;
 mod summary;
 #[cfg(test)]

@@ -21,7 +21,7 @@ use crate::engine::RunningSource;
 use crate::fault::Fault;
 use crate::keyframe::SelectedFrame;
 use crate::tables::{CaptionCommit, CaptionRow, DetectionRow, FrameCommit, FrameRow, Tables};
-use crate::track::TrackFact;
+use crate::track::{Correction, TrackFact};
 
 /// What is committed.
 pub struct Published<'scope> {
@@ -29,6 +29,8 @@ pub struct Published<'scope> {
     pub frames: Stream<'scope, Tick, Vec<SelectedFrame>>,
     /// Differences of `tracks`, from any worker.
     pub tracks: Stream<'scope, Tick, Vec<(TrackFact, Tick, isize)>>,
+    /// What is to be corrected in earlier frames' detections.
+    pub corrections: Stream<'scope, Tick, Vec<Correction>>,
     /// Captions with their vectors.
     pub captions: Stream<'scope, Tick, Vec<EmbeddedFrame>>,
     /// What went wrong on the way.
@@ -39,6 +41,7 @@ pub struct Published<'scope> {
 struct Pending {
     frames: BTreeMap<Tick, PendingFrame>,
     tracks: BTreeMap<Tick, BTreeMap<TrackFact, isize>>,
+    corrections: BTreeMap<Tick, Vec<Correction>>,
     captions: BTreeMap<Tick, CaptionRow>,
 }
 
@@ -80,6 +83,7 @@ pub fn publish(
     let mut frames = builder.new_input(published.frames, Pipeline);
     let to_owner = Exchange::new(move |_: &(TrackFact, Tick, isize)| owner as u64);
     let mut tracks = builder.new_input(published.tracks, to_owner);
+    let mut corrections = builder.new_input(published.corrections, Pipeline);
     let mut captions = builder.new_input(published.captions, Pipeline);
     let mut faults = builder.new_input(published.faults, Pipeline);
     builder.build(move |_no_outputs| {
@@ -101,6 +105,10 @@ pub fn publish(
                     *pending.tracks.entry(tick).or_default().entry(fact).or_default() += difference;
                 }
             });
+            corrections.for_each(|capability, corrections| {
+                let Some(tick) = capability.least().copied() else { return };
+                pending.corrections.entry(tick).or_default().append(corrections);
+            });
             captions.for_each(|capability, embedded| {
                 let Some(tick) = capability.least().copied() else { return };
                 for embedded in embedded.drain(..) {
@@ -116,8 +124,10 @@ pub fn publish(
                 return;
             }
 
-            let frames_now = both(frontier(&frontiers[0]), frontier(&frontiers[1]));
-            let captions_now = both(frames_now, frontier(&frontiers[2]));
+            let [frames, tracks, corrections, captions, faults] =
+                std::array::from_fn(|input| frontier(&frontiers[input]));
+            let frames_now = both(both(frames, tracks), corrections);
+            let captions_now = both(frames_now, captions);
             let mut result = Ok(());
             if frames_now != frames_until {
                 frames_until = frames_now;
@@ -133,7 +143,7 @@ pub fn publish(
                 source.fail("XX000", &format!("rows could not be kept: {error}"));
                 source.gate.close();
                 is_done = true;
-            } else if captions_now.is_none() && frontier(&frontiers[3]).is_none() {
+            } else if captions_now.is_none() && faults.is_none() {
                 source.end();
                 is_done = true;
             }
@@ -158,11 +168,13 @@ fn commit_frames(
     let ended = differences.iter().filter(|(_, difference)| **difference < 0);
     let tracks = begun.map(|(fact, _)| fact.track).collect::<BTreeSet<_>>();
     let known = ended.map(|(fact, _)| fact.track).collect::<BTreeSet<_>>();
-    let new_tracks = tracks.difference(&known).count();
+    // A track that turned out to be noise, or a part of another one, is gone.
+    let more_tracks = count(tracks.difference(&known)) - count(known.difference(&tracks));
 
     let left: Vec<Instant> = frames.values().map(|frame| frame.left_decoder).collect();
     let mut commit = FrameCommit {
         tracks: differences.into_iter().collect(),
+        corrections: complete(&mut pending.corrections, until).into_values().flatten().collect(),
         tick: until,
         ..Default::default()
     };
@@ -170,7 +182,7 @@ fn commit_frames(
         commit.frames.push(frame.row);
         commit.detections.extend(frame.detections);
     }
-    source.count_commit(commit.frames.len(), commit.detections.len(), new_tracks);
+    source.count_commit(commit.frames.len(), commit.detections.len(), more_tracks);
     tables.commit_frames(source.id, commit)?;
     for left in left {
         let latency = left.elapsed();
@@ -178,6 +190,10 @@ fn commit_frames(
         gave(latency);
     }
     Ok(())
+}
+
+fn count(tracks: impl Iterator) -> i64 {
+    i64::try_from(tracks.count()).unwrap_or(i64::MAX)
 }
 
 fn commit_captions(
@@ -221,6 +237,7 @@ fn frame_rows(selected: SelectedFrame, names: &ObjectNames) -> PendingFrame {
             ts_micros: row.ts_micros,
             track: *track,
             detection: *detection,
+            is_interpolated: false,
         })
         .collect();
     PendingFrame { row, detections, left_decoder: tracked.frame.left_decoder }

@@ -41,10 +41,14 @@ pub fn build(scope: Scope<'_, Tick>, source: &Arc<RunningSource>, shared: &Share
         admit::decode(scope, Arc::clone(&gate), shared.clock, is_owner, metrics);
     let (detected, detect_faults) =
         detect(frames, source.detector.clone(), gate, source.credits, metrics);
-    let TrackOutputs { frames, sightings, states } =
+    let TrackOutputs { frames, sightings, states, identities, corrections } =
         track(detected, source.tracker(), source.start_micros, metrics);
-    let tracks =
-        tracks(sightings.as_collection(), states.as_collection(), source.spec.options.max_history);
+    let tracks = tracks(
+        sightings.as_collection(),
+        identities.as_collection(),
+        states.as_collection(),
+        source.spec.options.max_history,
+    );
 
     let selection = select(frames, KeyframePolicy::new(source.keyframes), metrics);
     let quality = source.spec.options.jpeg_quality;
@@ -70,7 +74,7 @@ pub fn build(scope: Scope<'_, Tick>, source: &Arc<RunningSource>, shared: &Share
     ]);
     let frames = scope.concatenate([selection.others, kept]);
     publish(
-        Published { frames, tracks: tracks.inner, captions, faults },
+        Published { frames, tracks: tracks.inner, corrections, captions, faults },
         Arc::clone(source),
         Arc::clone(&shared.tables),
         owner,

@@ -218,11 +218,11 @@ impl RunningSource {
         &self.faults
     }
 
-    /// Counts what became visible.
-    pub fn count_commit(&self, frames: usize, detections: usize, tracks: usize) {
+    /// Counts what became visible; tracks may have become fewer.
+    pub fn count_commit(&self, frames: usize, detections: usize, more_tracks: i64) {
         add(&self.counters.frames, frames);
         add(&self.counters.detections, detections);
-        add(&self.counters.tracks, tracks);
+        self.counters.tracks.fetch_add(more_tracks, Ordering::Relaxed);
     }
 
     /// Counts captions that became visible.

@@ -95,6 +95,25 @@ impl Chunks {
         })
     }
 
+    /// Puts chunks right: `correct` gives the batch that takes the place of one, or `None` for a
+    /// chunk that stays as it is.
+    ///
+    /// # Errors
+    /// What `correct` says; chunks before it are corrected then.
+    pub fn correct(
+        &mut self,
+        mut correct: impl FnMut(&Chunk) -> Result<Option<RecordBatch>, ArrowError>,
+    ) -> Result<(), ArrowError> {
+        for chunk in &mut self.chunks {
+            if let Some(batch) = correct(chunk)? {
+                self.rows = self.rows - chunk.batch.num_rows() + batch.num_rows();
+                *chunk = Arc::new(Chunk::new(batch));
+            }
+        }
+        self.chunks.retain(|chunk| chunk.batch.num_rows() > 0);
+        Ok(())
+    }
+
     /// The chunks.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Chunk>> {
         self.chunks.iter()

@@ -77,6 +77,8 @@ pub struct DetectionRow {
     pub track: Option<TrackId>,
     /// What was found.
     pub detection: Detection,
+    /// Whether nothing was found there: the box lies between two that were.
+    pub is_interpolated: bool,
 }
 
 /// A row of `captions`, and of `embeddings` when it has a vector.
@@ -165,7 +167,7 @@ pub fn detections(context: &RowContext, rows: &[DetectionRow]) -> Result<RecordB
         reals(boxes().map(|bbox| bbox.y2)),
         reals(boxes().map(|bbox| bbox.center().0)),
         reals(boxes().map(|bbox| bbox.center().1)),
-        Arc::new(BooleanArray::from_iter(rows.iter().map(|_| Some(false)))),
+        Arc::new(BooleanArray::from_iter(rows.iter().map(|row| Some(row.is_interpolated)))),
         texts(rows.iter().map(|_| context.detector.as_deref().unwrap_or_default())),
     ];
     RecordBatch::try_new(StandardTable::Detections.schema(), columns)

@@ -8,11 +8,12 @@ use arrow::error::ArrowError;
 use vigil_sql::Cut;
 
 use super::chunks::Chunks;
+use super::corrections::DetectionCorrections;
 use super::rows::{self, CaptionRow, DetectionRow, FrameRow, RowContext};
 use super::track_rows::TrackRows;
 use crate::dataflow::clock::Tick;
 use crate::source_id::SourceId;
-use crate::track::TrackFact;
+use crate::track::{Correction, TrackFact};
 
 /// Up to where a table of a source is complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +31,9 @@ pub struct FrameCommit {
     pub frames: Vec<FrameRow>,
     /// Their detections.
     pub detections: Vec<DetectionRow>,
+    /// Corrections of detections, in the order in which they are to be done, after the new rows
+    /// are there.
+    pub corrections: Vec<Correction>,
     /// Differences of `tracks`, consolidated.
     pub tracks: Vec<(TrackFact, isize)>,
     /// Up to where these tables are complete now; `last_frame` is taken from the frames.
@@ -85,11 +89,24 @@ impl SourceTables {
         let context = Arc::clone(&self.context);
         self.frames.push(rows::frames(&context, &commit.frames)?)?;
         self.detections.push(rows::detections(&context, &commit.detections)?)?;
+        self.correct_detections(&commit.corrections)?;
         self.tracks.apply(&context, commit.tracks)?;
         let last = commit.frames.last().map(|row| (row.frame_number, row.ts_micros));
         self.frame_progress =
             Progress { tick: commit.tick, last_frame: last.or(self.frame_progress.last_frame) };
         Ok(())
+    }
+
+    fn correct_detections(&mut self, corrections: &[Correction]) -> Result<(), ArrowError> {
+        if corrections.is_empty() {
+            return Ok(());
+        }
+        let corrections = DetectionCorrections::new(corrections);
+        self.detections.correct(|chunk| match chunk.frame_numbers {
+            Some(frames) if corrections.touch(frames) => corrections.apply(&chunk.batch),
+            _ => Ok(None),
+        })?;
+        self.detections.push(rows::detections(&self.context, &corrections.filled())?)
     }
 
     fn add_captions(&mut self, commit: &CaptionCommit) -> Result<(), ArrowError> {

@@ -138,7 +138,7 @@ fn batch(context: &RowContext, facts: &[Arc<TrackFact>]) -> Result<RecordBatch, 
     let columns: Vec<ArrayRef> = vec![
         rows::texts(facts.iter().map(|_| context.source.as_str())),
         Arc::new(Int64Array::from_iter_values(facts.iter().map(|fact| fact.track.0))),
-        rows::texts(summaries().map(|summary| context.class_name(summary.class_id))),
+        rows::texts(summaries().map(|summary| context.class_name(summary.class_id()))),
         rows::texts(facts.iter().map(|fact| fact.state.name())),
         rows::bigints(summaries().map(|summary| summary.first_frame)),
         rows::bigints(summaries().map(|summary| summary.last_frame)),

@@ -1,5 +1,6 @@
 //! The operator `track`: detected frames go in, in any order; frames whose detections know their
-//! track come out in order, and beside them the sightings and states from which `tracks` is kept.
+//! track come out in order, and beside them what `tracks` is kept from and what is to be corrected
+//! in earlier frames.
 //!
 //! A frame is given to the tracker when the frontier says that no earlier one is missing.
 
@@ -9,12 +10,15 @@ use std::time::{Duration, Instant};
 
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
-use timely::dataflow::operators::Capability;
 use timely::dataflow::operators::generic::OutputBuilder;
 use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
+use timely::dataflow::operators::{Capability, InputCapability};
 use vigil_models::Detection;
 
-use super::{FrameInput, Sighting, StateChange, TrackId, TrackState, Tracker};
+use super::memory::Memory;
+use super::{
+    Assignment, Correction, FrameInput, Sighting, StateChange, TrackId, TrackState, Tracker,
+};
 use crate::dataflow::clock::Tick;
 use crate::dataflow::gate::Admitted;
 use crate::dataflow::metrics::DataflowMetrics;
@@ -40,20 +44,27 @@ pub struct TrackedFrame {
 /// A differential collection as the stream of its updates.
 pub type Updates<'scope, D> = Stream<'scope, Tick, Vec<(D, Tick, isize)>>;
 
-/// The three outputs of the operator.
+/// The outputs of the operator.
 pub struct TrackOutputs<'scope> {
     /// The frames, in order.
     pub frames: Stream<'scope, Tick, Vec<TrackedFrame>>,
-    /// Each detection that belongs to a track, as differential updates.
+    /// Each detection that belongs to a track, under the number that it was given then, as
+    /// differential updates.
     pub sightings: Updates<'scope, (TrackId, Sighting)>,
     /// The state of each track, as differential updates.
     pub states: Updates<'scope, (TrackId, TrackState)>,
+    /// Which track a number stands for, as differential updates.
+    pub identities: Updates<'scope, (TrackId, TrackId)>,
+    /// What is to be corrected in the rows of earlier frames.
+    pub corrections: Stream<'scope, Tick, Vec<Correction>>,
 }
 
 struct Held {
     frames: Capability<Tick>,
     sightings: Capability<Tick>,
     states: Capability<Tick>,
+    identities: Capability<Tick>,
+    corrections: Capability<Tick>,
     step: Step<DetectedFrame>,
     since: Instant,
 }
@@ -72,90 +83,134 @@ pub fn track<'scope>(
     let (frames, frames_stream) = builder.new_output();
     let (sightings, sightings_stream) = builder.new_output();
     let (states, states_stream) = builder.new_output();
+    let (identities, identities_stream) = builder.new_output();
+    let (corrections, corrections_stream) = builder.new_output();
     let mut frames = OutputBuilder::from(frames);
     let mut sightings = OutputBuilder::from(sightings);
     let mut states = OutputBuilder::from(states);
+    let mut identities = OutputBuilder::from(identities);
+    let mut corrections = OutputBuilder::from(corrections);
 
     builder.build(move |initial| {
         drop(initial);
         let mut waiting: BTreeMap<Tick, Held> = BTreeMap::new();
+        let mut memory = Memory::default();
         move |frontiers| {
             let _busy = metrics.busy();
             input.for_each(|capability, steps| {
                 metrics.took(steps.len());
                 for step in steps.drain(..) {
-                    let held = (
-                        capability.retain_least(0),
-                        capability.retain_least(1),
-                        capability.retain_least(2),
-                    );
-                    if let (Some(frames), Some(sightings), Some(states)) = held {
-                        let tick = *frames.time();
-                        let since = Instant::now();
-                        waiting.insert(tick, Held { frames, sightings, states, step, since });
+                    if let Some((tick, held)) = Held::new(&capability, step) {
+                        waiting.insert(tick, held);
                     }
                 }
             });
             let mut frames = frames.activate();
             let mut sightings = sightings.activate();
             let mut states = states.activate();
+            let mut identities = identities.activate();
+            let mut corrections = corrections.activate();
             while let Some(next) = waiting.first_entry()
                 && !frontiers[0].less_equal(next.key())
             {
                 let (tick, held) = next.remove_entry();
-                let changes: Arc<[StateChange]> = match held.step {
+                let assignment = match held.step {
                     Step::Frame(detected) => {
-                        let frame = assign(tracker.as_mut(), detected, start_micros);
-                        let found = frame.detections.as_deref().unwrap_or_default();
-                        sightings.session(&held.sightings).give_iterator(
-                            found.iter().zip(frame.tracks.iter()).filter_map(|(found, track)| {
-                                let sighting =
-                                    Sighting::new(frame.frame.frame_number, frame.ts_micros, found);
-                                track.map(|track| ((track, sighting), tick, 1))
-                            }),
-                        );
-                        let changes = Arc::clone(&frame.changes);
+                        let ts_micros = ts_micros(&detected, start_micros);
+                        let assignment = assign(tracker.as_mut(), &detected, ts_micros);
+                        let frame = TrackedFrame::new(detected, ts_micros, &assignment);
+                        if let Some(found) = &frame.detections {
+                            memory.note(frame.frame.frame_number, ts_micros, Arc::clone(found));
+                        }
+                        sightings
+                            .session(&held.sightings)
+                            .give_iterator(frame.sightings().map(|sighting| (sighting, tick, 1)));
                         frames.session(&held.frames).give(frame);
-                        changes
+                        assignment
                     }
-                    Step::End => tracker.finish().changes.into(),
+                    Step::End => tracker.finish(),
                 };
-                states
-                    .session(&held.states)
-                    .give_iterator(changes.iter().flat_map(|change| diffs(change, tick)));
+                let effects = memory.effects(&assignment);
+                sightings
+                    .session(&held.sightings)
+                    .give_iterator(effects.adopted.into_iter().map(|seen| (seen, tick, 1)));
+                states.session(&held.states).give_iterator(
+                    assignment.changes.iter().flat_map(|change| diffs(change, tick)),
+                );
+                identities
+                    .session(&held.identities)
+                    .give_iterator(effects.identities.into_iter().map(|(d, r)| (d, tick, r)));
+                corrections
+                    .session(&held.corrections)
+                    .give_iterator(effects.corrections.into_iter());
                 metrics.gave(held.since.elapsed());
             }
         }
     });
-    TrackOutputs { frames: frames_stream, sightings: sightings_stream, states: states_stream }
+    TrackOutputs {
+        frames: frames_stream,
+        sightings: sightings_stream,
+        states: states_stream,
+        identities: identities_stream,
+        corrections: corrections_stream,
+    }
 }
 
-fn assign(tracker: &mut dyn Tracker, detected: DetectedFrame, start_micros: i64) -> TrackedFrame {
-    let DetectedFrame { frame, detections } = detected;
-    let ts_micros = start_micros.saturating_add(frame.pts_millis.saturating_mul(1000));
-    // A frame that nobody could look at is no evidence that an object is gone.
-    let assignment = detections
-        .as_deref()
-        .map(|detections| {
-            tracker.update(&FrameInput {
-                frame_number: frame.frame_number,
-                ts_micros,
-                width: frame.picture.image.width(),
-                height: frame.picture.image.height(),
-                detections,
-                features: &[],
-                motion: None,
-            })
-        })
-        .unwrap_or_default();
-    TrackedFrame {
-        ts_micros,
-        processing: frame.left_decoder.elapsed(),
-        frame,
-        detections,
-        tracks: assignment.tracks.into(),
-        changes: assignment.changes.into(),
+impl Held {
+    fn new(capability: &InputCapability<Tick>, step: Step<DetectedFrame>) -> Option<(Tick, Self)> {
+        let held = Self {
+            frames: capability.retain_least(0)?,
+            sightings: capability.retain_least(1)?,
+            states: capability.retain_least(2)?,
+            identities: capability.retain_least(3)?,
+            corrections: capability.retain_least(4)?,
+            step,
+            since: Instant::now(),
+        };
+        Some((*held.frames.time(), held))
     }
+}
+
+impl TrackedFrame {
+    fn new(detected: DetectedFrame, ts_micros: i64, assignment: &Assignment) -> Self {
+        let DetectedFrame { frame, detections } = detected;
+        Self {
+            ts_micros,
+            processing: frame.left_decoder.elapsed(),
+            frame,
+            detections,
+            tracks: Arc::from(assignment.tracks.as_slice()),
+            changes: Arc::from(assignment.changes.as_slice()),
+        }
+    }
+
+    /// Its detections that belong to a track.
+    fn sightings(&self) -> impl Iterator<Item = (TrackId, Sighting)> {
+        let found = self.detections.as_deref().unwrap_or_default();
+        found.iter().zip(self.tracks.iter()).filter_map(|(found, track)| {
+            let sighting = Sighting::new(self.frame.frame_number, self.ts_micros, found);
+            track.map(|track| (track, sighting))
+        })
+    }
+}
+
+fn ts_micros(detected: &DetectedFrame, start_micros: i64) -> i64 {
+    start_micros.saturating_add(detected.frame.pts_millis.saturating_mul(1000))
+}
+
+fn assign(tracker: &mut dyn Tracker, detected: &DetectedFrame, ts_micros: i64) -> Assignment {
+    // A frame that nobody could look at is no evidence that an object is gone.
+    let Some(detections) = detected.detections.as_deref() else { return Assignment::default() };
+    let frame = &detected.frame;
+    tracker.update(&FrameInput {
+        frame_number: frame.frame_number,
+        ts_micros,
+        width: frame.picture.image.width(),
+        height: frame.picture.image.height(),
+        detections,
+        features: &[],
+        motion: None,
+    })
 }
 
 fn diffs(

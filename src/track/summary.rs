@@ -1,6 +1,8 @@
 //! What is known of a track from its detections, as differential data: integers only, so that it
 //! is `Ord`, and parts that merge, so that one more detection does not mean reading all of them.
 
+use std::cmp::Reverse;
+
 use serde::{Deserialize, Serialize};
 use vigil_models::{BBox, Detection};
 
@@ -84,8 +86,8 @@ pub struct TrackSummary {
     pub detections: i64,
     confidence_sum_e4: i64,
     confidence_max_e4: u32,
-    /// The class of its last detection.
-    pub class_id: u32,
+    /// Sum of confidences in 1/10000 of each class it was taken for, by class.
+    classes: Vec<(u32, i64)>,
     last_box_sub: [i32; 4],
     /// The last centres, oldest first.
     pub positions: Vec<Position>,
@@ -102,29 +104,40 @@ impl TrackSummary {
             detections: 1,
             confidence_sum_e4: i64::from(sighting.confidence_e4),
             confidence_max_e4: sighting.confidence_e4,
-            class_id: sighting.class_id,
+            classes: vec![(sighting.class_id, i64::from(sighting.confidence_e4))],
             last_box_sub: sighting.box_sub,
             positions: vec![Position::of(sighting)],
         }
     }
 
-    /// The same track, continued by `later`; at most `max_history` positions are kept.
-    pub fn extend(&mut self, later: &Self, max_history: usize) {
-        self.first_frame = self.first_frame.min(later.first_frame);
-        self.first_ts_micros = self.first_ts_micros.min(later.first_ts_micros);
-        self.detections += later.detections;
-        self.confidence_sum_e4 += later.confidence_sum_e4;
-        self.confidence_max_e4 = self.confidence_max_e4.max(later.confidence_max_e4);
-        self.positions.extend_from_slice(&later.positions);
+    /// The same track with another part of it, in whatever order; at most `max_history` positions
+    /// are kept.
+    pub fn extend(&mut self, other: &Self, max_history: usize) {
+        self.first_frame = self.first_frame.min(other.first_frame);
+        self.first_ts_micros = self.first_ts_micros.min(other.first_ts_micros);
+        self.detections += other.detections;
+        self.confidence_sum_e4 += other.confidence_sum_e4;
+        self.confidence_max_e4 = self.confidence_max_e4.max(other.confidence_max_e4);
+        self.positions.extend_from_slice(&other.positions);
+        if !self.positions.is_sorted() {
+            self.positions.sort_unstable();
+        }
         let surplus = self.positions.len().saturating_sub(max_history);
         self.positions.drain(..surplus);
-        self.last_frame = later.last_frame;
-        self.last_ts_micros = later.last_ts_micros;
-        self.class_id = later.class_id;
-        self.last_box_sub = later.last_box_sub;
+        if (other.last_frame, other.last_box_sub) > (self.last_frame, self.last_box_sub) {
+            self.last_frame = other.last_frame;
+            self.last_ts_micros = other.last_ts_micros;
+            self.last_box_sub = other.last_box_sub;
+        }
+        for &(class, weight) in &other.classes {
+            match self.classes.binary_search_by_key(&class, |(class, _)| *class) {
+                Ok(at) => self.classes[at].1 += weight,
+                Err(at) => self.classes.insert(at, (class, weight)),
+            }
+        }
     }
 
-    /// Adds up parts that are in the order of their frames.
+    /// Adds up parts.
     pub fn sum<'a>(parts: impl IntoIterator<Item = &'a Self>, max_history: usize) -> Option<Self> {
         let mut parts = parts.into_iter();
         let mut sum = parts.next()?.clone();
@@ -132,6 +145,13 @@ impl TrackSummary {
             sum.extend(part, max_history);
         }
         Some(sum)
+    }
+
+    /// The class that its detections speak for most, by the sum of their confidences; the lower
+    /// number at a tie. A detector that wavers for a frame does not rename the object.
+    pub fn class_id(&self) -> u32 {
+        let most = self.classes.iter().max_by_key(|(class, weight)| (*weight, Reverse(*class)));
+        most.map_or(0, |(class, _)| *class)
     }
 
     /// Mean confidence, 0..=1.

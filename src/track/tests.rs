@@ -115,18 +115,22 @@ fn sighting(random: &mut Random) -> (TrackId, Sighting) {
 
 fn recomputed(
     sightings: &BTreeMap<(TrackId, Sighting), isize>,
+    identities: &BTreeMap<TrackId, TrackId>,
     states: &BTreeMap<TrackId, TrackState>,
     max_history: usize,
 ) -> BTreeMap<TrackFact, isize> {
     let mut by_track: BTreeMap<TrackId, Vec<TrackSummary>> = BTreeMap::new();
-    for ((track, sighting), count) in sightings {
-        if *count > 0 {
+    for ((number, sighting), count) in sightings {
+        if *count > 0
+            && let Some(track) = identities.get(number)
+        {
             by_track.entry(*track).or_default().push(TrackSummary::of(sighting));
         }
     }
     by_track
         .into_iter()
-        .filter_map(|(track, parts)| {
+        .filter_map(|(track, mut parts)| {
+            parts.sort();
             let state = *states.get(&track)?;
             let summary = TrackSummary::sum(&parts, max_history)?;
             Some((TrackFact { track, state, summary }, 1))
@@ -140,21 +144,24 @@ fn tracks_equal_their_recomputation_under_insertions_and_retractions() {
     timely::execute_directly(move |worker| {
         let output: Arc<Mutex<BTreeMap<TrackFact, isize>>> = Arc::default();
         let seen = Arc::clone(&output);
-        let (mut sightings, mut states, probe) = worker.dataflow::<u64, _, _>(|scope| {
-            let (sightings, sighting_rows) = scope.new_collection();
-            let (states, state_rows) = scope.new_collection();
-            let rows = tracks(sighting_rows, state_rows, max_history);
-            let (probe, rows) = rows.probe();
-            rows.inspect(move |(fact, _tick, difference)| {
-                let mut output = seen.lock().unwrap();
-                *output.entry(fact.clone()).or_default() += *difference;
+        let (mut sightings, mut identities, mut states, probe) =
+            worker.dataflow::<u64, _, _>(|scope| {
+                let (sightings, sighting_rows) = scope.new_collection();
+                let (identities, identity_rows) = scope.new_collection();
+                let (states, state_rows) = scope.new_collection();
+                let rows = tracks(sighting_rows, identity_rows, state_rows, max_history);
+                let (probe, rows) = rows.probe();
+                rows.inspect(move |(fact, _tick, difference)| {
+                    let mut output = seen.lock().unwrap();
+                    *output.entry(fact.clone()).or_default() += *difference;
+                });
+                (sightings, identities, states, probe)
             });
-            (sightings, states, probe)
-        });
 
         let mut random = Random(7);
         let mut present: BTreeMap<(TrackId, Sighting), isize> = BTreeMap::new();
         let mut state_of: BTreeMap<TrackId, TrackState> = BTreeMap::new();
+        let mut stands_for: BTreeMap<TrackId, TrackId> = BTreeMap::new();
         let all = [TrackState::Tentative, TrackState::Active, TrackState::Lost, TrackState::Ended];
         for round in 1..200_u64 {
             for _ in 0..random.below(20) {
@@ -177,17 +184,33 @@ fn tracks_equal_their_recomputation_under_insertions_and_retractions() {
                 states.remove((track, old));
             }
             states.insert((track, state));
+            // Now and then a number comes to stand for another track, or for none.
+            let number = TrackId(i64::try_from(random.below(4)).unwrap());
+            if let Some(old) = stands_for.remove(&number) {
+                identities.remove((number, old));
+            }
+            if random.below(8) > 0 {
+                let merged = TrackId(i64::try_from(random.below(4)).unwrap());
+                stands_for.insert(number, merged);
+                identities.insert((number, merged));
+            }
 
             sightings.advance_to(round);
+            identities.advance_to(round);
             states.advance_to(round);
             sightings.flush();
+            identities.flush();
             states.flush();
             while probe.less_than(&round) {
                 worker.step();
             }
             let mut rows = output.lock().unwrap().clone();
             rows.retain(|_, count| *count != 0);
-            assert_eq!(rows, recomputed(&present, &state_of, max_history), "round {round}");
+            assert_eq!(
+                rows,
+                recomputed(&present, &stands_for, &state_of, max_history),
+                "round {round}"
+            );
         }
     });
 }

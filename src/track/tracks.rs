@@ -25,9 +25,11 @@ pub struct TrackFact {
     pub summary: TrackSummary,
 }
 
-/// The rows of `tracks` from the sightings of each track and its state.
+/// The rows of `tracks` from the sightings under the numbers that they were first given, the track
+/// that each such number stands for now (itself, until it is merged), and the state of each track.
 pub fn tracks<'scope>(
     sightings: VecCollection<'scope, Tick, (TrackId, Sighting), isize>,
+    identities: VecCollection<'scope, Tick, (TrackId, TrackId), isize>,
     states: VecCollection<'scope, Tick, (TrackId, TrackState), isize>,
     max_history: usize,
 ) -> VecCollection<'scope, Tick, TrackFact, isize> {
@@ -49,13 +51,16 @@ pub fn tracks<'scope>(
             let parts = parts.iter().map(|(part, _)| *part);
             output.extend(TrackSummary::sum(parts, max_history).map(|sum| (sum, 1)));
         });
-    let whole = by_block.map(|((track, _block), part)| (track, part)).reduce_named(
-        "tracks: add up all",
-        move |_key, parts, output| {
+    let by_number = by_block
+        .map(|((number, _block), part)| (number, part))
+        .arrange_by_key_named("tracks: parts by number");
+    let identities = identities.arrange_by_key_named("tracks: identities");
+    let whole = by_number
+        .join_core(identities, |_number, part, track| Some((*track, part.clone())))
+        .reduce_named("tracks: add up all", move |_key, parts, output| {
             let parts = parts.iter().map(|(part, _)| *part);
             output.extend(TrackSummary::sum(parts, max_history).map(|sum| (sum, 1)));
-        },
-    );
+        });
     let summaries = whole.arrange_by_key_named("tracks: summaries");
     let states = states.arrange_by_key_named("tracks: states");
     summaries.join_core(states, |track, summary, state| {
