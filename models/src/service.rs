@@ -57,7 +57,7 @@ impl Default for ServiceOptions {
 
 impl ServiceOptions {
     fn session(&self) -> SessionOptions {
-        SessionOptions { intra_threads: self.intra_threads.max(1) }
+        SessionOptions { intra_threads: self.intra_threads.max(1), ..SessionOptions::default() }
     }
 }
 

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Deserialize;
-use vigil_models::backend::{Session, SessionOptions};
+use vigil_models::backend::{Device, Session, SessionOptions};
 use vigil_models::{
     BBox, CaptionOptions, DetectOptions, Detection, Image, InferenceService, ModelError, Registry,
     ServiceOptions,
@@ -123,7 +123,7 @@ fn a_batch_finds_what_single_pictures_find() {
     let Some(shared) = shared() else { return };
     let photos = ["photos/bus.jpg", "photos/zidane.jpg", "coco/images/000000000009.jpg"]
         .map(|name| photo(&shared.join("data").join(name)));
-    let options = SessionOptions { intra_threads: 1 };
+    let options = SessionOptions { intra_threads: 1, ..SessionOptions::default() };
     for model in ["yolov8n", "yolov8n-int8"] {
         let registry = Registry::open(&shared.join("models")).unwrap();
         let entry = registry.entry(model).unwrap();
@@ -325,7 +325,12 @@ fn a_detector_with_other_classes_than_its_labels_is_refused() {
 fn a_session_says_what_it_takes_and_refuses_other_tensors() {
     let Some(shared) = shared() else { return };
     let path = shared.join("models/yolov8n/model.onnx");
-    let mut session = Session::open("yolov8n", &path, SessionOptions { intra_threads: 1 }).unwrap();
+    let mut session = Session::open(
+        "yolov8n",
+        &path,
+        SessionOptions { intra_threads: 1, ..SessionOptions::default() },
+    )
+    .unwrap();
     assert_eq!(session.inputs()[0].to_string(), "\"images\" float32[?x3x640x640]");
     assert_eq!(session.outputs()[0].to_string(), "\"output0\" float32[?x84x8400]");
     use vigil_models::backend::Input;
@@ -335,4 +340,30 @@ fn a_session_says_what_it_takes_and_refuses_other_tensors() {
         assert!(matches!(result, Some(ModelError::Run { .. })), "{result:?}");
     }
     assert!(session.run(&[Input::f32("pictures", &[1], &[0.0])]).is_err());
+}
+
+#[test]
+fn the_device_is_the_best_there_is_or_the_one_asked_for() {
+    let Some(shared) = shared() else { return };
+    let path = shared.join("models/yolov8n-int8/model.onnx");
+    let open = |device| {
+        Session::open(
+            "test",
+            &path,
+            SessionOptions { intra_threads: 1, device, ..SessionOptions::default() },
+        )
+    };
+    let cpu = open(Device::Cpu).unwrap();
+    assert_eq!(cpu.runs_on().to_string(), "cpu (as asked)");
+    let auto = open(Device::Auto).unwrap();
+    let taken = auto.runs_on();
+    assert!(!taken.reason.is_empty() && taken.device != Device::Auto, "{taken}");
+    match open(Device::Cuda) {
+        Ok(cuda) => assert_eq!((cuda.runs_on().device, taken.device), (Device::Cuda, Device::Cuda)),
+        Err(error) => {
+            assert_eq!(taken.device, Device::Cpu, "{taken}");
+            assert!(matches!(error, ModelError::NoDevice { device: "cuda", .. }), "{error:?}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("device = 'cpu'")));
+        }
+    }
 }
