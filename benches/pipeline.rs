@@ -140,6 +140,8 @@ fn create(video: &Path, name: &str) -> CreateSource {
         origin: Origin::Url(video.display().to_string()),
         options: options(&[
             ("detector", "yolov8n"),
+            // The bare session runs the square graph.
+            ("rect", "false"),
             ("tracker", "iou"),
             ("captioner", "none"),
             ("embedder", "none"),

@@ -165,6 +165,11 @@ impl Outputs<'_> {
         Ok((sizes(shape), data))
     }
 
+    /// Whether there is an output `name`.
+    pub fn has(&self, name: &str) -> bool {
+        self.inner.contains_key(name)
+    }
+
     /// As [`Outputs::f32`], from float32 or float16.
     ///
     /// # Errors
