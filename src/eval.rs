@@ -2,6 +2,7 @@
 //! computes them.
 
 mod clear;
+pub mod detect;
 mod hota;
 mod identity;
 pub mod mot;

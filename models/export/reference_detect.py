@@ -1,10 +1,12 @@
-"""Writes what detectors find in photos, for models/tests/models.rs to compare with.
+"""Writes what detectors find in photos, for models/tests/detection.rs to compare with.
 
-    python reference_detect.py SHARED SSD > ../tests/fixtures/detections.json
+    python reference_detect.py SHARED ../tests/fixtures/detections [SSD]
 
-SHARED is the folder with models/ and data/, SSD the model.onnx that ssd_mobilenet.py made. Needs
-numpy, opencv-python-headless and onnxruntime. For YOLOv8 pictures go the way of Ultralytics'
-predictor: OpenCV reads and scales, 114 fills the borders. The SSD takes them as they are.
+SHARED is the folder with models/ and data/, SSD the model.onnx that ssd_mobilenet.py made. Each
+model has a file of its own; without SSD that one is left as it is. Needs numpy,
+opencv-python-headless and onnxruntime. For YOLOv8 pictures go the way of Ultralytics' predictor,
+for YOLOX that of its demo: OpenCV reads and scales, 114 fills the borders. The SSD takes them as
+they are.
 """
 
 import json
@@ -15,23 +17,23 @@ import cv2
 import numpy as np
 import onnxruntime
 
-MODELS = ["yolov8n", "yolov8n-int8"]
-COCO_PHOTOS = 10
+# The SSD is compared on a few photos only: it is made on the machine that tests it.
+SSD_PHOTOS = 12
 CONFIDENCE = 0.25
 IOU = 0.45
-SIDE = 640
+YOLOX_STRIDES = [8, 16, 32]
 
 
-def letterbox(bgr):
+def letterbox(bgr, side_height, side_width):
     """The RGB tensor of a picture, and (scale, left, top) to come back from it."""
     height, width = bgr.shape[:2]
-    scale = min(SIDE / height, SIDE / width)
+    scale = min(side_height / height, side_width / width)
     new_width, new_height = round(width * scale), round(height * scale)
-    left = round((SIDE - new_width) / 2 - 0.1)
-    top = round((SIDE - new_height) / 2 - 0.1)
+    left = round((side_width - new_width) / 2 - 0.1)
+    top = round((side_height - new_height) / 2 - 0.1)
     if (new_width, new_height) != (width, height):
         bgr = cv2.resize(bgr, (new_width, new_height), interpolation=cv2.INTER_LINEAR)
-    canvas = np.full((SIDE, SIDE, 3), 114, np.uint8)
+    canvas = np.full((side_height, side_width, 3), 114, np.uint8)
     canvas[top : top + new_height, left : left + new_width] = bgr
     tensor = canvas[:, :, ::-1].transpose(2, 0, 1)[None].astype(np.float32) / 255
     return np.ascontiguousarray(tensor), (scale, left, top)
@@ -67,23 +69,59 @@ def rows_of(boxes, classes, scores):
     ]
 
 
-def detect(session, bgr):
-    """What a YOLOv8 graph finds."""
-    tensor, (scale, left, top) = letterbox(bgr)
-    rows = session.run(None, {"images": tensor})[0][0].T
-    classes, scores = rows[:, 4:].argmax(1), rows[:, 4:].max(1)
+def finish(boxes, scores, bgr, origin):
+    """The rows above the threshold, suppressed, in the picture's pixels."""
+    (scale, left, top), (height, width) = origin, bgr.shape[:2]
+    classes, scores = scores.argmax(1), scores.max(1)
     keep = scores >= CONFIDENCE
-    rows, classes, scores = rows[keep], classes[keep], scores[keep]
-    centres, sizes = rows[:, :2], rows[:, 2:4]
-    boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], 1)
+    boxes, classes, scores = boxes[keep], classes[keep], scores[keep]
     kept = suppress(boxes, classes, scores)
-    height, width = bgr.shape[:2]
     boxes = np.clip((boxes[kept] - [left, top, left, top]) / scale, 0, [width, height] * 2)
     return rows_of(boxes, classes[kept], scores[kept])
 
 
-def detect_ssd(session, bgr):
+def detect(sessions, bgr):
+    """What a YOLOv8 model finds, with the one of its graphs that has the least padding."""
+    height, width = bgr.shape[:2]
+
+    def filled(session):
+        side_height, side_width = session.get_inputs()[0].shape[2:]
+        scale = min(side_height / height, side_width / width)
+        return round(width * scale) * round(height * scale) / (side_height * side_width)
+
+    session = max(sessions, key=filled)
+    tensor, origin = letterbox(bgr, *session.get_inputs()[0].shape[2:])
+    rows = session.run(None, {"images": tensor})[0][0].T
+    centres, sizes = rows[:, :2], rows[:, 2:4]
+    boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], 1)
+    return finish(boxes, rows[:, 4:], bgr, origin)
+
+
+def detect_yolox(sessions, bgr):
+    """What a YOLOX graph finds."""
+    session = sessions[0]
+    side_height, side_width = session.get_inputs()[0].shape[2:]
+    height, width = bgr.shape[:2]
+    scale = min(side_height / height, side_width / width)
+    new_width, new_height = int(width * scale), int(height * scale)
+    canvas = np.full((side_height, side_width, 3), 114, np.uint8)
+    canvas[:new_height, :new_width] = cv2.resize(bgr, (new_width, new_height))
+    tensor = np.ascontiguousarray(canvas.transpose(2, 0, 1)[None].astype(np.float32))
+    rows = session.run(None, {"images": tensor})[0][0]
+    grids, strides = [], []
+    for stride in YOLOX_STRIDES:
+        down, across = np.mgrid[: side_height // stride, : side_width // stride]
+        grids.append(np.stack([across.ravel(), down.ravel()], 1))
+        strides.append(np.full((down.size, 1), stride))
+    grids, strides = np.concatenate(grids), np.concatenate(strides)
+    centres, sizes = (rows[:, :2] + grids) * strides, np.exp(rows[:, 2:4]) * strides
+    boxes = np.concatenate([centres - sizes / 2, centres + sizes / 2], 1)
+    return finish(boxes, rows[:, 4:5] * rows[:, 5:], bgr, (scale, 0, 0))
+
+
+def detect_ssd(sessions, bgr):
     """What an SSD graph finds; its classes count from 1."""
+    session = sessions[0]
     names = ["detection_boxes:0", "detection_scores:0", "detection_classes:0"]
     picture = np.ascontiguousarray(bgr[:, :, ::-1])[None]
     boxes, scores, classes = (out[0] for out in session.run(names, {"image_tensor:0": picture}))
@@ -96,25 +134,35 @@ def detect_ssd(session, bgr):
 
 
 def main():
-    shared = Path(sys.argv[1])
+    shared, fixtures = Path(sys.argv[1]), Path(sys.argv[2])
     data = shared / "data"
-    photos = sorted((data / "photos").glob("*.jpg"))
-    photos += sorted((data / "coco" / "images").glob("*.jpg"))[:COCO_PHOTOS]
+    photos = sorted((data / "photos").glob("*.jpg")) + sorted((data / "coco" / "images").glob("*"))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    models = [(name, shared / "models" / name / "model.onnx", detect) for name in MODELS]
-    models.append(("ssd-mobilenet-v2", Path(sys.argv[2]), detect_ssd))
-    answers = {}
-    for name, path, find in models:
-        session = onnxruntime.InferenceSession(str(path), options, ["CPUExecutionProvider"])
-        answers[name] = {
-            str(photo.relative_to(data)): find(session, cv2.imread(str(photo))) for photo in photos
-        }
-    rows = []
-    for model, pictures in answers.items():
-        lines = [f"  {json.dumps(name)}: {json.dumps(boxes)}" for name, boxes in pictures.items()]
-        rows.append(f"{json.dumps(model)}: {{\n" + ",\n".join(lines) + "\n}")
-    print("{\n" + ",\n".join(rows) + "\n}")
+
+    def opened(paths):
+        provider = ["CPUExecutionProvider"]
+        return [onnxruntime.InferenceSession(str(path), options, provider) for path in paths]
+
+    def square(name):
+        return opened([shared / "models" / name / "model.onnx"])
+
+    graphs = opened(sorted((shared / "models" / "yolov8n").glob("*.onnx")))
+    jobs = [
+        ("yolov8n", square("yolov8n"), detect, photos),
+        ("yolov8n-rect", graphs, detect, photos),
+        ("yolov8n-int8", square("yolov8n-int8"), detect, photos),
+        ("yolox-nano", square("yolox-nano"), detect_yolox, photos),
+    ]
+    if len(sys.argv) > 3:
+        jobs.append(("ssd-mobilenet-v2", opened([sys.argv[3]]), detect_ssd, photos[:SSD_PHOTOS]))
+    fixtures.mkdir(exist_ok=True)
+    for name, sessions, find, photos in jobs:
+        lines = []
+        for photo in photos:
+            key = json.dumps(str(photo.relative_to(data)))
+            lines.append(f"  {key}: {json.dumps(find(sessions, cv2.imread(str(photo))))}")
+        (fixtures / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 if __name__ == "__main__":

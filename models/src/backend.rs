@@ -4,9 +4,11 @@
 //! what a model family expects. Nothing here knows of pictures, boxes or texts, and only
 //! `backend/ort.rs` names the `ort` crate.
 
+mod device;
 mod library;
 mod ort;
 mod tensor;
 
+pub use self::device::{Device, RunsOn};
 pub use self::ort::{Outputs, Session};
 pub use self::tensor::{Element, Input, SessionOptions, TensorInfo};

@@ -57,6 +57,28 @@ pub enum ModelError {
         /// What the loader said and where it looked.
         detail: String,
     },
+    /// The device that was asked for is not to be had.
+    #[error("model \"{name}\" cannot run on {device}")]
+    NoDevice {
+        /// The model's name.
+        name: String,
+        /// The device.
+        device: &'static str,
+        /// What ONNX Runtime said.
+        detail: String,
+    },
+    /// An option that the model's files cannot satisfy.
+    #[error("model \"{name}\" cannot take {option} = {value}")]
+    Unsupported {
+        /// The model's name.
+        name: String,
+        /// The option, as `CREATE SOURCE` names it.
+        option: &'static str,
+        /// Its value.
+        value: String,
+        /// What the model takes instead.
+        detail: String,
+    },
     /// A run of the network failed or gave values that are no numbers.
     #[error("model \"{name}\" failed")]
     Run {
@@ -100,8 +122,8 @@ impl ModelError {
             Self::MissingFiles { .. } => "58P01",
             Self::BadFile { .. } | Self::WrongTensors { .. } => "XX001",
             Self::WrongTask { .. } => "42809",
-            Self::BadImage { .. } => "22023",
-            Self::Runtime { .. } | Self::Run { .. } => "58000",
+            Self::BadImage { .. } | Self::Unsupported { .. } => "22023",
+            Self::Runtime { .. } | Self::NoDevice { .. } | Self::Run { .. } => "58000",
             Self::Manifest { .. } => "F0000",
             Self::Fetch { .. } => "58030",
             Self::QueueFull { .. } => "53000",
@@ -121,6 +143,8 @@ impl ModelError {
             | Self::WrongTensors { detail, .. }
             | Self::BadImage { detail }
             | Self::Runtime { detail }
+            | Self::NoDevice { detail, .. }
+            | Self::Unsupported { detail, .. }
             | Self::Run { detail, .. }
             | Self::Manifest { detail }
             | Self::Fetch { detail, .. } => Some(detail),
@@ -146,6 +170,10 @@ impl ModelError {
             Self::BadFile { .. } => Some("Run \"vigil models verify\" to check the files.".into()),
             Self::Runtime { .. } => Some(
                 "Run \"make setup\", or name the library in ORT_DYLIB_PATH (PyPI's onnxruntime wheel has it)."
+                    .into(),
+            ),
+            Self::NoDevice { .. } => Some(
+                "Take device = 'cpu', or name a library with that provider in ORT_DYLIB_PATH (PyPI's onnxruntime-gpu wheel has one)."
                     .into(),
             ),
             Self::QueueFull { capacity, .. } => {

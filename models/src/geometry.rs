@@ -22,6 +22,13 @@ impl BBox {
         Self { x1, y1, x2, y2 }
     }
 
+    /// A box from its centre and sides; `None` when one of them is no number or infinite.
+    pub(crate) fn from_centre(x: f32, y: f32, width: f32, height: f32) -> Option<Self> {
+        let (right, down) = (width / 2.0, height / 2.0);
+        let bbox = Self::new(x - right, y - down, x + right, y + down);
+        (bbox.x1 + bbox.y1 + bbox.x2 + bbox.y2).is_finite().then_some(bbox)
+    }
+
     /// Width in pixels; zero for an inverted box.
     pub fn width(&self) -> f32 {
         (self.x2 - self.x1).max(0.0)

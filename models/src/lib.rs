@@ -25,9 +25,9 @@ pub use crate::error::ModelError;
 pub use crate::geometry::BBox;
 pub use crate::image::Image;
 pub use crate::labels::{label_set, label_set_names};
-pub use crate::manifest::{ModelEntry, ModelFile, Source, Task};
+pub use crate::manifest::{ModelEntry, ModelFile, Precision, Source, Task};
 pub use crate::registry::{FileCheck, ModelState, Registry, Verdict};
 pub use crate::service::{
     CaptionReply, CaptionerHandle, DetectReply, DetectorHandle, EmbedReply, EmbedderHandle,
-    InferenceService, LoadedModel, ServiceOptions,
+    InferenceService, LoadedModel, OpenOptions, ServiceOptions,
 };

@@ -52,6 +52,8 @@ impl fmt::Display for Task {
 /// listed that cannot run.
 pub const FAMILIES: &[(&str, Task)] = &[
     ("yolov8", Task::Detector),
+    ("yolox", Task::Detector),
+    ("detr", Task::Detector),
     ("ssd", Task::Detector),
     ("blip", Task::Captioner),
     ("minilm", Task::Embedder),
@@ -111,6 +113,28 @@ pub struct ModelFile {
     pub sha256: Option<String>,
     /// Its size, where the sha256 is known.
     pub bytes: Option<u64>,
+    /// Width and height of the picture that this graph takes, pixels, where it has another size
+    /// than [`ModelEntry::input`].
+    pub input: Option<(u32, u32)>,
+    /// What the graph computes with.
+    pub precision: Precision,
+}
+
+impl ModelFile {
+    /// Whether it is a graph: a network's own file, as opposed to a vocabulary.
+    pub fn is_graph(&self) -> bool {
+        self.name.ends_with(".onnx")
+    }
+}
+
+/// What a graph computes with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// float32, or int8 with float32 between: what is taken unless half precision is asked for.
+    #[default]
+    Full,
+    /// float16, which `half_precision` asks for.
+    Half,
 }
 
 /// A place that a file comes from.

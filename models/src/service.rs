@@ -10,7 +10,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::backend::SessionOptions;
+use crate::backend::{Device, SessionOptions};
 use crate::{ModelError, Registry};
 
 mod captions;
@@ -56,9 +56,19 @@ impl Default for ServiceOptions {
 }
 
 impl ServiceOptions {
-    fn session(&self) -> SessionOptions {
-        SessionOptions { intra_threads: self.intra_threads.max(1) }
+    fn session(&self, open: OpenOptions) -> SessionOptions {
+        let OpenOptions { device, half_precision } = open;
+        SessionOptions { intra_threads: self.intra_threads.max(1), device, half_precision }
     }
+}
+
+/// How a model is opened; one that is asked for in two ways has two sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OpenOptions {
+    /// Where it runs.
+    pub device: Device,
+    /// Whether its float16 graphs are taken rather than its float32 ones.
+    pub half_precision: bool,
 }
 
 /// The models in use, each on its own thread. Dropping the service stops the threads and waits for
@@ -95,7 +105,21 @@ impl InferenceService {
     /// [`ModelError::UnknownModel`], [`ModelError::WrongTask`], or why it cannot be loaded; a
     /// failure is not remembered.
     pub fn detector(&self, name: &str) -> Result<DetectorHandle, ModelError> {
-        self.detectors.get(&self.registry, name, &self.options).map(DetectorHandle::new)
+        self.detector_with(name, OpenOptions::default())
+    }
+
+    /// As [`InferenceService::detector`], on a device and in a precision.
+    ///
+    /// # Errors
+    /// As [`InferenceService::detector`], [`ModelError::NoDevice`], and
+    /// [`ModelError::Unsupported`] where it has no graph of that precision.
+    pub fn detector_with(
+        &self,
+        name: &str,
+        open: OpenOptions,
+    ) -> Result<DetectorHandle, ModelError> {
+        let worker = self.detectors.get(&self.registry, name, &self.options, open);
+        worker.map(DetectorHandle::new)
     }
 
     /// The captioner `name`, loaded and checked if it is not yet.
@@ -103,7 +127,8 @@ impl InferenceService {
     /// # Errors
     /// As [`InferenceService::detector`].
     pub fn captioner(&self, name: &str) -> Result<CaptionerHandle, ModelError> {
-        self.captioners.get(&self.registry, name, &self.options).map(CaptionerHandle::new)
+        let open = OpenOptions::default();
+        self.captioners.get(&self.registry, name, &self.options, open).map(CaptionerHandle::new)
     }
 
     /// The embedder `name`, loaded and checked if it is not yet.
@@ -111,7 +136,8 @@ impl InferenceService {
     /// # Errors
     /// As [`InferenceService::detector`].
     pub fn embedder(&self, name: &str) -> Result<EmbedderHandle, ModelError> {
-        self.embedders.get(&self.registry, name, &self.options).map(EmbedderHandle::new)
+        let open = OpenOptions::default();
+        self.embedders.get(&self.registry, name, &self.options, open).map(EmbedderHandle::new)
     }
 
     /// The loaded models with their counters, by id.

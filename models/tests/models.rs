@@ -1,129 +1,23 @@
 //! Real models on real photos, compared with what Python references found (`models/export/`).
-//!
-//! Models and photos are in the folder that `VIGIL_SHARED` names, else in `shared` beside the
-//! repository; without them the tests say so and pass.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::path::{Path, PathBuf};
+mod common;
+
 use std::sync::Arc;
 
+use common::{fixture, grey, photo, service, shared};
+
 use serde::Deserialize;
-use vigil_models::backend::{Session, SessionOptions};
-use vigil_models::{
-    BBox, CaptionOptions, DetectOptions, Detection, Image, InferenceService, ModelError, Registry,
-    ServiceOptions,
-};
-
-/// The folder with models and data, or `None` with a word about it.
-fn shared() -> Option<PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
-    let folder = std::env::var_os("VIGIL_SHARED").map_or_else(|| beside.into(), PathBuf::from);
-    if folder.join("models").is_dir() && folder.join("data").is_dir() {
-        return Some(folder);
-    }
-    eprintln!("skipped: {} has no models and data (set VIGIL_SHARED)", folder.display());
-    None
-}
-
-fn service(models: &Path, max_batch: usize) -> Arc<InferenceService> {
-    let registry = Arc::new(Registry::open(models).unwrap());
-    let options = ServiceOptions { intra_threads: 1, max_batch, ..ServiceOptions::default() };
-    InferenceService::new(registry, options)
-}
-
-fn photo(path: &Path) -> Arc<Image> {
-    let decoded = image::open(path).unwrap().into_rgb8();
-    let (width, height) = decoded.dimensions();
-    Arc::new(Image::new(width, height, decoded.into_raw()).unwrap())
-}
-
-fn fixture<T: serde::de::DeserializeOwned>(name: &str) -> T {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-}
-
-/// Class, confidence, x1, y1, x2, y2, as the reference writes them.
-type Row = (u32, f32, f32, f32, f32, f32);
-
-fn detection((class_id, confidence, x1, y1, x2, y2): Row) -> Detection {
-    Detection { class_id, confidence, bbox: BBox::new(x1, y1, x2, y2) }
-}
-
-/// Of the boxes of `of` above 0.3, how many have a partner in `among`, and how many there are.
-fn paired(of: &[Detection], among: &[Detection], iou: f32, confidence: f32) -> (usize, usize) {
-    let sure: Vec<_> = of.iter().filter(|one| one.confidence > 0.3).collect();
-    let has_partner = |one: &&&Detection| {
-        among.iter().any(|other| {
-            other.class_id == one.class_id
-                && (other.confidence - one.confidence).abs() <= confidence
-                && other.bbox.iou(&one.bbox) >= iou
-        })
-    };
-    (sure.iter().filter(has_partner).count(), sure.len())
-}
-
-/// The share of boxes on which the service and the reference agree, both ways, with the models
-/// folder `models` and the photos of `shared`.
-fn agreement(shared: &Path, models: &Path, model: &str, iou: f32, confidence: f32) -> f32 {
-    type Pictures = std::collections::BTreeMap<String, Vec<Row>>;
-    let reference: std::collections::BTreeMap<String, Pictures> = fixture("detections.json");
-    let service = service(models, 1);
-    let detector = service.detector(model).unwrap();
-    let (mut good, mut all) = (0, 0);
-    for (name, rows) in &reference[model] {
-        let expected: Vec<Detection> = rows.iter().copied().map(detection).collect();
-        let options = DetectOptions { confidence_threshold: 0.25, ..DetectOptions::default() };
-        let found = detector.detect(photo(&shared.join("data").join(name)), options).unwrap();
-        for (of, among) in [(&expected, &found), (&found, &expected)] {
-            let (paired, of) = paired(of, among, iou, confidence);
-            if paired < of {
-                eprintln!("{model} {name}: reference {expected:#?}, found {found:#?}");
-            }
-            (good, all) = (good + paired, all + of);
-        }
-    }
-    assert!(all >= 40, "the reference has boxes to compare: {all}");
-    good as f32 / all as f32
-}
-
-#[test]
-fn yolov8_finds_what_the_reference_finds() {
-    let Some(shared) = shared() else { return };
-    let share = agreement(&shared, &shared.join("models"), "yolov8n", 0.95, 0.02);
-    assert!(share >= 0.99, "{share}");
-}
-
-#[test]
-fn yolov8_in_int8_finds_what_the_reference_finds() {
-    let Some(shared) = shared() else { return };
-    // This graph rounds its activations to 255 steps of their largest value: in the reference
-    // itself, a hundredth of the pixels brighter or darker by one step moves confidences by .05,
-    // and JPEG decoders differ by about that.
-    let share = agreement(&shared, &shared.join("models"), "yolov8n-int8", 0.85, 0.1);
-    assert!(share >= 0.95, "{share}");
-}
-
-/// The SSD is made on the user's machine, so it is looked for where `vigil models pull` puts it.
-#[test]
-fn the_ssd_finds_what_the_reference_finds() {
-    let Some(shared) = shared() else { return };
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../.vigil/models");
-    let models = std::env::var_os("VIGIL_MODELS").map_or_else(|| beside.into(), PathBuf::from);
-    if !models.join("ssd-mobilenet-v2/model.onnx").is_file() {
-        eprintln!("skipped: no ssd-mobilenet-v2 in {} (vigil models pull it)", models.display());
-        return;
-    }
-    let share = agreement(&shared, &models, "ssd-mobilenet-v2", 0.95, 0.02);
-    assert!(share >= 0.97, "{share}");
-}
+use vigil_models::backend::{Device, Session, SessionOptions};
+use vigil_models::{BBox, CaptionOptions, DetectOptions, ModelError, Registry};
 
 #[test]
 fn a_batch_finds_what_single_pictures_find() {
     let Some(shared) = shared() else { return };
     let photos = ["photos/bus.jpg", "photos/zidane.jpg", "coco/images/000000000009.jpg"]
         .map(|name| photo(&shared.join("data").join(name)));
-    let options = SessionOptions { intra_threads: 1 };
+    let options = SessionOptions { intra_threads: 1, ..SessionOptions::default() };
     for model in ["yolov8n", "yolov8n-int8"] {
         let registry = Registry::open(&shared.join("models")).unwrap();
         let entry = registry.entry(model).unwrap();
@@ -177,8 +71,7 @@ fn pictures_of_any_size_are_taken() {
     let detector = service.detector("yolov8n").unwrap();
     let captioner = service.captioner("caption-standin").unwrap();
     for (width, height) in [(1, 1), (4000, 3000), (4000, 1), (1, 700)] {
-        let grey = vec![128; width as usize * height as usize * 3];
-        let image = Arc::new(Image::new(width, height, grey).unwrap());
+        let image = grey(width, height);
         detector.detect(Arc::clone(&image), DetectOptions::default()).unwrap();
         captioner.caption(image, CaptionOptions::default()).unwrap();
     }
@@ -325,7 +218,12 @@ fn a_detector_with_other_classes_than_its_labels_is_refused() {
 fn a_session_says_what_it_takes_and_refuses_other_tensors() {
     let Some(shared) = shared() else { return };
     let path = shared.join("models/yolov8n/model.onnx");
-    let mut session = Session::open("yolov8n", &path, SessionOptions { intra_threads: 1 }).unwrap();
+    let mut session = Session::open(
+        "yolov8n",
+        &path,
+        SessionOptions { intra_threads: 1, ..SessionOptions::default() },
+    )
+    .unwrap();
     assert_eq!(session.inputs()[0].to_string(), "\"images\" float32[?x3x640x640]");
     assert_eq!(session.outputs()[0].to_string(), "\"output0\" float32[?x84x8400]");
     use vigil_models::backend::Input;
@@ -335,4 +233,30 @@ fn a_session_says_what_it_takes_and_refuses_other_tensors() {
         assert!(matches!(result, Some(ModelError::Run { .. })), "{result:?}");
     }
     assert!(session.run(&[Input::f32("pictures", &[1], &[0.0])]).is_err());
+}
+
+#[test]
+fn the_device_is_the_best_there_is_or_the_one_asked_for() {
+    let Some(shared) = shared() else { return };
+    let path = shared.join("models/yolov8n-int8/model.onnx");
+    let open = |device| {
+        Session::open(
+            "test",
+            &path,
+            SessionOptions { intra_threads: 1, device, ..SessionOptions::default() },
+        )
+    };
+    let cpu = open(Device::Cpu).unwrap();
+    assert_eq!(cpu.runs_on().to_string(), "cpu (as asked)");
+    let auto = open(Device::Auto).unwrap();
+    let taken = auto.runs_on();
+    assert!(!taken.reason.is_empty() && taken.device != Device::Auto, "{taken}");
+    match open(Device::Cuda) {
+        Ok(cuda) => assert_eq!((cuda.runs_on().device, taken.device), (Device::Cuda, Device::Cuda)),
+        Err(error) => {
+            assert_eq!(taken.device, Device::Cpu, "{taken}");
+            assert!(matches!(error, ModelError::NoDevice { device: "cuda", .. }), "{error:?}");
+            assert!(error.hint().is_some_and(|hint| hint.contains("device = 'cpu'")));
+        }
+    }
 }

@@ -10,7 +10,9 @@ use vigil_models::backend::{Session, SessionOptions};
 const VARIABLE: &str = "ORT_DYLIB_PATH";
 
 fn open(graph: &Path) -> ModelError {
-    Session::open("test", graph, SessionOptions { intra_threads: 1 }).err().expect("no model")
+    Session::open("test", graph, SessionOptions { intra_threads: 1, ..SessionOptions::default() })
+        .err()
+        .expect("no model")
 }
 
 /// Sets or removes the variable that names the library.

@@ -164,6 +164,8 @@ pub struct ModelInfo {
     pub size_bytes: i64,
     /// `missing`, `present`, `loaded`.
     pub state: String,
+    /// The device that it runs on and why, when it is loaded and says.
+    pub device: Option<String>,
 }
 
 /// A row of `vigil_catalog.operators`.

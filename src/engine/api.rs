@@ -89,7 +89,13 @@ impl vigil_sql::Engine for Engine {
             .entries()
             .iter()
             .map(|entry| {
-                let is_loaded = loaded.iter().any(|model| *model.id == *entry.id());
+                let mut sessions = loaded.iter().filter(|model| *model.id == *entry.id()).peekable();
+                let is_loaded = sessions.peek().is_some();
+                // A model that was asked for in several ways runs in several places.
+                let devices: Vec<String> = sessions
+                    .filter_map(|model| model.runs_on.as_ref())
+                    .map(ToString::to_string)
+                    .collect();
                 let state = match registry.state(entry) {
                     _ if is_loaded => "loaded",
                     ModelState::Present => "present",
@@ -103,6 +109,7 @@ impl vigil_sql::Engine for Engine {
                     licence: entry.licence.clone(),
                     size_bytes: i64::try_from(registry.size_bytes(entry)).unwrap_or(i64::MAX),
                     state: state.to_owned(),
+                    device: (!devices.is_empty()).then(|| devices.join(", ")),
                 }
             })
             .collect();

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use vigil_models::{CaptionOptions, DetectOptions, label_set};
+use vigil_models::{CaptionOptions, DetectOptions, OpenOptions, label_set};
 use vigil_sql::CreateSource;
 use vigil_sql::catalog::CAPTION_DIMENSIONS;
 
@@ -92,10 +92,13 @@ impl Engine {
                 DetectorChoice::GroundTruth
             }
             name => {
-                let network = self.service.detector(name)?;
+                let (device, half_precision) = (options.device, options.half_precision);
+                let open = OpenOptions { device, half_precision };
+                let network = self.service.detector_with(name, open)?;
                 context.detector = Some(network.id().to_string());
                 context.labels = Arc::clone(network.labels());
-                credits = 1;
+                let batch_size = options.batch_size;
+                credits = batch_size;
                 let options = DetectOptions {
                     confidence_threshold: options
                         .track_low_threshold
@@ -103,7 +106,12 @@ impl Engine {
                     iou_threshold: options.iou_threshold,
                     max_detections: options.max_detections,
                     classes: class_ids(options.classes.as_deref(), network.labels())?,
+                    image_size: options.image_size,
+                    rect: options.rect,
+                    augment: options.augment,
+                    multi_label: false,
                 };
+                network.prepare((video.width, video.height), options.clone(), batch_size)?;
                 DetectorChoice::Network(network, options)
             }
         };

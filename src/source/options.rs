@@ -4,6 +4,8 @@ mod table;
 
 pub use self::table::options;
 
+use vigil_models::backend::Device;
+
 /// What happens when frames come faster than they are detected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Mode {
@@ -98,6 +100,18 @@ pub struct SourceOptions {
     pub max_detections: usize,
     /// Class names or ids to keep, as written; `None` keeps all.
     pub classes: Option<Vec<String>>,
+    /// The longer side of the detector's input, pixels; `None` is the model's own.
+    pub image_size: Option<u32>,
+    /// Whether frames go into the detector's input with the least padding; else into a square one.
+    pub rect: bool,
+    /// Frames that go into one run of the detector at most.
+    pub batch_size: usize,
+    /// Whether the detector's float16 graphs are taken.
+    pub half_precision: bool,
+    /// Whether frames are shown to the detector mirrored and smaller, too.
+    pub augment: bool,
+    /// Where the detector runs.
+    pub device: Device,
     /// The tracker.
     pub tracker: Tracker,
     /// The least overlap (IoU, 0..=1) between a track's last box and its next.
@@ -149,6 +163,12 @@ impl SourceOptions {
             iou_threshold: 0.45,
             max_detections: 300,
             classes: None,
+            image_size: None,
+            rect: true,
+            batch_size: 1,
+            half_precision: false,
+            augment: false,
+            device: Device::Auto,
             tracker: defaults.tracker,
             track_iou_threshold: 0.3,
             max_missed_frames: 30,

@@ -4,18 +4,24 @@
 //! opened; where it is missing that is an error and is tried again with the next session. A file
 //! that is no ONNX graph is refused. Nothing here panics on a bad library, file or tensor.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
 use ort::environment::{Environment, ThreadManager};
 use ort::logging::LogLevel;
 use ort::session::{SessionInputValue, SessionOutputs};
 use ort::value::{TensorElementType, TensorRef, ValueType};
 
+use super::device::{Device, RunsOn};
 use super::library;
 use super::tensor::{Data, Element, Input, SessionOptions, TensorInfo};
 use crate::ModelError;
+
+mod placement;
 
 /// A loaded graph. One run at a time; what runs at once is a matter of the caller's threads.
 pub struct Session {
@@ -23,6 +29,7 @@ pub struct Session {
     inner: ort::session::Session,
     inputs: Vec<TensorInfo>,
     outputs: Vec<TensorInfo>,
+    runs_on: RunsOn,
 }
 
 impl Session {
@@ -30,24 +37,33 @@ impl Session {
     ///
     /// # Errors
     /// [`ModelError::Runtime`] without the library, [`ModelError::MissingFiles`] without the file,
-    /// [`ModelError::BadFile`] when the file is no graph that ONNX Runtime can run.
+    /// [`ModelError::BadFile`] when the file is no graph that ONNX Runtime can run,
+    /// [`ModelError::NoDevice`] when the device that was asked for is not to be had.
     pub fn open(name: &str, path: &Path, options: SessionOptions) -> Result<Self, ModelError> {
         check_file(name, path)?;
         let environment = environment()?;
-        let inner = build(&environment, name, path, options).map_err(|error| {
+        let open = |device| build(&environment, name, path, options.intra_threads, device);
+        let bad_file = |error: ort::Error| {
             // Some of ONNX Runtime's messages have several lines; an error here has one.
             let message = error.to_string();
             ModelError::BadFile { file: path.display().to_string(), detail: one_line(&message) }
-        })?;
+        };
+        let (inner, runs_on) = placement::place(options.device, name, open, bad_file)?;
+        tracing::info!(model = name, device = %runs_on.device, reason = runs_on.reason, "opened");
         let inputs = inner.inputs().iter().map(|outlet| info(outlet.name(), outlet.dtype()));
         let outputs = inner.outputs().iter().map(|outlet| info(outlet.name(), outlet.dtype()));
         let (inputs, outputs) = (inputs.collect(), outputs.collect());
-        Ok(Self { name: name.into(), inner, inputs, outputs })
+        Ok(Self { name: name.into(), inner, inputs, outputs, runs_on })
     }
 
     /// The model's name, as given to [`Session::open`].
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The device that it runs on, and why.
+    pub fn runs_on(&self) -> &RunsOn {
+        &self.runs_on
     }
 
     /// The graph's inputs, in its order.
@@ -116,6 +132,7 @@ impl Session {
         for input in inputs {
             let value = match input.data {
                 Data::F32(data) => TensorRef::from_array_view((input.shape, data)).map(Into::into),
+                Data::F16(data) => TensorRef::from_array_view((input.shape, data)).map(Into::into),
                 Data::U8(data) => TensorRef::from_array_view((input.shape, data)).map(Into::into),
                 Data::I64(data) => TensorRef::from_array_view((input.shape, data)).map(Into::into),
             };
@@ -145,9 +162,31 @@ impl Outputs<'_> {
         let (shape, data) = value
             .try_extract_tensor::<f32>()
             .map_err(|error| run_error(self.name, &error.to_string()))?;
-        // A negative dimension cannot be in a tensor that exists.
-        Ok((shape.iter().map(|&size| usize::try_from(size).unwrap_or(0)).collect(), data))
+        Ok((sizes(shape), data))
     }
+
+    /// Whether there is an output `name`.
+    pub fn has(&self, name: &str) -> bool {
+        self.inner.contains_key(name)
+    }
+
+    /// As [`Outputs::f32`], from float32 or float16.
+    ///
+    /// # Errors
+    /// [`ModelError::Run`] when there is none of that name or it holds neither.
+    pub fn floats(&self, name: &str) -> Result<(Vec<usize>, Cow<'_, [f32]>), ModelError> {
+        let half = self.inner.get(name).and_then(|value| value.try_extract_tensor::<f16>().ok());
+        if let Some((shape, data)) = half {
+            return Ok((sizes(shape), Cow::Owned(data.to_f32_vec())));
+        }
+        let (shape, data) = self.f32(name)?;
+        Ok((shape, Cow::Borrowed(data)))
+    }
+}
+
+/// A negative dimension cannot be in a tensor that exists.
+fn sizes(shape: &[i64]) -> Vec<usize> {
+    shape.iter().map(|&size| usize::try_from(size).unwrap_or(0)).collect()
 }
 
 fn run_error(name: &str, message: &str) -> ModelError {
@@ -180,11 +219,13 @@ fn build(
     environment: &Environment,
     name: &str,
     path: &Path,
-    options: SessionOptions,
+    intra_threads: usize,
+    device: Device,
 ) -> Result<ort::session::Session, ort::Error> {
     let threads = PoolThreads { name: format!("ort-{name}"), started: AtomicUsize::new(0) };
     ort::session::Session::builder(environment)?
-        .with_intra_threads(options.intra_threads.max(1))?
+        .with_execution_providers(placement::providers(device))?
+        .with_intra_threads(intra_threads.max(1))?
         .with_thread_manager(threads)?
         // A thread of the pool that waits for the next operation spins only briefly, and not at
         // all between two runs: on cores that also decode and answer queries, ONNX Runtime's own
@@ -203,6 +244,7 @@ fn info(name: &str, dtype: &ValueType) -> TensorInfo {
         ValueType::Tensor { ty, shape, .. } => {
             let element = match ty {
                 TensorElementType::Float32 => Element::F32,
+                TensorElementType::Float16 => Element::F16,
                 TensorElementType::Uint8 => Element::U8,
                 TensorElementType::Int64 => Element::I64,
                 other => Element::Other(other.to_string()),

@@ -2,17 +2,26 @@
 
 use std::fmt;
 
+use half::f16;
+
+use super::Device;
+
 /// How a session runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionOptions {
     /// Threads that work on one operation of the graph, the calling one included; at least 1.
     pub intra_threads: usize,
+    /// Where it runs.
+    pub device: Device,
+    /// Whether the model's float16 graphs are taken rather than its float32 ones.
+    pub half_precision: bool,
 }
 
 impl Default for SessionOptions {
-    /// One thread for each core.
+    /// One thread for each core, the best device there is, float32.
     fn default() -> Self {
-        Self { intra_threads: std::thread::available_parallelism().map_or(1, |cores| cores.get()) }
+        let intra_threads = std::thread::available_parallelism().map_or(1, |cores| cores.get());
+        Self { intra_threads, device: Device::Auto, half_precision: false }
     }
 }
 
@@ -21,6 +30,8 @@ impl Default for SessionOptions {
 pub enum Element {
     /// 32-bit floating point.
     F32,
+    /// 16-bit floating point, IEEE 754's.
+    F16,
     /// Unsigned bytes.
     U8,
     /// 64-bit integers.
@@ -33,6 +44,7 @@ impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::F32 => f.write_str("float32"),
+            Self::F16 => f.write_str("float16"),
             Self::U8 => f.write_str("uint8"),
             Self::I64 => f.write_str("int64"),
             Self::Other(name) => f.write_str(name),
@@ -94,6 +106,7 @@ pub struct Input<'a> {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Data<'a> {
     F32(&'a [f32]),
+    F16(&'a [f16]),
     U8(&'a [u8]),
     I64(&'a [i64]),
 }
@@ -102,6 +115,11 @@ impl<'a> Input<'a> {
     /// Floats for the input `name`; `data` has as many elements as `shape` says.
     pub fn f32(name: &'a str, shape: &'a [usize], data: &'a [f32]) -> Self {
         Self { name, shape, data: Data::F32(data) }
+    }
+
+    /// Half floats for the input `name`; `data` has as many elements as `shape` says.
+    pub fn f16(name: &'a str, shape: &'a [usize], data: &'a [f16]) -> Self {
+        Self { name, shape, data: Data::F16(data) }
     }
 
     /// Bytes for the input `name`; `data` has as many elements as `shape` says.

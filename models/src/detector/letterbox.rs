@@ -1,20 +1,73 @@
-//! Letterboxing: a picture of any shape goes into a network's fixed one, its aspect kept.
+//! Letterboxing: a picture of any shape goes into a network's input, as its family wants it.
 //!
-//! Out come a planar tensor (R, G, B; each `height × width` floats in 0..=1; grey borders of
-//! 114/255) and the [`Placement`] that leads back from its pixels to the picture's.
-//! Rounding follows Ultralytics' `LetterBox` and `scale_boxes`, so that boxes agree.
+//! Out come a planar tensor and the [`Placement`] that leads back from its pixels to the
+//! picture's. Where the aspect is kept, what is left over is filled with grey. Rounding follows
+//! Ultralytics' `LetterBox` and `scale_boxes`, and YOLOX's `preproc`, so that boxes agree.
 
 use crate::image::{Filter, Resizer};
 use crate::{BBox, Image, ModelError};
 
-/// The grey of the borders, as in training.
-const BORDER: f32 = 114.0 / 255.0;
+/// The grey of the borders, as in the training of YOLO networks.
+const BORDER: u8 = 114;
+
+/// How a family wants its pictures.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Fit {
+    /// Where the picture lies in the input.
+    pub(crate) place: Place,
+    /// The order of the planes.
+    pub(crate) order: Order,
+    /// What a byte of each plane is multiplied with.
+    pub(crate) scale: [f32; 3],
+    /// What is added to it then.
+    pub(crate) offset: [f32; 3],
+}
+
+/// Where a picture lies in the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// In the middle, the aspect kept.
+    Centre,
+    /// In the top left corner, the aspect kept.
+    TopLeft,
+    /// Everywhere: width and height are scaled each for itself, with a filter that takes in all
+    /// pixels when shrinking, as Pillow's `BILINEAR`.
+    Stretch,
+}
+
+/// The order of the planes of an input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Red first.
+    Rgb,
+    /// Blue first.
+    Bgr,
+}
+
+/// How a picture is shown to the network: as it is, or one of the ways of test-time augmentation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct View {
+    /// 1, or less for a smaller picture with more border.
+    pub(crate) scale: f64,
+    /// Left to right.
+    pub(crate) mirrored: bool,
+}
+
+impl View {
+    /// The picture as it is.
+    pub(crate) const PLAIN: Self = Self { scale: 1.0, mirrored: false };
+
+    /// The three views of test-time augmentation, with the scales and flips of Ultralytics'
+    /// `_predict_augment`.
+    pub(crate) const AUGMENTED: [Self; 3] =
+        [Self::PLAIN, Self { scale: 0.83, mirrored: true }, Self { scale: 0.67, mirrored: false }];
+}
 
 /// Where a picture lies in the network's input.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Placement {
-    /// Input pixels per picture pixel.
-    scale: f32,
+    /// Input pixels per picture pixel, across and down.
+    scale: (f32, f32),
     /// Columns of border before the picture.
     left: u32,
     /// Rows of border above the picture.
@@ -23,147 +76,146 @@ pub(crate) struct Placement {
     width: u32,
     /// The picture's height in the input.
     height: u32,
+    /// Whether left and right are exchanged.
+    mirrored: bool,
 }
 
 impl Placement {
     /// The placement of a `picture` in an `input`, both (width, height) in pixels.
-    pub(crate) fn new(picture: (u32, u32), input: (u32, u32)) -> Self {
-        let scale = (f64::from(input.0) / f64::from(picture.0))
-            .min(f64::from(input.1) / f64::from(picture.1));
-        // A picture of one row or column keeps one, however long it is.
-        let scaled = |side: u32, limit: u32| {
-            ((f64::from(side) * scale).round_ties_even() as u32).clamp(1, limit)
+    pub(crate) fn new(place: Place, view: View, picture: (u32, u32), input: (u32, u32)) -> Self {
+        let ratio = |to: u32, from: u32| f64::from(to) / f64::from(from) * view.scale;
+        let (across, down) = (ratio(input.0, picture.0), ratio(input.1, picture.1));
+        let least = across.min(down);
+        let (across, down) = match place {
+            Place::Centre | Place::TopLeft => (least, least),
+            Place::Stretch => (across, down),
         };
-        let (width, height) = (scaled(picture.0, input.0), scaled(picture.1, input.1));
-        // Half of the border, an odd pixel at the right and below.
-        let (left, top) = ((input.0 - width) / 2, (input.1 - height) / 2);
-        Self { scale: scale as f32, left, top, width, height }
+        // A picture of one row or column keeps one, however long it is.
+        let scaled = |side: u32, scale: f64, limit: u32| {
+            let side = f64::from(side) * scale;
+            let side = if place == Place::TopLeft { side } else { side.round_ties_even() };
+            (side as u32).clamp(1, limit)
+        };
+        let width = scaled(picture.0, across, input.0);
+        let height = scaled(picture.1, down, input.1);
+        let (left, top) = match place {
+            // Half of the border, an odd pixel at the right and below.
+            Place::Centre => ((input.0 - width) / 2, (input.1 - height) / 2),
+            Place::TopLeft | Place::Stretch => (0, 0),
+        };
+        let scale = (across as f32, down as f32);
+        Self { scale, left, top, width, height, mirrored: view.mirrored }
     }
 
     /// A box of the input in the picture's pixels, not clipped.
     pub(crate) fn to_picture(self, bbox: BBox) -> BBox {
         let (left, top) = (self.left as f32, self.top as f32);
+        let (x1, x2) = (bbox.x1 - left, bbox.x2 - left);
+        let width = self.width as f32;
+        let (x1, x2) = if self.mirrored { (width - x2, width - x1) } else { (x1, x2) };
         BBox::new(
-            (bbox.x1 - left) / self.scale,
-            (bbox.y1 - top) / self.scale,
-            (bbox.x2 - left) / self.scale,
-            (bbox.y2 - top) / self.scale,
+            x1 / self.scale.0,
+            (bbox.y1 - top) / self.scale.1,
+            x2 / self.scale.0,
+            (bbox.y2 - top) / self.scale.1,
         )
+    }
+
+    /// The share of the input's pixels that show the picture, 0..=1.
+    pub(crate) fn filled(self, input: (u32, u32)) -> f64 {
+        f64::from(self.width) * f64::from(self.height) / (f64::from(input.0) * f64::from(input.1))
     }
 }
 
-/// Letterboxes pictures into tensors of one size; keeps its buffers.
+/// Letterboxes pictures into tensors; keeps its buffers.
+#[derive(Default)]
 pub(crate) struct Letterbox {
-    input: (u32, u32),
     resizer: Resizer,
 }
 
 impl Letterbox {
-    /// For inputs of `width` × `height` pixels.
-    pub(crate) fn new(width: u32, height: u32) -> Self {
-        Self { input: (width, height), resizer: Resizer::default() }
-    }
-
-    /// The floats that [`Letterbox::fill`] writes: 3 × height × width.
-    pub(crate) fn tensor_len(&self) -> usize {
-        3 * self.input.0 as usize * self.input.1 as usize
-    }
-
-    /// Writes `image` into `tensor`, which has [`Letterbox::tensor_len`] floats; all are written.
+    /// Writes `image` into `tensor`, which has 3 × height × width floats for an `input` of (width,
+    /// height); all are written.
     ///
     /// # Errors
     /// [`ModelError::BadImage`] when the picture cannot be scaled.
     pub(crate) fn fill(
         &mut self,
         image: &Image,
+        fit: &Fit,
+        view: View,
+        input: (u32, u32),
         tensor: &mut [f32],
     ) -> Result<Placement, ModelError> {
-        let placement = Placement::new((image.width(), image.height()), self.input);
-        let pixels =
-            self.resizer.resize(image, placement.width, placement.height, Filter::Bilinear)?;
-        let columns = self.input.0 as usize;
-        let (left, width) = (placement.left as usize, placement.width as usize);
-        let (top, height) = (placement.top as usize, placement.height as usize);
-        let plane = columns * self.input.1 as usize;
-        let (red, rest) = tensor.split_at_mut(plane);
-        let (green, blue) = rest.split_at_mut(plane);
-        for channel in [&mut *red, &mut *green, &mut *blue] {
-            channel[..top * columns].fill(BORDER);
-            channel[(top + height) * columns..].fill(BORDER);
-            if width < columns {
-                for row in channel[top * columns..(top + height) * columns].chunks_mut(columns) {
-                    row[..left].fill(BORDER);
-                    row[left + width..].fill(BORDER);
-                }
-            }
-        }
+        let placement = Placement::new(fit.place, view, (image.width(), image.height()), input);
+        let filter = match fit.place {
+            Place::Centre | Place::TopLeft => Filter::Bilinear,
+            Place::Stretch => Filter::Triangle,
+        };
+        let pixels = self.resizer.resize(image, placement.width, placement.height, filter)?;
+        border(fit, placement, input, tensor);
+        let columns = input.0 as usize;
+        let (width, top) = (placement.width as usize, placement.top as usize);
+        let (red, rest) = tensor.split_at_mut(columns * input.1 as usize);
+        let (green, blue) = rest.split_at_mut(columns * input.1 as usize);
         for (y, row) in pixels.chunks_exact(width * 3).enumerate() {
-            let at = (top + y) * columns + left;
-            let target =
-                (&mut red[at..][..width], &mut green[at..][..width], &mut blue[at..][..width]);
-            planar_row(row, target);
+            let at = (top + y) * columns + placement.left as usize;
+            let planes =
+                [&mut red[at..][..width], &mut green[at..][..width], &mut blue[at..][..width]];
+            planar_row(row, fit, planes);
+        }
+        if view.mirrored {
+            mirror(placement, columns, tensor);
         }
         Ok(placement)
     }
 }
 
+/// Exchanges left and right where the picture is.
+fn mirror(placement: Placement, columns: usize, tensor: &mut [f32]) {
+    let (left, width) = (placement.left as usize, placement.width as usize);
+    let (top, height) = (placement.top as usize, placement.height as usize);
+    for plane in tensor.chunks_exact_mut(tensor.len() / 3) {
+        for row in plane.chunks_exact_mut(columns).skip(top).take(height) {
+            row[left..left + width].reverse();
+        }
+    }
+}
+
+/// Fills the borders.
+fn border(fit: &Fit, placement: Placement, input: (u32, u32), tensor: &mut [f32]) {
+    let columns = input.0 as usize;
+    let (left, width) = (placement.left as usize, placement.width as usize);
+    let (top, height) = (placement.top as usize, placement.height as usize);
+    let planes = tensor.chunks_exact_mut(columns * input.1 as usize);
+    for (plane, (scale, offset)) in planes.zip(fit.scale.iter().zip(fit.offset)) {
+        let grey = f32::from(BORDER) * scale + offset;
+        plane[..top * columns].fill(grey);
+        plane[(top + height) * columns..].fill(grey);
+        if width < columns {
+            for row in plane[top * columns..(top + height) * columns].chunks_mut(columns) {
+                row[..left].fill(grey);
+                row[left + width..].fill(grey);
+            }
+        }
+    }
+}
+
 /// One row from packed bytes to floats in three planes.
-fn planar_row(packed: &[u8], (red, green, blue): (&mut [f32], &mut [f32], &mut [f32])) {
-    const SCALE: f32 = 1.0 / 255.0;
-    let planes = red.iter_mut().zip(green).zip(blue);
-    for (pixel, ((red, green), blue)) in packed.chunks_exact(3).zip(planes) {
-        *red = f32::from(pixel[0]) * SCALE;
-        *green = f32::from(pixel[1]) * SCALE;
-        *blue = f32::from(pixel[2]) * SCALE;
+fn planar_row(packed: &[u8], fit: &Fit, [first, second, third]: [&mut [f32]; 3]) {
+    let (red, blue) = match fit.order {
+        Order::Rgb => (0, 2),
+        Order::Bgr => (2, 0),
+    };
+    let [a, b, c] = fit.scale;
+    let [d, e, f] = fit.offset;
+    let planes = first.iter_mut().zip(second).zip(third);
+    for (pixel, ((first, second), third)) in packed.as_chunks::<3>().0.iter().zip(planes) {
+        *first = f32::from(pixel[red]) * a + d;
+        *second = f32::from(pixel[1]) * b + e;
+        *third = f32::from(pixel[blue]) * c + f;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_wide_picture_gets_borders_above_and_below() {
-        let placement = Placement::new((768, 576), (640, 640));
-        assert_eq!((placement.width, placement.height), (640, 480));
-        assert_eq!((placement.left, placement.top), (0, 80));
-        let bbox = placement.to_picture(BBox::new(320.0, 80.0, 640.0, 560.0));
-        assert!((bbox.x1 - 384.0).abs() < 1e-3 && bbox.y1.abs() < 1e-3);
-        assert!((bbox.x2 - 768.0).abs() < 1e-3 && (bbox.y2 - 576.0).abs() < 1e-3);
-    }
-
-    #[test]
-    fn extreme_pictures_keep_a_pixel() {
-        let long = Placement::new((4000, 1), (640, 640));
-        assert_eq!((long.width, long.height), (640, 1));
-        let small = Placement::new((1, 1), (640, 480));
-        assert_eq!((small.width, small.height, small.left, small.top), (480, 480, 80, 0));
-    }
-
-    #[test]
-    fn the_tensor_is_planar_with_grey_borders() {
-        let image = Image::new(2, 1, vec![255, 0, 51, 0, 255, 102]).unwrap();
-        let mut letterbox = Letterbox::new(2, 3);
-        let mut tensor = vec![f32::NAN; letterbox.tensor_len()];
-        letterbox.fill(&image, &mut tensor).unwrap();
-        let grey = BORDER;
-        let expected = [
-            [grey, grey, 1.0, 0.0, grey, grey],
-            [grey, grey, 0.0, 1.0, grey, grey],
-            [grey, grey, 0.2, 0.4, grey, grey],
-        ];
-        for (found, expected) in tensor.iter().zip(expected.as_flattened()) {
-            assert!((found - expected).abs() < 1e-6, "{tensor:?}");
-        }
-    }
-
-    #[test]
-    fn a_tall_picture_gets_borders_left_and_right() {
-        let image = Image::new(1, 2, vec![255; 6]).unwrap();
-        let mut letterbox = Letterbox::new(4, 2);
-        let mut tensor = vec![f32::NAN; letterbox.tensor_len()];
-        letterbox.fill(&image, &mut tensor).unwrap();
-        let row = [BORDER, 1.0, BORDER, BORDER];
-        assert!(tensor.chunks(4).all(|found| found == row), "{tensor:?}");
-    }
-}
+mod tests;

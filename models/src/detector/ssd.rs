@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::nms;
-use crate::backend::{Element, Input, Outputs, Session, SessionOptions};
+use crate::backend::{Element, Input, Outputs, RunsOn, Session, SessionOptions};
 use crate::manifest::ModelEntry;
 use crate::{BBox, DetectOptions, Detection, Detector, Image, ModelError, Registry};
 
@@ -25,6 +25,10 @@ pub(super) fn open(
     entry: &ModelEntry,
     options: SessionOptions,
 ) -> Result<Box<dyn Detector>, ModelError> {
+    if options.half_precision {
+        let detail = format!("Its only graph, {FILE}, is float32.");
+        return Err(unsupported(&entry.name, "half_precision", "true", &detail));
+    }
     let path = registry.file(entry, FILE)?;
     let session = Session::open(&entry.name, &path, options)?;
     session.expect_input(INPUT, Element::U8, &[None, None, None, Some(3)])?;
@@ -33,6 +37,11 @@ pub(super) fn open(
     session.expect_output(SCORES, Element::F32, &[None, None])?;
     session.expect_output(CLASSES, Element::F32, &[None, None])?;
     Ok(Box::new(Ssd { session, labels: Arc::clone(&entry.labels) }))
+}
+
+fn unsupported(name: &str, option: &'static str, value: &str, detail: &str) -> ModelError {
+    let (name, value, detail) = (name.to_owned(), value.to_owned(), detail.to_owned());
+    ModelError::Unsupported { name, option, value, detail }
 }
 
 /// An SSD graph.
@@ -44,6 +53,32 @@ struct Ssd {
 impl Detector for Ssd {
     fn labels(&self) -> &Arc<[String]> {
         &self.labels
+    }
+
+    fn runs_on(&self) -> &RunsOn {
+        self.session.runs_on()
+    }
+
+    fn prepare(
+        &mut self,
+        _picture: (u32, u32),
+        options: &DetectOptions,
+        batch_size: usize,
+    ) -> Result<(), ModelError> {
+        let name = self.session.name();
+        if let Some(size) = options.image_size {
+            let detail = "The graph takes pictures of any size and scales them by itself.";
+            return Err(unsupported(name, "image_size", &size.to_string(), detail));
+        }
+        if options.augment {
+            let detail = "The graph suppresses by itself, so views cannot be merged before.";
+            return Err(unsupported(name, "augment", "true", detail));
+        }
+        if batch_size > 1 {
+            let detail = "It takes one picture at a time.";
+            return Err(unsupported(name, "batch_size", &batch_size.to_string(), detail));
+        }
+        Ok(())
     }
 
     /// One run for each picture: the graph scales by itself, so pictures go in as they are, and

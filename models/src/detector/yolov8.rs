@@ -1,27 +1,18 @@
-//! YOLOv8 (and what has its tensors): `images` batch × 3 × H × W in 0..=1 to `output0`
-//! batch × (4 + classes) × anchors.
+//! YOLOv8 and YOLO11 (and what else has their tensors): `images` batch × 3 × H × W in 0..=1 to
+//! `output0` batch × (4 + classes) × anchors.
 //!
 //! Each anchor's column holds a box as centre x, centre y, width, height in input pixels and then
 //! one score for each class; there is no objectness. Pictures are letterboxed, an anchor has its
-//! best class, and boxes are suppressed class by class.
+//! best class (or, with `multi_label`, each that passes), and boxes are suppressed class by class.
 
-use std::sync::Arc;
-
-use super::letterbox::{Letterbox, Placement};
-use super::nms;
-use crate::backend::{Element, Input, Session, SessionOptions};
+use super::grid::{self, Family, Run, Tensors};
+use super::letterbox::{Fit, Order, Place};
+use crate::backend::{Outputs, Session, SessionOptions};
 use crate::manifest::ModelEntry;
-use crate::{BBox, DetectOptions, Detection, Detector, Image, ModelError, Registry};
+use crate::{BBox, DetectOptions, Detection, Detector, ModelError, Registry};
 
-const FILE: &str = "model.onnx";
 const INPUT: &str = "images";
 const OUTPUT: &str = "output0";
-
-/// The side of the input where neither the graph nor the manifest gives one, pixels.
-const DEFAULT_SIDE: u32 = 640;
-
-/// Pictures in one run at most, so that a long list does not need a tensor of its length.
-const MAX_BATCH: usize = 16;
 
 /// Rows of the output before the classes: the box.
 const BOX_ROWS: usize = 4;
@@ -32,122 +23,60 @@ pub(super) fn open(
     entry: &ModelEntry,
     options: SessionOptions,
 ) -> Result<Box<dyn Detector>, ModelError> {
-    let path = registry.file(entry, FILE)?;
-    let session = Session::open(&entry.name, &path, options)?;
-    Ok(Box::new(Yolov8::new(session, Arc::clone(&entry.labels), entry.input)?))
-}
-
-/// A YOLOv8 graph with its buffers.
-struct Yolov8 {
-    session: Session,
-    labels: Arc<[String]>,
-    /// (width, height) of the input, pixels.
-    input: (u32, u32),
-    max_batch: usize,
-    letterbox: Letterbox,
-    tensor: Vec<f32>,
-    scan: Scan,
-}
-
-impl Yolov8 {
-    fn new(
-        session: Session,
-        labels: Arc<[String]>,
-        manifest_input: Option<(u32, u32)>,
-    ) -> Result<Self, ModelError> {
-        let images = session.expect_input(INPUT, Element::F32, &[None, Some(3), None, None])?;
-        let (batch, height, width) = match images.shape[..] {
-            [batch, _, height, width] => (batch, height, width),
-            _ => (None, None, None),
-        };
-        session.expect_output(
-            OUTPUT,
-            Element::F32,
-            &[None, Some(BOX_ROWS + labels.len()), None],
-        )?;
-        if let Some(batch) = batch.filter(|&batch| batch != 1) {
-            return Err(ModelError::WrongTensors {
-                name: session.name().into(),
-                detail: format!("The batch must be 1 or open, the graph's is {batch}."),
-            });
-        }
-        let default = manifest_input.unwrap_or((DEFAULT_SIDE, DEFAULT_SIDE));
-        let side = |found: Option<usize>, default: u32| {
-            found.and_then(|side| u32::try_from(side).ok()).unwrap_or(default)
-        };
-        let input = (side(width, default.0), side(height, default.1));
-        let letterbox = Letterbox::new(input.0, input.1);
-        let max_batch = if batch.is_some() { 1 } else { MAX_BATCH };
-        let (tensor, scan) = (Vec::new(), Scan::default());
-        Ok(Self { session, labels, input, max_batch, letterbox, tensor, scan })
-    }
-
-    /// One run on at most `max_batch` pictures.
-    fn detect_batch(
-        &mut self,
-        images: &[(&Image, &DetectOptions)],
-    ) -> Result<Vec<Vec<Detection>>, ModelError> {
-        let picture_len = self.letterbox.tensor_len();
-        self.tensor.resize(images.len() * picture_len, 0.0);
-        let mut placements = Vec::with_capacity(images.len());
-        for ((image, _), tensor) in images.iter().zip(self.tensor.chunks_exact_mut(picture_len)) {
-            placements.push(self.letterbox.fill(image, tensor)?);
-        }
-        let name = self.session.name().to_owned();
-        let shape = [images.len(), 3, self.input.1 as usize, self.input.0 as usize];
-        let outputs = self.session.run(&[Input::f32(INPUT, &shape, &self.tensor)])?;
-        let (shape, data) = outputs.f32(OUTPUT)?;
-        let rows = BOX_ROWS + self.labels.len();
-        let anchors = match shape[..] {
-            [batch, found, anchors] if batch == images.len() && found == rows => anchors,
-            _ => {
-                let detail = format!("the run gave \"{OUTPUT}\" of shape {shape:?}");
-                return Err(ModelError::Run { name, detail });
-            }
-        };
-        let mut answers = Vec::with_capacity(images.len());
-        for (i, ((image, options), placement)) in images.iter().zip(placements).enumerate() {
-            let columns = &data[i * rows * anchors..][..rows * anchors];
-            let Some(found) = self.scan.candidates(columns, anchors, options) else {
-                return Err(ModelError::Run { name, detail: "the scores have NaN in them".into() });
-            };
-            answers.push(finish(found, image, options, placement));
-        }
-        Ok(answers)
-    }
-}
-
-impl Detector for Yolov8 {
-    fn labels(&self) -> &Arc<[String]> {
-        &self.labels
-    }
-
-    fn detect(
-        &mut self,
-        images: &[(&Image, &DetectOptions)],
-    ) -> Result<Vec<Vec<Detection>>, ModelError> {
-        let mut answers = Vec::with_capacity(images.len());
-        for batch in images.chunks(self.max_batch) {
-            answers.append(&mut self.detect_batch(batch)?);
-        }
-        Ok(answers)
-    }
+    grid::open::<Yolov8>(registry, entry, options)
 }
 
 /// The best class of each anchor, in buffers that are kept.
 #[derive(Default)]
-struct Scan {
+struct Yolov8 {
     confidence: Vec<f32>,
     class_id: Vec<u32>,
 }
 
-impl Scan {
+impl Family for Yolov8 {
+    const PLACE: Place = Place::Centre;
+    const STRIDE: u32 = 32;
+    const DEFAULT_SIZE: u32 = 640;
+    const SUPPRESSES: bool = true;
+
+    fn check(session: &Session, labels: &[String]) -> Result<Tensors, ModelError> {
+        grid::expect_floats(session, OUTPUT, &[None, Some(BOX_ROWS + labels.len()), None])?;
+        let scale = [1.0 / 255.0; 3];
+        let fit = Fit { place: Self::PLACE, order: Order::Rgb, scale, offset: [0.0; 3] };
+        Ok(Tensors { input: INPUT, fit })
+    }
+
+    fn candidates(
+        &mut self,
+        outputs: &Outputs<'_>,
+        run: &Run<'_>,
+    ) -> Result<Vec<Vec<Detection>>, ModelError> {
+        let (shape, data) = outputs.floats(OUTPUT)?;
+        let rows = BOX_ROWS + run.labels.len();
+        let anchors = match shape[..] {
+            [batch, found, anchors] if batch >= run.options.len() && found == rows => anchors,
+            _ => return Err(run.wrong(format!("the run gave \"{OUTPUT}\" of shape {shape:?}"))),
+        };
+        let mut answers = Vec::with_capacity(run.options.len());
+        for (columns, options) in data.chunks_exact((rows * anchors).max(1)).zip(&run.options) {
+            let found = if options.multi_label {
+                each_class(columns, anchors, options)
+            } else {
+                self.best_class(columns, anchors, options)
+            };
+            answers.push(found.ok_or_else(|| run.wrong("a score or box is no number"))?);
+        }
+        Ok(answers)
+    }
+}
+
+impl Yolov8 {
     /// The anchors of one picture that pass the options, with boxes in input pixels; `None` when a
     /// score or one of their boxes is no number. `columns` is (4 + classes) × anchors.
     ///
     /// Goes class by class over all anchors: that way memory is read in order and the compiler
     /// makes vector instructions of it.
-    fn candidates(
+    fn best_class(
         &mut self,
         columns: &[f32],
         anchors: usize,
@@ -175,40 +104,35 @@ impl Scan {
         for (anchor, (&confidence, &class_id)) in
             self.confidence.iter().zip(&self.class_id).enumerate()
         {
-            let wanted = confidence >= options.confidence_threshold
-                && options.classes.as_ref().is_none_or(|classes| classes.contains(&class_id));
-            if wanted {
-                let [x, y, width, height] = [0, 1, 2, 3].map(|row| boxes[row * anchors + anchor]);
-                let (half_width, half_height) = (width / 2.0, height / 2.0);
-                let bbox =
-                    BBox::new(x - half_width, y - half_height, x + half_width, y + half_height);
-                if !(x + y + width + height).is_finite() {
-                    return None;
-                }
-                found.push(Detection { class_id, confidence, bbox });
+            if options.wants(class_id, confidence) {
+                found.push(Detection { class_id, confidence, bbox: bbox(boxes, anchors, anchor)? });
             }
         }
         Some(found)
     }
 }
 
-/// Suppresses, and leads the remaining boxes back to the picture.
-fn finish(
-    candidates: Vec<Detection>,
-    image: &Image,
-    options: &DetectOptions,
-    placement: Placement,
-) -> Vec<Detection> {
-    let (width, height) = (image.width() as f32, image.height() as f32);
-    let mut kept = nms::suppress(candidates, options.iou_threshold, options.max_detections);
-    for detection in &mut kept {
-        detection.bbox = placement.to_picture(detection.bbox).clipped(width, height);
+/// As [`Yolov8::best_class`], with every class of an anchor that passes.
+fn each_class(columns: &[f32], anchors: usize, options: &DetectOptions) -> Option<Vec<Detection>> {
+    let (boxes, scores) = columns.split_at(BOX_ROWS * anchors);
+    let mut found = Vec::new();
+    for (class_id, scores) in (0..).zip(scores.chunks_exact(anchors)) {
+        for (anchor, &confidence) in scores.iter().enumerate() {
+            if confidence.is_nan() {
+                return None;
+            }
+            if options.wants(class_id, confidence) {
+                found.push(Detection { class_id, confidence, bbox: bbox(boxes, anchors, anchor)? });
+            }
+        }
     }
-    // A box that lies in the border only has nothing left.
-    kept.retain(|detection| detection.bbox.area() > 0.0);
-    // Clipping can change the order of ties.
-    kept.sort_by(nms::by_confidence);
-    kept
+    Some(found)
+}
+
+/// The box of an anchor by its corners; `None` when it is no box.
+fn bbox(boxes: &[f32], anchors: usize, anchor: usize) -> Option<BBox> {
+    let [x, y, width, height] = [0, 1, 2, 3].map(|row| boxes[row * anchors + anchor]);
+    BBox::from_centre(x, y, width, height)
 }
 
 #[cfg(test)]
@@ -219,33 +143,39 @@ mod tests {
     const COLUMNS: [f32; 14] =
         [10.0, 50.0, 10.0, 50.0, 4.0, 20.0, 4.0, 20.0, 0.1, 0.2, 0.7, 0.3, 0.7, 0.9];
 
+    fn best(columns: &[f32], options: &DetectOptions) -> Option<Vec<Detection>> {
+        Yolov8::default().best_class(columns, 2, options)
+    }
+
     #[test]
     fn an_anchor_has_its_best_class_and_a_box_in_corners() {
         let options = DetectOptions { confidence_threshold: 0.5, ..DetectOptions::default() };
-        let found = Scan::default().candidates(&COLUMNS, 2, &options).unwrap();
         let expected = [
             Detection { class_id: 1, confidence: 0.7, bbox: BBox::new(8.0, 8.0, 12.0, 12.0) },
             Detection { class_id: 2, confidence: 0.9, bbox: BBox::new(40.0, 40.0, 60.0, 60.0) },
         ];
-        assert_eq!(found, expected);
+        assert_eq!(best(&COLUMNS, &options).unwrap(), expected);
+        let each = each_class(&COLUMNS, 2, &options).unwrap();
+        assert_eq!(each.iter().map(|d| d.class_id).collect::<Vec<_>>(), [1, 2, 2]);
+        assert_eq!(each[1].bbox, expected[0].bbox);
     }
 
     #[test]
     fn thresholds_and_classes_filter() {
         let options = DetectOptions { confidence_threshold: 0.8, ..DetectOptions::default() };
-        assert_eq!(Scan::default().candidates(&COLUMNS, 2, &options).unwrap().len(), 1);
+        assert_eq!(best(&COLUMNS, &options).unwrap().len(), 1);
         let options = DetectOptions { classes: Some([1].into()), ..DetectOptions::default() };
-        let found = Scan::default().candidates(&COLUMNS, 2, &options).unwrap();
+        let found = best(&COLUMNS, &options).unwrap();
         assert_eq!(found.iter().map(|d| d.class_id).collect::<Vec<_>>(), [1]);
     }
 
     #[test]
     fn what_is_no_number_is_refused() {
-        let mut columns = COLUMNS;
-        columns[8] = f32::NAN;
-        assert!(Scan::default().candidates(&columns, 2, &DetectOptions::default()).is_none());
-        let mut columns = COLUMNS;
-        columns[1] = f32::NAN;
-        assert!(Scan::default().candidates(&columns, 2, &DetectOptions::default()).is_none());
+        for (at, value) in [(8, f32::NAN), (1, f32::NAN), (5, f32::INFINITY)] {
+            let mut columns = COLUMNS;
+            columns[at] = value;
+            assert!(best(&columns, &DetectOptions::default()).is_none(), "{at}");
+            assert!(each_class(&columns, 2, &DetectOptions::default()).is_none(), "{at}");
+        }
     }
 }

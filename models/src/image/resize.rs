@@ -11,6 +11,9 @@ pub(crate) enum Filter {
     /// Two by two neighbours whatever the scale, as OpenCV's `INTER_LINEAR`: what YOLO networks
     /// were trained and are measured with.
     Bilinear,
+    /// Linear over a window that grows when shrinking, as Pillow's `BILINEAR`: what DETR networks'
+    /// processors use.
+    Triangle,
     /// Cubic with a = -1/2, over a wider window when shrinking, as Pillow's `BICUBIC`: what
     /// vision transformers' processors use.
     Bicubic,
@@ -43,6 +46,7 @@ impl Resizer {
         }
         let algorithm = match filter {
             Filter::Bilinear => ResizeAlg::Interpolation(FilterType::Bilinear),
+            Filter::Triangle => ResizeAlg::Convolution(FilterType::Bilinear),
             Filter::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
         };
         let options = ResizeOptions::new().resize_alg(algorithm);
@@ -53,7 +57,7 @@ impl Resizer {
             Filter::Bilinear => pass(image.rgb(), size, &mut self.pixels, (width, height))?,
             // Pillow scales the rows and then the columns, with bytes in between; in one call the
             // columns would come first, and pixels differ by a few steps.
-            Filter::Bicubic => {
+            Filter::Triangle | Filter::Bicubic => {
                 let narrowed = (width, image.height());
                 pass(image.rgb(), size, &mut self.narrowed, narrowed)?;
                 pass(&self.narrowed, narrowed, &mut self.pixels, (width, height))?;

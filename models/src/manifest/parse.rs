@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{FAMILIES, ModelEntry, ModelFile, PypiFile, Source, Task};
+use super::{FAMILIES, ModelEntry, ModelFile, Precision, PypiFile, Source, Task};
 use crate::labels;
 
 /// The whole file.
@@ -49,6 +49,8 @@ struct RawFile {
     name: String,
     sha256: Option<String>,
     bytes: Option<u64>,
+    input: Option<(u32, u32)>,
+    precision: Option<String>,
 }
 
 /// A `[[model.source]]` table.
@@ -136,7 +138,20 @@ impl RawFile {
         if let Some(sha256) = &self.sha256 {
             hex_digest(&self.name, sha256)?;
         }
-        Ok(ModelFile { name: self.name, sha256: self.sha256, bytes: self.bytes })
+        let precision = match self.precision.as_deref() {
+            None | Some("float32" | "int8") => Precision::Full,
+            Some("float16") => Precision::Half,
+            Some(other) => {
+                return Err(format!(
+                    "unknown precision \"{other}\"; they are float32, float16, int8"
+                ));
+            }
+        };
+        if self.input.is_some_and(|(width, height)| width == 0 || height == 0) {
+            return Err(format!("the input of \"{}\" has a side of zero pixels", self.name));
+        }
+        let Self { name, sha256, bytes, input, .. } = self;
+        Ok(ModelFile { name, sha256, bytes, input, precision })
     }
 }
 

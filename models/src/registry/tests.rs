@@ -47,7 +47,7 @@ fn models_are_found_by_name_and_by_name_with_version() {
     assert_eq!(registry.entry("yolov8n:1").unwrap().id(), "yolov8n:1");
     let detectors: Vec<_> =
         registry.entries_for(Task::Detector).map(|entry| entry.name.as_str()).collect();
-    assert_eq!(detectors, ["ssd-mobilenet-v2", "yolov8n", "yolov8n-int8"]);
+    assert_eq!(detectors, ["ssd-mobilenet-v2", "yolov8n", "yolov8n-int8", "yolox-nano"]);
 }
 
 #[test]

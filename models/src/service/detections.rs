@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::worker::{Kind, Worker};
-use crate::backend::SessionOptions;
+use crate::backend::{RunsOn, SessionOptions};
 use crate::manifest::{ModelEntry, Task};
 use crate::{DetectOptions, Detection, Detector, Image, ModelError, Registry};
 
@@ -13,11 +13,24 @@ pub type DetectReply = Box<dyn FnOnce(Result<Vec<Detection>, ModelError>, Durati
 
 pub(super) struct Detections;
 
+/// What is asked of a detector.
+pub(super) enum Ask {
+    Detect(Arc<Image>, DetectOptions),
+    /// Loads what pictures of a (width, height) need and checks that it can be had in batches.
+    Prepare((u32, u32), DetectOptions, usize),
+}
+
+/// What callers may know of a detector.
+pub(super) struct Facts {
+    labels: Arc<[String]>,
+    runs_on: RunsOn,
+}
+
 impl Kind for Detections {
     const TASK: Task = Task::Detector;
     type Model = Box<dyn Detector>;
-    type Facts = Arc<[String]>;
-    type Request = (Arc<Image>, DetectOptions);
+    type Facts = Facts;
+    type Request = Ask;
     type Answer = Vec<Detection>;
 
     fn open(
@@ -27,15 +40,36 @@ impl Kind for Detections {
     ) -> Result<(Self::Model, Self::Facts), ModelError> {
         let detector = crate::open_detector(registry, entry, options)?;
         let labels = Arc::clone(detector.labels());
-        Ok((detector, labels))
+        let runs_on = detector.runs_on().clone();
+        Ok((detector, Facts { labels, runs_on }))
     }
 
     fn run(
         model: &mut Self::Model,
         requests: &[Self::Request],
     ) -> Result<Vec<Self::Answer>, ModelError> {
-        let images: Vec<_> = requests.iter().map(|(image, options)| (&**image, options)).collect();
-        model.detect(&images)
+        let mut images = Vec::with_capacity(requests.len());
+        for request in requests {
+            match request {
+                Ask::Detect(image, options) => images.push((&**image, options)),
+                Ask::Prepare(size, options, batch) => model.prepare(*size, options, *batch)?,
+            }
+        }
+        let mut found = model.detect(&images)?.into_iter();
+        // What was only prepared has found nothing.
+        let answer = |request: &Ask| match request {
+            Ask::Detect(..) => found.next(),
+            Ask::Prepare(..) => Some(Vec::new()),
+        };
+        Ok(requests.iter().filter_map(answer).collect())
+    }
+
+    fn runs_on(facts: &Self::Facts) -> Option<&RunsOn> {
+        Some(&facts.runs_on)
+    }
+
+    fn is_work(request: &Self::Request) -> bool {
+        matches!(request, Ask::Detect(..))
     }
 }
 
@@ -57,7 +91,29 @@ impl DetectorHandle {
 
     /// The class names, by class id; an id without a name is never given.
     pub fn labels(&self) -> &Arc<[String]> {
-        self.worker.facts()
+        &self.worker.facts().labels
+    }
+
+    /// The device that it runs on, and why.
+    pub fn runs_on(&self) -> &RunsOn {
+        &self.worker.facts().runs_on
+    }
+
+    /// Loads what pictures of (width, height) need, checks the options, and lets up to
+    /// `batch_size` pictures go into one run. It waits: not for threads that must not block.
+    ///
+    /// # Errors
+    /// [`ModelError::Unsupported`] when the model's files cannot do what is asked for, or why a
+    /// file cannot be loaded.
+    pub fn prepare(
+        &self,
+        picture: (u32, u32),
+        options: DetectOptions,
+        batch_size: usize,
+    ) -> Result<(), ModelError> {
+        self.worker.ask(Ask::Prepare(picture, options, batch_size))?;
+        self.worker.allow_batch(batch_size);
+        Ok(())
     }
 
     /// Queues a picture; `reply` is called once, on the model's thread, and must not block it.
@@ -71,7 +127,7 @@ impl DetectorHandle {
         options: DetectOptions,
         reply: DetectReply,
     ) -> Result<(), ModelError> {
-        self.worker.submit((image, options), reply)
+        self.worker.submit(Ask::Detect(image, options), reply)
     }
 
     /// Detects, and waits for the answer; not for threads that must not block.
@@ -83,6 +139,6 @@ impl DetectorHandle {
         image: Arc<Image>,
         options: DetectOptions,
     ) -> Result<Vec<Detection>, ModelError> {
-        self.worker.ask((image, options))
+        self.worker.ask(Ask::Detect(image, options))
     }
 }

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
-use super::ServiceOptions;
 use super::worker::{Kind, LoadedModel, Worker};
+use super::{OpenOptions, ServiceOptions};
 use crate::{ModelError, Registry};
 
 /// A place for one model, locked while the model is loaded.
 type Slot<K> = Arc<Mutex<Option<Arc<Worker<K>>>>>;
 
-/// Workers by model id. Dropping the pool stops them.
+/// Workers by model id and how the model was opened. Dropping the pool stops them.
 pub(super) struct Pool<K: Kind> {
-    slots: Mutex<BTreeMap<String, Slot<K>>>,
+    slots: Mutex<BTreeMap<(String, OpenOptions), Slot<K>>>,
 }
 
 impl<K: Kind> Default for Pool<K> {
@@ -29,6 +29,7 @@ impl<K: Kind> Pool<K> {
         registry: &Registry,
         name: &str,
         options: &ServiceOptions,
+        open: OpenOptions,
     ) -> Result<Arc<Worker<K>>, ModelError> {
         let entry = registry.entry(name)?;
         if entry.task != K::TASK {
@@ -40,13 +41,13 @@ impl<K: Kind> Pool<K> {
         }
         let slot = {
             let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(slots.entry(entry.id()).or_default())
+            Arc::clone(slots.entry((entry.id(), open)).or_default())
         };
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(worker) = &*slot {
             return Ok(Arc::clone(worker));
         }
-        let worker = Arc::new(Worker::start(registry, entry, options)?);
+        let worker = Arc::new(Worker::start(registry, entry, options, open)?);
         Ok(Arc::clone(slot.insert(worker)))
     }
 

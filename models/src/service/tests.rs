@@ -7,7 +7,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
 use super::pool::Pool;
 use super::worker::{Kind, Worker};
-use super::{InferenceService, ServiceOptions};
+use super::{InferenceService, OpenOptions, ServiceOptions};
 use crate::backend::SessionOptions;
 use crate::manifest::{ModelEntry, Task};
 use crate::{ModelError, Registry};
@@ -55,7 +55,8 @@ fn registry() -> Arc<Registry> {
 
 fn worker(options: ServiceOptions) -> Worker<Echo> {
     let registry = registry();
-    Worker::start(&registry, registry.entry("yolov8n").unwrap(), &options).unwrap()
+    Worker::start(&registry, registry.entry("yolov8n").unwrap(), &options, OpenOptions::default())
+        .unwrap()
 }
 
 /// Keeps the worker's thread busy until what comes back is dropped.
@@ -175,7 +176,9 @@ fn stopping_answers_what_waits() {
 #[test]
 fn the_last_owner_may_be_a_reply() {
     let pool: Arc<Pool<Echo>> = Arc::default();
-    let worker = pool.get(&registry(), "yolov8n", &ServiceOptions::default()).unwrap();
+    let worker = pool
+        .get(&registry(), "yolov8n", &ServiceOptions::default(), OpenOptions::default())
+        .unwrap();
     let release = hold(&worker);
     let (done, is_done) = bounded(1);
     let reply = Box::new(move |_, _| {
@@ -191,8 +194,8 @@ fn the_last_owner_may_be_a_reply() {
 fn a_pool_has_one_worker_for_a_model_however_it_is_named() {
     let (pool, registry) = (Pool::<Echo>::default(), registry());
     let options = ServiceOptions::default();
-    let first = pool.get(&registry, "yolov8n", &options).unwrap();
-    let second = pool.get(&registry, "yolov8n:1", &options).unwrap();
+    let first = pool.get(&registry, "yolov8n", &options, OpenOptions::default()).unwrap();
+    let second = pool.get(&registry, "yolov8n:1", &options, OpenOptions::default()).unwrap();
     assert!(Arc::ptr_eq(&first, &second));
     assert_eq!(pool.loaded().len(), 1);
 }

@@ -5,15 +5,15 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 
-use super::ServiceOptions;
-use crate::backend::SessionOptions;
+use super::{OpenOptions, ServiceOptions};
+use crate::backend::{RunsOn, SessionOptions};
 use crate::manifest::{ModelEntry, Task};
 use crate::{ModelError, Registry};
 
@@ -42,6 +42,16 @@ pub(super) trait Kind: 'static {
         model: &mut Self::Model,
         requests: &[Self::Request],
     ) -> Result<Vec<Self::Answer>, ModelError>;
+
+    /// The device that the model got, where it has one of its own.
+    fn runs_on(_facts: &Self::Facts) -> Option<&RunsOn> {
+        None
+    }
+
+    /// Whether a request is work for the network, which counters count.
+    fn is_work(_request: &Self::Request) -> bool {
+        true
+    }
 }
 
 /// Takes the answer and how long the model worked for it, on the model's thread.
@@ -60,6 +70,8 @@ pub struct LoadedModel {
     pub id: Arc<str>,
     /// What it is for.
     pub task: Task,
+    /// The device that it runs on and why, where the model says.
+    pub runs_on: Option<RunsOn>,
     /// Runs so far, also those that failed.
     pub runs: u64,
     /// Requests answered so far, also those that failed.
@@ -81,6 +93,8 @@ struct Counters {
     failed: AtomicU64,
     total_nanos: AtomicU64,
     last_nanos: AtomicU64,
+    /// Requests that go into one run together at most.
+    max_batch: AtomicUsize,
     stopping: AtomicBool,
 }
 
@@ -111,16 +125,17 @@ impl<K: Kind> Worker<K> {
         registry: &Registry,
         entry: &ModelEntry,
         options: &ServiceOptions,
+        open: OpenOptions,
     ) -> Result<Self, ModelError> {
-        let (model, facts) = K::open(registry, entry, options.session())?;
+        let (model, facts) = K::open(registry, entry, options.session(open))?;
         let id: Arc<str> = entry.id().into();
         let (sender, receiver) = bounded(options.queue.max(1));
         let counters = Arc::new(Counters::default());
+        counters.max_batch.store(options.max_batch.max(1), Ordering::Relaxed);
         let mut runner = Runner::<K> {
             id: Arc::clone(&id),
             model,
             jobs: receiver,
-            max_batch: options.max_batch.max(1),
             max_wait: options.max_wait,
             counters: Arc::clone(&counters),
         };
@@ -141,6 +156,11 @@ impl<K: Kind> Worker<K> {
 
     pub(super) fn facts(&self) -> &K::Facts {
         &self.facts
+    }
+
+    /// Lets runs have as many requests, if they may not yet.
+    pub(super) fn allow_batch(&self, batch_size: usize) {
+        self.counters.max_batch.fetch_max(batch_size, Ordering::Relaxed);
     }
 
     /// Queues a request. Does not block; where it fails, the reply is not called.
@@ -176,6 +196,7 @@ impl<K: Kind> Worker<K> {
         LoadedModel {
             id: Arc::clone(&self.id),
             task: K::TASK,
+            runs_on: K::runs_on(&self.facts).cloned(),
             runs: counters.runs.load(Ordering::Relaxed),
             items: counters.items.load(Ordering::Relaxed),
             failed: counters.failed.load(Ordering::Relaxed),
@@ -211,7 +232,6 @@ struct Runner<K: Kind> {
     id: Arc<str>,
     model: K::Model,
     jobs: Receiver<Job<K>>,
-    max_batch: usize,
     max_wait: Duration,
     counters: Arc<Counters>,
 }
@@ -234,7 +254,8 @@ impl<K: Kind> Runner<K> {
     fn batch(&self, first: Job<K>) -> (Vec<K::Request>, Vec<Reply<K>>) {
         let mut batch = (vec![first.request], vec![first.reply]);
         let deadline = Instant::now() + self.max_wait;
-        while batch.0.len() < self.max_batch {
+        let max_batch = self.counters.max_batch.load(Ordering::Relaxed);
+        while batch.0.len() < max_batch {
             // With the deadline gone by this still takes what is there.
             let Ok(job) = self.jobs.recv_deadline(deadline) else { break };
             batch.0.push(job.request);
@@ -283,7 +304,9 @@ impl<K: Kind> Runner<K> {
             Err(panic) => Err(self.wrong(&format!("it panicked: {}", message(&*panic)))),
         };
         let failed = if result.is_err() { requests.len() } else { 0 };
-        self.counters.count(requests.len(), failed, elapsed);
+        if requests.iter().any(K::is_work) {
+            self.counters.count(requests.len(), failed, elapsed);
+        }
         (result, elapsed)
     }
 

@@ -188,6 +188,7 @@ impl Engine for TestEngine {
             licence: "AGPL-3.0".into(),
             size_bytes: 12_800_000,
             state: "present".into(),
+            device: None,
         }]
     }
 

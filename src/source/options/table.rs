@@ -1,6 +1,8 @@
 //! The table of options: name, values, default, what it does and where it goes. Parsing, errors and
 //! documentation come from it.
 
+use vigil_models::backend::Device;
+
 use super::{Mode, Tracker};
 use crate::source::option::OptionDoc;
 use crate::source::value;
@@ -114,6 +116,72 @@ const OPTIONS: &[OptionDoc] = &[
         doc: "Only objects of these classes are detected.",
         set: |o, text| {
             o.classes = Some(value::list(text)?);
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "image_size",
+        kind: "integer",
+        default: "the model's own, 640 for YOLOv8",
+        range: "an integer from 32 to 8192 for which the model has a graph",
+        doc: "Longer side of the detector's input, in pixels.",
+        set: |o, text| {
+            o.image_size = Some(value::integer(text, 32, 8192)?);
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "rect",
+        kind: "boolean",
+        default: "true",
+        range: BOOLEAN,
+        doc: "Frames go into the input of the detector that leaves the least padding; with false into a square one.",
+        set: |o, text| {
+            o.rect = value::boolean(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "batch_size",
+        kind: "integer",
+        default: "1",
+        range: "an integer from 1 to 64",
+        doc: "Frames that go into one run of the detector at most; more than one makes each wait for the others.",
+        set: |o, text| {
+            o.batch_size = value::integer(text, 1, 64)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "half_precision",
+        kind: "boolean",
+        default: "false",
+        range: BOOLEAN,
+        doc: "Takes the detector's float16 graph.",
+        set: |o, text| {
+            o.half_precision = value::boolean(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "augment",
+        kind: "boolean",
+        default: "false",
+        range: BOOLEAN,
+        doc: "Test-time augmentation: each frame is shown mirrored and smaller, too, and what is found is merged; it takes three times as long.",
+        set: |o, text| {
+            o.augment = value::boolean(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "device",
+        kind: "text",
+        default: "auto",
+        range: "'auto', 'cpu', 'cuda' or 'tensorrt'",
+        doc: "Where the detector runs; auto takes CUDA when the ONNX Runtime library and the machine have it, and vigil_catalog.models says which it was and why.",
+        set: |o, text| {
+            o.device = Device::from_name(text)?;
             Some(())
         },
     },

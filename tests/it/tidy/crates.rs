@@ -29,7 +29,7 @@ const ONCE: [&str; 12] = [
 /// A foreign crate as code spells it, and the places that may.
 const FOREIGN: [(&str, &[&str]); 4] = [
     ("pgwire", &["sql/src/wire.rs", "sql/src/wire/"]),
-    ("ort", &["models/src/backend/ort.rs"]),
+    ("ort", &["models/src/backend/ort.rs", "models/src/backend/ort/"]),
     ("ffmpeg_next", &["src/decode/ffmpeg.rs", "src/decode/ffmpeg/"]),
     ("tokenizers", &["models/src/"]),
 ];

@@ -2,7 +2,7 @@
 
 use arrow::array::ArrayRef;
 
-use super::{SystemTable, bigints, texts};
+use super::{SystemTable, bigints, optional_texts, texts};
 use crate::catalog::column;
 use crate::{Cut, Engine};
 
@@ -18,6 +18,8 @@ pub(super) fn table() -> SystemTable {
             column::text("licence", "the licence's SPDX name, as far as it has one"),
             column::bigint("size_bytes", "all of its files together, bytes"),
             column::text("state", "missing, present or loaded"),
+            column::text("device", "where a loaded model runs and why, such as cpu (as asked)")
+                .nullable(),
         ],
         rows,
     }
@@ -33,6 +35,7 @@ fn rows(engine: &dyn Engine, _cut: Option<&Cut>) -> Vec<ArrayRef> {
         texts(rows.clone().map(|model| model.family.as_str())),
         texts(rows.clone().map(|model| model.licence.as_str())),
         bigints(rows.clone().map(|model| Some(model.size_bytes))),
-        texts(rows.map(|model| model.state.as_str())),
+        texts(rows.clone().map(|model| model.state.as_str())),
+        optional_texts(rows.map(|model| model.device.as_deref())),
     ]
 }

@@ -1,0 +1,48 @@
+//! What the tests with real models share: the folder with models and data, pictures, fixtures.
+//!
+//! Models and photos are in the folder that `VIGIL_SHARED` names, else in `shared` beside the
+//! repository; without them the tests say so and pass.
+
+#![allow(dead_code, reason = "no program uses all of it")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use vigil_models::{Image, InferenceService, Registry, ServiceOptions};
+
+/// The folder with models and data, or `None` with a word about it.
+pub fn shared() -> Option<PathBuf> {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
+    let folder = std::env::var_os("VIGIL_SHARED").map_or_else(|| beside.into(), PathBuf::from);
+    if folder.join("models").is_dir() && folder.join("data").is_dir() {
+        return Some(folder);
+    }
+    eprintln!("skipped: {} has no models and data (set VIGIL_SHARED)", folder.display());
+    None
+}
+
+/// A service of the models in a folder, with one thread for each run.
+pub fn service(models: &Path, max_batch: usize) -> Arc<InferenceService> {
+    let registry = Arc::new(Registry::open(models).unwrap());
+    let options = ServiceOptions { intra_threads: 1, max_batch, ..ServiceOptions::default() };
+    InferenceService::new(registry, options)
+}
+
+/// A decoded photo.
+pub fn photo(path: &Path) -> Arc<Image> {
+    let decoded = image::open(path).unwrap().into_rgb8();
+    let (width, height) = decoded.dimensions();
+    Arc::new(Image::new(width, height, decoded.into_raw()).unwrap())
+}
+
+/// A grey picture.
+pub fn grey(width: u32, height: u32) -> Arc<Image> {
+    let rgb = vec![128; width as usize * height as usize * 3];
+    Arc::new(Image::new(width, height, rgb).unwrap())
+}
+
+/// What a reference wrote down.
+pub fn fixture<T: serde::de::DeserializeOwned>(name: &str) -> T {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+}

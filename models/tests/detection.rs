@@ -1,0 +1,261 @@
+//! Detectors on real photos, compared with what Python references found
+//! (`models/export/reference_detect.py`, `models/export/tiny_detr.py`), and what they refuse.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use common::{fixture, grey, photo, service, shared};
+use vigil_models::backend::Device;
+use vigil_models::{BBox, DetectOptions, Detection, DetectorHandle, ModelError, OpenOptions};
+
+/// Class, confidence, x1, y1, x2, y2, as the reference writes them.
+type Row = (u32, f32, f32, f32, f32, f32);
+
+fn detection((class_id, confidence, x1, y1, x2, y2): Row) -> Detection {
+    Detection { class_id, confidence, bbox: BBox::new(x1, y1, x2, y2) }
+}
+
+/// Of the boxes of `of` above 0.3, how many have a partner in `among`, and how many there are.
+fn paired(of: &[Detection], among: &[Detection], iou: f32, confidence: f32) -> (usize, usize) {
+    let sure: Vec<_> = of.iter().filter(|one| one.confidence > 0.3).collect();
+    let has_partner = |one: &&&Detection| {
+        among.iter().any(|other| {
+            other.class_id == one.class_id
+                && (other.confidence - one.confidence).abs() <= confidence
+                && other.bbox.iou(&one.bbox) >= iou
+        })
+    };
+    (sure.iter().filter(has_partner).count(), sure.len())
+}
+
+/// The share of boxes on which a detector and the reference of that name agree, both ways, on the
+/// photos of `data`, and how many boxes there are.
+fn agreement(
+    detector: &DetectorHandle,
+    reference: &str,
+    data: &Path,
+    options: &DetectOptions,
+    (iou, confidence): (f32, f32),
+) -> (f32, usize) {
+    let reference: BTreeMap<String, Vec<Row>> = fixture(&format!("detections/{reference}.json"));
+    let (mut good, mut all) = (0, 0);
+    for (name, rows) in reference {
+        let expected: Vec<Detection> = rows.into_iter().map(detection).collect();
+        let found = detector.detect(photo(&data.join(&name)), options.clone()).unwrap();
+        for (of, among) in [(&expected, &found), (&found, &expected)] {
+            let (paired, of) = paired(of, among, iou, confidence);
+            if paired < of {
+                eprintln!("{name}: reference {expected:?}, found {found:?}");
+            }
+            (good, all) = (good + paired, all + of);
+        }
+    }
+    eprintln!("{good} of {all} boxes agree");
+    (good as f32 / all as f32, all)
+}
+
+/// The thresholds of the reference.
+fn as_the_reference(rect: bool) -> DetectOptions {
+    DetectOptions { confidence_threshold: 0.25, rect, ..DetectOptions::default() }
+}
+
+/// Pairs have an IoU and a difference in confidence of this at least and at most.
+const CLOSE: (f32, f32) = (0.95, 0.02);
+
+#[test]
+fn yolov8_finds_what_the_reference_finds() {
+    let Some(shared) = shared() else { return };
+    let detector = service(&shared.join("models"), 1).detector("yolov8n").unwrap();
+    let options = as_the_reference(false);
+    let (share, boxes) = agreement(&detector, "yolov8n", &shared.join("data"), &options, CLOSE);
+    assert!(share >= 0.99 && boxes > 1000, "{share} of {boxes}");
+}
+
+#[test]
+fn yolov8_with_the_least_padding_finds_what_the_reference_finds() {
+    let Some(shared) = shared() else { return };
+    let detector = service(&shared.join("models"), 1).detector("yolov8n").unwrap();
+    let (options, data) = (as_the_reference(true), shared.join("data"));
+    let (share, boxes) = agreement(&detector, "yolov8n-rect", &data, &options, CLOSE);
+    assert!(share >= 0.99 && boxes > 1000, "{share} of {boxes}");
+}
+
+#[test]
+fn yolov8_in_int8_finds_what_the_reference_finds() {
+    let Some(shared) = shared() else { return };
+    let detector = service(&shared.join("models"), 1).detector("yolov8n-int8").unwrap();
+    let (options, data) = (as_the_reference(false), shared.join("data"));
+    // This graph rounds its activations to 255 steps of their largest value: in the reference
+    // itself, a hundredth of the pixels brighter or darker by one step moves confidences by .05,
+    // and JPEG decoders differ by about that.
+    let (share, boxes) = agreement(&detector, "yolov8n-int8", &data, &options, (0.85, 0.1));
+    assert!(share >= 0.95 && boxes > 1000, "{share} of {boxes}");
+}
+
+#[test]
+fn yolox_finds_what_the_reference_finds() {
+    let Some(shared) = shared() else { return };
+    let detector = service(&shared.join("models"), 1).detector("yolox-nano").unwrap();
+    let (options, data) = (as_the_reference(true), shared.join("data"));
+    let (share, boxes) = agreement(&detector, "yolox-nano", &data, &options, CLOSE);
+    assert!(share >= 0.99 && boxes > 900, "{share} of {boxes}");
+}
+
+/// The SSD is made on the user's machine, so it is looked for where `vigil models pull` puts it.
+#[test]
+fn the_ssd_finds_what_the_reference_finds() {
+    let Some(shared) = shared() else { return };
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../.vigil/models");
+    let models = std::env::var_os("VIGIL_MODELS").map_or_else(|| beside.into(), PathBuf::from);
+    if !models.join("ssd-mobilenet-v2/model.onnx").is_file() {
+        eprintln!("skipped: no ssd-mobilenet-v2 in {} (vigil models pull it)", models.display());
+        return;
+    }
+    let detector = service(&models, 1).detector("ssd-mobilenet-v2").unwrap();
+    let (options, data) = (as_the_reference(true), shared.join("data"));
+    let (share, boxes) = agreement(&detector, "ssd-mobilenet-v2", &data, &options, CLOSE);
+    assert!(share >= 0.97 && boxes > 20, "{share} of {boxes}");
+}
+
+#[test]
+fn test_time_augmentation_finds_the_same_things() {
+    let Some(shared) = shared() else { return };
+    let detector = service(&shared.join("models"), 1).detector("yolov8n").unwrap();
+    let bus = photo(&shared.join("data/photos/bus.jpg"));
+    let plain = DetectOptions::default();
+    let found = detector.detect(Arc::clone(&bus), plain.clone()).unwrap();
+    let augmented = DetectOptions { augment: true, ..plain };
+    let merged = detector.detect(bus, augmented.clone()).unwrap();
+    assert!(found.len() >= 4, "{found:?}");
+    let (same, of) = paired(&found, &merged, 0.85, 0.2);
+    assert_eq!(same, of, "plain {found:?}, augmented {merged:?}");
+    for (i, one) in merged.iter().enumerate() {
+        for other in &merged[i + 1..] {
+            let overlap = one.bbox.iou(&other.bbox);
+            assert!(one.class_id != other.class_id || overlap <= augmented.iou_threshold + 0.01);
+        }
+    }
+}
+
+#[test]
+fn what_a_models_files_cannot_do_is_refused_before_the_first_frame() {
+    let Some(shared) = shared() else { return };
+    let service = service(&shared.join("models"), 1);
+    let refused = |model: &str, options: DetectOptions, batch_size| {
+        let detector = service.detector(model).unwrap();
+        let error = detector.prepare((1920, 1080), options, batch_size).unwrap_err();
+        assert_eq!(error.sqlstate(), "22023", "{error:?}");
+        format!("{error}. {}", error.detail().unwrap_or_default())
+    };
+    let size = |image_size| DetectOptions { image_size: Some(image_size), ..Default::default() };
+    let said = refused("yolov8n", size(320), 1);
+    assert!(said.starts_with("model \"yolov8n\" cannot take image_size = 320."), "{said}");
+    for known in ["640x640 (model.onnx)", "640x480 (", "640x384 (model-384x640.onnx)"] {
+        assert!(said.contains(known), "{said}");
+    }
+    let said = refused("yolox-nano", size(640), 1);
+    assert!(said.contains("416x416 (model.onnx)"), "{said}");
+    let said = refused("yolov8n-int8", DetectOptions::default(), 4);
+    assert!(said.contains("batch_size = 4") && said.contains("takes 1"), "{said}");
+    let half = OpenOptions { half_precision: true, ..OpenOptions::default() };
+    for model in ["yolov8n", "yolov8n-int8"] {
+        let error = service.detector_with(model, half).err().unwrap();
+        assert_eq!(
+            error.to_string(),
+            format!("model \"{model}\" cannot take half_precision = true")
+        );
+        assert!(error.detail().is_some_and(|detail| detail.contains("model.onnx")), "{error:?}");
+    }
+    for (picture, options) in [
+        ((1920, 1080), DetectOptions::default()),
+        ((1920, 1080), size(640)),
+        ((100, 100), DetectOptions { rect: false, ..size(640) }),
+    ] {
+        service.detector("yolov8n").unwrap().prepare(picture, options, 4).unwrap();
+    }
+    let loaded = service.loaded();
+    assert!(loaded.iter().all(|model| model.runs == 0), "preparing is no run: {loaded:?}");
+    assert!(loaded.iter().all(|model| model.runs_on.is_some()), "{loaded:?}");
+}
+
+#[test]
+fn pictures_of_any_size_are_taken() {
+    let Some(shared) = shared() else { return };
+    let service = service(&shared.join("models"), 1);
+    for model in ["yolov8n", "yolox-nano"] {
+        let detector = service.detector(model).unwrap();
+        for (width, height) in [(1, 1), (8000, 6000), (4000, 1), (1, 700)] {
+            let low = DetectOptions { confidence_threshold: 0.01, ..DetectOptions::default() };
+            for found in detector.detect(grey(width, height), low).unwrap() {
+                let bbox = found.bbox.clipped(width as f32, height as f32);
+                assert_eq!(bbox, found.bbox, "{model} {width}x{height}");
+            }
+        }
+    }
+}
+
+#[test]
+fn one_model_on_two_devices_has_two_sessions() {
+    let Some(shared) = shared() else { return };
+    let service = service(&shared.join("models"), 1);
+    let cpu = OpenOptions { device: Device::Cpu, half_precision: false };
+    let named = service.detector_with("yolox-nano", cpu).unwrap();
+    let auto = service.detector("yolox-nano").unwrap();
+    assert_eq!(named.runs_on().to_string(), "cpu (as asked)");
+    assert_ne!(auto.runs_on().device, Device::Auto);
+    assert_eq!(service.loaded().len(), 2);
+}
+
+/// A registry's folder with one model of which the manifest says `text`, with the graph `from`.
+fn custom(text: &str, from: &Path) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let manifest = format!(
+        "[[model]]\nname = \"custom\"\nversion = \"1\"\ntask = \"detector\"\nlicence = \"none\"\n\
+         {text}\n[[model.file]]\nname = \"model.onnx\"\n"
+    );
+    std::fs::write(folder.path().join("manifest.toml"), manifest).unwrap();
+    std::fs::create_dir(folder.path().join("custom")).unwrap();
+    std::fs::copy(from, folder.path().join("custom/model.onnx")).unwrap();
+    folder
+}
+
+fn refusal(text: &str, from: &Path) -> String {
+    let folder = custom(text, from);
+    let error = service(folder.path(), 1).detector("custom").err().expect("it is refused");
+    assert!(matches!(error, ModelError::WrongTensors { .. }), "{error:?}");
+    error.detail().unwrap_or_default().to_owned()
+}
+
+#[test]
+fn a_graph_of_another_family_or_other_classes_is_refused_with_what_was_found() {
+    let Some(shared) = shared() else { return };
+    let (yolov8, yolox) =
+        (shared.join("models/yolov8n/model.onnx"), shared.join("models/yolox-nano/model.onnx"));
+    let said = refusal("family = \"yolov8\"\nlabels = [\"cat\", \"dog\"]", &yolov8);
+    assert!(said.contains("\"output0\" float32[?x6x?] was expected"), "{said}");
+    assert!(said.contains("found \"output0\" float32[?x84x8400]"), "{said}");
+    let said = refusal("family = \"yolox\"\nlabels = \"coco80\"", &yolov8);
+    assert!(said.contains("\"output\" float32[?x?x85] was expected"), "{said}");
+    let said = refusal("family = \"detr\"\nlabels = \"coco80\"", &yolox);
+    assert!(said.contains("\"pred_boxes\" float32[?x?x4] was expected"), "{said}");
+    let embedder = shared.join("models/all-minilm-l6-v2-int8/model.onnx");
+    let said = refusal("family = \"yolov8\"\nlabels = \"coco80\"", &embedder);
+    assert!(said.contains("\"last_hidden_state\""), "{said}");
+}
+
+#[test]
+fn a_graph_of_another_size_than_the_manifest_says_is_refused() {
+    let Some(shared) = shared() else { return };
+    let wide = shared.join("models/yolov8n/model-384x640.onnx");
+    let family = "family = \"yolov8\"\nlabels = \"coco80\"";
+    let said = refusal(&format!("{family}\ninput = [640, 640]"), &wide);
+    assert!(said.contains("640x640") && said.contains("[?x3x384x640]"), "{said}");
+    let folder = custom(&format!("{family}\ninput = [640, 384]"), &wide);
+    let detector = service(folder.path(), 1).detector("custom").unwrap();
+    detector.prepare((640, 360), DetectOptions::default(), 1).unwrap();
+}
