@@ -85,7 +85,11 @@ fn options(options: &[(&str, &str)]) -> Vec<(String, String)> {
 fn against_session(root: &Path, models: &Path, video: &Path, threads: usize) -> Result<(f64, f64)> {
     let registry = Registry::open(models)?;
     let file = registry.file(registry.entry("yolov8n")?, "model.onnx")?;
-    let mut session = Session::open("yolov8n", &file, SessionOptions { intra_threads: threads, ..SessionOptions::default() })?;
+    let mut session = Session::open(
+        "yolov8n",
+        &file,
+        SessionOptions { intra_threads: threads, ..SessionOptions::default() },
+    )?;
     let tensor = letterboxed_first_frame(video)?;
     let data = tempfile::tempdir()?;
     let engine = engine(root, models, data.path(), threads)?;

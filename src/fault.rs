@@ -18,6 +18,8 @@ pub enum Stage {
     Decode,
     /// Running the detector.
     Detect,
+    /// Looking at what a tracker asks for: appearances.
+    Track,
     /// Keeping the picture of a key frame.
     Keyframe,
     /// Running the captioner.
@@ -31,6 +33,7 @@ impl fmt::Display for Stage {
         f.write_str(match self {
             Self::Decode => "decode",
             Self::Detect => "detect",
+            Self::Track => "track",
             Self::Keyframe => "keyframe",
             Self::Caption => "caption",
             Self::Embed => "embed",

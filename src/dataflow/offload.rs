@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 use timely::dataflow::Stream;
 use timely::dataflow::channels::pact::Pipeline;
 use timely::dataflow::operators::Capability;
@@ -79,6 +79,32 @@ impl<R: Send + 'static> Drop for Reply<R> {
     }
 }
 
+/// Where the answers to an operator's records arrive.
+pub struct Mailbox<R: Send + 'static> {
+    sender: Sender<(u64, Answer<R>)>,
+    answers: Receiver<(u64, Answer<R>)>,
+    operator: Arc<SyncActivator>,
+}
+
+impl<R: Send + 'static> Mailbox<R> {
+    /// A mailbox that wakes `operator`, with room for the answers to `at_most` records.
+    pub fn new(operator: SyncActivator, at_most: usize) -> Self {
+        let (sender, answers) = bounded(at_most.max(1));
+        Self { sender, answers, operator: Arc::new(operator) }
+    }
+
+    /// A reply to the record `id`.
+    pub fn reply(&self, id: u64) -> Reply<R> {
+        let (mailbox, operator) = (self.sender.clone(), Arc::clone(&self.operator));
+        Reply { id, mailbox, operator, sent: false, or_else: None }
+    }
+
+    /// The next answer, if one is there, and whose it is.
+    pub fn take(&self) -> Option<(u64, Answer<R>)> {
+        self.answers.try_recv().ok()
+    }
+}
+
 struct InWork {
     oks: Capability<Tick>,
     errs: Capability<Tick>,
@@ -103,7 +129,7 @@ where
     let scope = stream.scope();
     let mut builder = OperatorBuilder::new(name.to_owned(), scope);
     let address = builder.operator_info().address.to_vec();
-    let operator = Arc::new(scope.worker().sync_activator_for(address));
+    let operator = scope.worker().sync_activator_for(address);
     let mut input = builder.new_input(stream, Pipeline);
     let (oks, oks_stream) = builder.new_output::<Vec<R>>();
     let (errs, errs_stream) = builder.new_output::<Vec<Fault>>();
@@ -113,7 +139,7 @@ where
     builder.build(move |initial| {
         drop(initial);
         let at_most = at_most.max(1);
-        let (mailbox, answers) = bounded::<(u64, Answer<R>)>(at_most);
+        let mailbox = Mailbox::new(operator, at_most);
         let mut next_id = 0;
         let mut in_work: BTreeMap<u64, InWork> = BTreeMap::new();
         let mut backlog: VecDeque<(D, InWork)> = VecDeque::new();
@@ -134,7 +160,7 @@ where
             });
             let mut oks = oks.activate();
             let mut errs = errs.activate();
-            while let Ok((id, answer)) = answers.try_recv() {
+            while let Some((id, answer)) = mailbox.take() {
                 let Some(held) = in_work.remove(&id) else { continue };
                 metrics.gave(held.since.elapsed());
                 if let Some(record) = answer.ok {
@@ -150,9 +176,7 @@ where
                 let id = next_id;
                 next_id += 1;
                 in_work.insert(id, held);
-                let mailbox = mailbox.clone();
-                let operator = Arc::clone(&operator);
-                submit(record, Reply { id, mailbox, operator, sent: false, or_else: None });
+                submit(record, mailbox.reply(id));
             }
         }
     });

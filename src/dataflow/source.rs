@@ -41,8 +41,8 @@ pub fn build(scope: Scope<'_, Tick>, source: &Arc<RunningSource>, shared: &Share
         admit::decode(scope, Arc::clone(&gate), shared.clock, is_owner, metrics);
     let (detected, detect_faults) =
         detect(frames, source.detector.clone(), gate, source.credits, metrics);
-    let TrackOutputs { frames, sightings, states, identities, corrections } =
-        track(detected, source.tracker(), source.start_micros, metrics);
+    let TrackOutputs { frames, sightings, states, identities, corrections, faults: track_faults } =
+        track(detected, source.tracker(), source.looker.clone(), source.start_micros, metrics);
     let tracks = tracks(
         sightings.as_collection(),
         identities.as_collection(),
@@ -68,6 +68,7 @@ pub fn build(scope: Scope<'_, Tick>, source: &Arc<RunningSource>, shared: &Share
     let faults = scope.concatenate([
         decode_faults,
         detect_faults,
+        track_faults,
         keep_faults,
         caption_faults,
         embed_faults,

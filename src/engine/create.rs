@@ -140,8 +140,17 @@ impl Engine {
                 Some(network)
             }
         };
-        let parts =
-            SourceParts { id, spec, video, context, credits, detector, captioner, embedder };
+        let parts = SourceParts {
+            id,
+            spec,
+            video,
+            context,
+            credits,
+            detector,
+            captioner,
+            embedder,
+            looker: None,
+        };
         Ok((RunningSource::new(parts), reader))
     }
 }

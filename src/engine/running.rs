@@ -19,7 +19,7 @@ use crate::keyframe::KeyframeOptions;
 use crate::source::{SourceSpec, Tracker as TrackerChoice};
 use crate::source_id::SourceId;
 use crate::tables::RowContext;
-use crate::track::{IouOptions, IouTracker, NoTracker, Tracker};
+use crate::track::{IouOptions, IouTracker, Looker, NoTracker, Tracker};
 
 /// Where a source is in its life.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +89,8 @@ pub struct RunningSource {
     pub captioner: CaptionerChoice,
     /// Who embeds its captions.
     pub embedder: Option<EmbedderHandle>,
+    /// Who looks at its frames for its tracker.
+    pub looker: Option<Looker>,
     /// How its objects are named and counted.
     pub names: ObjectNames,
     /// Which of its frames are key frames.
@@ -131,13 +133,24 @@ pub struct SourceParts {
     pub captioner: CaptionerChoice,
     /// Who embeds its captions.
     pub embedder: Option<EmbedderHandle>,
+    /// Who looks at its frames for its tracker.
+    pub looker: Option<Looker>,
 }
 
 impl RunningSource {
     /// A source that is about to start.
     pub fn new(parts: SourceParts) -> Arc<Self> {
-        let SourceParts { id, spec, video, context, credits, detector, captioner, embedder } =
-            parts;
+        let SourceParts {
+            id,
+            spec,
+            video,
+            context,
+            credits,
+            detector,
+            captioner,
+            embedder,
+            looker,
+        } = parts;
         let options = &spec.options;
         let names = ObjectNames {
             labels: Arc::clone(&context.labels),
@@ -163,6 +176,7 @@ impl RunningSource {
             detector,
             captioner,
             embedder,
+            looker,
             names,
             keyframes,
             metrics: DataflowMetrics::default(),

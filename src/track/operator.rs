@@ -2,7 +2,9 @@
 //! track come out in order, and beside them what `tracks` is kept from and what is to be corrected
 //! in earlier frames.
 //!
-//! A frame is given to the tracker when the frontier says that no earlier one is missing.
+//! A frame is given to the tracker when the frontier says that no earlier one is missing. A tracker
+//! may ask to know more of it first ([`Needs`](super::Needs)): then it waits here until the
+//! [`Looker`] answers, and the frames after it too.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,14 +17,17 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, InputCapability};
 use vigil_models::Detection;
 
+use super::look::{Look, Looker};
 use super::memory::Memory;
 use super::{
-    Assignment, Correction, FrameInput, Sighting, StateChange, TrackId, TrackState, Tracker,
+    Assignment, Correction, FrameInput, Needs, Sighting, StateChange, TrackId, TrackState, Tracker,
 };
 use crate::dataflow::clock::Tick;
 use crate::dataflow::gate::Admitted;
 use crate::dataflow::metrics::DataflowMetrics;
+use crate::dataflow::offload::Mailbox;
 use crate::detect::{DetectedFrame, Step};
+use crate::fault::Fault;
 
 /// A frame, its detections and their tracks.
 #[derive(Clone, Debug)]
@@ -57,6 +62,8 @@ pub struct TrackOutputs<'scope> {
     pub identities: Updates<'scope, (TrackId, TrackId)>,
     /// What is to be corrected in the rows of earlier frames.
     pub corrections: Stream<'scope, Tick, Vec<Correction>>,
+    /// What went wrong when a frame was looked at.
+    pub faults: Stream<'scope, Tick, Vec<Fault>>,
 }
 
 struct Held {
@@ -65,36 +72,45 @@ struct Held {
     states: Capability<Tick>,
     identities: Capability<Tick>,
     corrections: Capability<Tick>,
+    faults: Capability<Tick>,
     step: Step<DetectedFrame>,
     since: Instant,
 }
 
-/// Builds the operator. `start_micros` is the event time of the video's first frame,
-/// microseconds since the Unix epoch.
+/// Builds the operator. Without a `looker` a tracker that asks gets no answer. `start_micros` is the
+/// event time of the video's first frame, microseconds since the Unix epoch.
 pub fn track<'scope>(
     detected: Stream<'scope, Tick, Vec<Step<DetectedFrame>>>,
     mut tracker: Box<dyn Tracker>,
+    looker: Option<Looker>,
     start_micros: i64,
     metrics: &DataflowMetrics,
 ) -> TrackOutputs<'scope> {
     let metrics = metrics.operator("track");
-    let mut builder = OperatorBuilder::new("track".to_owned(), detected.scope());
+    let scope = detected.scope();
+    let mut builder = OperatorBuilder::new("track".to_owned(), scope);
+    let address = builder.operator_info().address.to_vec();
+    let mailbox = Mailbox::new(scope.worker().sync_activator_for(address), 1);
     let mut input = builder.new_input(detected, Pipeline);
     let (frames, frames_stream) = builder.new_output();
     let (sightings, sightings_stream) = builder.new_output();
     let (states, states_stream) = builder.new_output();
     let (identities, identities_stream) = builder.new_output();
     let (corrections, corrections_stream) = builder.new_output();
+    let (faults, faults_stream) = builder.new_output();
     let mut frames = OutputBuilder::from(frames);
     let mut sightings = OutputBuilder::from(sightings);
     let mut states = OutputBuilder::from(states);
     let mut identities = OutputBuilder::from(identities);
     let mut corrections = OutputBuilder::from(corrections);
+    let mut faults = OutputBuilder::from(faults);
 
     builder.build(move |initial| {
         drop(initial);
         let mut waiting: BTreeMap<Tick, Held> = BTreeMap::new();
         let mut memory = Memory::default();
+        // The frame that is being looked at, and what is known of it.
+        let mut asked: Option<Tick> = None;
         move |frontiers| {
             let _busy = metrics.busy();
             input.for_each(|capability, steps| {
@@ -110,14 +126,33 @@ pub fn track<'scope>(
             let mut states = states.activate();
             let mut identities = identities.activate();
             let mut corrections = corrections.activate();
+            let mut faults = faults.activate();
             while let Some(next) = waiting.first_entry()
                 && !frontiers[0].less_equal(next.key())
             {
+                let mut look = Look::default();
+                if asked == Some(*next.key()) {
+                    let Some((_, answer)) = mailbox.take() else { break };
+                    asked = None;
+                    look = answer.ok.unwrap_or_default();
+                    if let Some(fault) = answer.fault {
+                        faults.session(&next.get().faults).give(fault);
+                    }
+                } else if let Some(looker) = &looker
+                    && let Step::Frame(detected) = &next.get().step
+                    && let Some(needs) = needs(tracker.as_mut(), detected, start_micros)
+                {
+                    asked = Some(*next.key());
+                    let found = detected.detections.as_deref().unwrap_or_default();
+                    let boxes: Vec<_> = found.iter().map(|found| found.bbox).collect();
+                    looker.ask(&detected.frame, &boxes, &needs, mailbox.reply(0));
+                    break;
+                }
                 let (tick, held) = next.remove_entry();
                 let assignment = match held.step {
                     Step::Frame(detected) => {
                         let ts_micros = ts_micros(&detected, start_micros);
-                        let assignment = assign(tracker.as_mut(), &detected, ts_micros);
+                        let assignment = assign(tracker.as_mut(), &detected, &look, ts_micros);
                         let frame = TrackedFrame::new(detected, ts_micros, &assignment);
                         if let Some(found) = &frame.detections {
                             memory.note(frame.frame.frame_number, ts_micros, Arc::clone(found));
@@ -153,6 +188,7 @@ pub fn track<'scope>(
         states: states_stream,
         identities: identities_stream,
         corrections: corrections_stream,
+        faults: faults_stream,
     }
 }
 
@@ -164,6 +200,7 @@ impl Held {
             states: capability.retain_least(2)?,
             identities: capability.retain_least(3)?,
             corrections: capability.retain_least(4)?,
+            faults: capability.retain_least(5)?,
             step,
             since: Instant::now(),
         };
@@ -198,19 +235,38 @@ fn ts_micros(detected: &DetectedFrame, start_micros: i64) -> i64 {
     start_micros.saturating_add(detected.frame.pts_millis.saturating_mul(1000))
 }
 
-fn assign(tracker: &mut dyn Tracker, detected: &DetectedFrame, ts_micros: i64) -> Assignment {
-    // A frame that nobody could look at is no evidence that an object is gone.
-    let Some(detections) = detected.detections.as_deref() else { return Assignment::default() };
+fn input<'a>(
+    detected: &'a DetectedFrame,
+    look: &'a Look,
+    ts_micros: i64,
+) -> Option<FrameInput<'a>> {
     let frame = &detected.frame;
-    tracker.update(&FrameInput {
+    Some(FrameInput {
         frame_number: frame.frame_number,
         ts_micros,
         width: frame.picture.image.width(),
         height: frame.picture.image.height(),
-        detections,
-        features: &[],
-        motion: None,
+        // A frame that nobody could look at is no evidence that an object is gone.
+        detections: detected.detections.as_deref()?,
+        features: &look.features,
+        motion: look.motion,
     })
+}
+
+/// What the tracker wants to know of a frame, if anything.
+fn needs(tracker: &mut dyn Tracker, detected: &DetectedFrame, start_micros: i64) -> Option<Needs> {
+    let nothing = Look::default();
+    let needs = tracker.needs(&input(detected, &nothing, ts_micros(detected, start_micros))?);
+    (needs != Needs::default()).then_some(needs)
+}
+
+fn assign(
+    tracker: &mut dyn Tracker,
+    detected: &DetectedFrame,
+    look: &Look,
+    ts_micros: i64,
+) -> Assignment {
+    input(detected, look, ts_micros).map(|frame| tracker.update(&frame)).unwrap_or_default()
 }
 
 fn diffs(
