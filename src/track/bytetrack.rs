@@ -10,7 +10,7 @@ use vigil_models::BBox;
 use super::assignment::{Assigner, Pair};
 use super::input::Candidates;
 use super::kalman::BoxFilter;
-use super::life::{Book, Track, make_room};
+use super::life::{Book, Track, make_room, note_hidden};
 use super::options::TrackOptions;
 use super::similarity::{Compared, likeness, near_pairs, pair};
 use super::{Assignment, FrameInput, Tracker};
@@ -157,6 +157,7 @@ impl ByteTracker {
 
     /// Tracks that are not seen are lost or given up, and what nothing explains is a candidate.
     fn miss_and_begin(&mut self, frame: &FrameInput<'_>, out: &mut Assignment) {
+        note_hidden(&mut self.tracks, &self.is_seen, Motion::bbox);
         let mut index = 0;
         let (is_seen, book) = (&self.is_seen, &self.book);
         self.tracks.retain_mut(|track| {

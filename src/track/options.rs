@@ -47,6 +47,9 @@ pub struct TrackOptions {
     pub track_buffer: u32,
     /// Detections from which a track is no longer tentative.
     pub min_track_length: u32,
+    /// How sure a track's detections must be to be no noise: this share of the log-odds that are
+    /// typical of the known tracks (0..=1; 0 asks for none).
+    pub track_evidence: f32,
     /// At most so many tracks at a time; the one that was lost longest makes room.
     pub max_tracks: usize,
     /// What is compared.
@@ -68,12 +71,13 @@ pub struct TrackOptions {
 impl Default for TrackOptions {
     fn default() -> Self {
         Self {
-            track_high_thresh: 0.5,
+            track_high_thresh: 0.6,
             track_low_thresh: 0.1,
-            new_track_thresh: 0.6,
+            new_track_thresh: 0.7,
             match_thresh: 0.8,
             track_buffer: 30,
             min_track_length: 5,
+            track_evidence: 0.5,
             max_tracks: 100,
             association_method: AssociationMethod::Iou,
             kalman_filter: true,
