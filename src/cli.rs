@@ -7,6 +7,7 @@ mod annotate;
 mod config;
 mod embedded;
 mod error;
+mod eval;
 mod models;
 mod output;
 mod places;
@@ -48,6 +49,7 @@ enum Command {
     Sql(sql::SqlArguments),
     Models(models::ModelsArguments),
     Snapshot(snapshot::SnapshotArguments),
+    Eval(eval::EvalArguments),
 }
 
 /// Runs the command of this process's command line.
@@ -63,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Sql(arguments) => sql::sql(arguments),
         Command::Models(arguments) => models::models(arguments),
         Command::Snapshot(arguments) => snapshot::snapshot(arguments),
+        Command::Eval(arguments) => eval::eval(arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -13,6 +13,7 @@ pub mod detect;
 pub mod embed;
 mod engine;
 mod error;
+pub mod eval;
 pub mod fault;
 pub mod keyframe;
 pub mod source;

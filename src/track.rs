@@ -5,14 +5,17 @@
 //! what the tracker assigned.
 
 mod assignment;
+mod association;
 mod bytetrack;
 mod classes;
 mod input;
 mod iou;
 mod kalman;
 mod life;
+mod ocsort;
 mod operator;
 mod options;
+mod registry;
 mod similarity;
 mod summary;
 #[cfg(test)]
@@ -27,8 +30,10 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::assignment::{Assigner, Pair};
 pub use self::bytetrack::ByteTracker;
 pub use self::iou::{IouOptions, IouTracker};
+pub use self::ocsort::OcSort;
 pub use self::operator::{TrackOutputs, TrackedFrame, track};
 pub use self::options::{AssociationMethod, TrackOptions};
+pub use self::registry::{TrackerKind, all};
 pub use self::summary::{Position, Sighting, TrackSummary};
 pub use self::tracker::{
     Assignment, CameraMotion, Correction, FrameInput, Needs, NoTracker, StateChange, Tracker,

@@ -79,9 +79,7 @@ impl HotaCounts {
 
     /// HOTA, 0..=1.
     pub fn hota(&self) -> f64 {
-        mean(|threshold| {
-            (self.detection_at(threshold) * self.association_at(threshold)).sqrt()
-        })
+        mean(|threshold| (self.detection_at(threshold) * self.association_at(threshold)).sqrt())
     }
 
     /// DetA, 0..=1.

@@ -46,7 +46,9 @@ impl Replay {
                     rows.filled.insert(track, (bbox, confidence));
                 }
                 Correction::Discard { track, first_frame, last_frame } => {
-                    for rows in self.frames.range_mut(first_frame..=last_frame).map(|(_, rows)| rows) {
+                    for rows in
+                        self.frames.range_mut(first_frame..=last_frame).map(|(_, rows)| rows)
+                    {
                         rows.filled.remove(&track);
                         for row in rows.detections.iter_mut().filter(|row| row.0 == Some(track)) {
                             row.0 = None;
@@ -54,7 +56,9 @@ impl Replay {
                     }
                 }
                 Correction::Merge { from, into, first_frame, last_frame } => {
-                    for rows in self.frames.range_mut(first_frame..=last_frame).map(|(_, rows)| rows) {
+                    for rows in
+                        self.frames.range_mut(first_frame..=last_frame).map(|(_, rows)| rows)
+                    {
                         if let Some(filled) = rows.filled.remove(&from) {
                             rows.filled.insert(into, filled);
                         }

@@ -2,7 +2,6 @@
 
 use vigil_models::BBox;
 
-use super::assignment::Pair;
 use super::options::AssociationMethod;
 
 /// A box and what is to be known of it for a comparison.
@@ -108,9 +107,4 @@ pub(super) fn near_pairs(
             pair(row, column);
         }
     }
-}
-
-/// The pair of a row and a column at a cost.
-pub(super) fn pair(row: &Compared, column: &Compared, cost: f32) -> Pair {
-    Pair { row: row.index, column: column.index, cost: f64::from(cost) }
 }
