@@ -3,7 +3,8 @@
 //!
 //! * Momentum: of two detections that are equally near, the one in the direction of the track's
 //!   last observations is meant.
-//! * Recovery: a track that was not matched by its prediction is matched by its last observation.
+//! * Recovery: a track that was not matched by its prediction is matched by its last observation,
+//!   as long as that is no older than the observations that tell the direction.
 //! * Re-update: when a lost track is found, its filter goes the way again on the straight line
 //!   between the two observations, so that the errors of the time without any are gone.
 
@@ -187,8 +188,11 @@ impl OcSort {
         let offered = if round == Round::Low { Offered::Low } else { Offered::High };
         let expected = |track: &Track<Motion>| match round {
             Round::High => Some(track.motion.filter.bbox()),
-            Round::Low => (!track.life.is_candidate()).then(|| track.motion.filter.bbox()),
-            Round::Recovery => Some(track.motion.last().1),
+            Round::Low => {
+                let was_seen = !track.life.is_candidate() && track.life.missed == 0;
+                was_seen.then(|| track.motion.filter.bbox())
+            }
+            Round::Recovery => (track.life.missed < options.delta_t).then(|| track.motion.last().1),
         };
         let cost = |row: &Compared, column: &Compared| {
             let alike = likeness(method, &row.bbox, &column.bbox);
@@ -206,7 +210,9 @@ impl OcSort {
             };
             Some(1.0 - alike - options.inertia * momentum)
         };
-        association.round(tracks, offered, method, 1.0 + options.inertia, expected, cost);
+        // Whatever is alike enough is matched: this is above every cost.
+        let limit = 1.0 + options.inertia;
+        association.round(tracks, offered, method, limit, expected, cost);
         for (index, column) in association.matches.iter().copied() {
             let track = &mut tracks[index];
             track.motion.observe(frame.frame_number, &frame.detections[column].bbox);
