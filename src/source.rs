@@ -15,5 +15,6 @@ pub use self::error::SourceError;
 pub use self::moving_boxes::{MovingBoxes, moving_boxes_options};
 pub use self::option::OptionDoc;
 pub(crate) use self::option::nearest;
-pub use self::options::{Mode, SourceDefaults, SourceOptions, Tracker, options};
+pub use self::options::{Mode, SourceDefaults, SourceOptions, options};
 pub use self::spec::{SourceOrigin, SourceSpec};
+pub use crate::track::TrackerKind as Tracker;

@@ -5,6 +5,7 @@
 //! what the tracker assigned.
 
 mod assignment;
+mod association;
 mod bytetrack;
 mod classes;
 mod input;
@@ -13,8 +14,10 @@ mod kalman;
 mod life;
 mod look;
 mod memory;
+mod ocsort;
 mod operator;
 mod options;
+mod registry;
 #[cfg(test)]
 mod replay_tests;
 mod similarity;
@@ -32,8 +35,10 @@ pub(crate) use self::assignment::{Assigner, Pair};
 pub use self::bytetrack::ByteTracker;
 pub use self::iou::{IouOptions, IouTracker};
 pub use self::look::{Appearance, AppearanceReply, Look, Looker, MotionEstimator};
+pub use self::ocsort::OcSort;
 pub use self::operator::{TrackOutputs, TrackedFrame, track};
 pub use self::options::{AssociationMethod, TrackOptions};
+pub use self::registry::{TrackerKind, all};
 pub use self::summary::{Position, Sighting, TrackSummary};
 pub use self::tracker::{
     Assignment, CameraMotion, Correction, FrameInput, Needs, NoTracker, StateChange, Tracker,

@@ -172,8 +172,12 @@ impl Section<'_> {
         let built_in = SourceDefaults::default();
         let tracker = match self.text("tracker")? {
             None => built_in.tracker,
-            Some(name) => Tracker::from_name(&name)
-                .ok_or_else(|| self.wrong("tracker", "\"iou\" or \"none\""))?,
+            Some(name) => Tracker::from_name(&name).ok_or_else(|| {
+                self.wrong(
+                    "tracker",
+                    "\"iou\", \"bytetrack\", \"ocsort\", \"deepsort\", \"strongsort\" or \"none\"",
+                )
+            })?,
         };
         Ok(SourceDefaults {
             detector: self.text("detector")?.unwrap_or(built_in.detector),
@@ -216,7 +220,7 @@ mod tests {
                 detector: "ssd-mobilenet-v2".into(),
                 captioner: "none".into(),
                 embedder: "none".into(),
-                tracker: Tracker::None,
+                tracker: Tracker::NONE,
             },
         };
         assert_eq!(parse(text), Ok(expected));

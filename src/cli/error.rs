@@ -7,6 +7,8 @@ use vigil_models::ModelError;
 use vigil_sql::SqlError;
 
 use super::config::ConfigError;
+use crate::eval::mot::MotError;
+use crate::source::SourceError;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +103,20 @@ pub(super) enum CliError {
     /// With `--keep-going`: statements failed, and each was told of.
     #[error("{0} of the statements failed")]
     SomeFailed(usize),
+    /// An option that is not one.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A file of detections or of ground truth is not right.
+    #[error(transparent)]
+    Mot(#[from] MotError),
+    /// A folder of sequences does not have what was asked for.
+    #[error("no sequence {}in \"{}\"", .wanted.as_ref().map(|name| format!("\"{name}\" ")).unwrap_or_default(), .folder.display())]
+    NoSequence {
+        /// The folder.
+        folder: PathBuf,
+        /// The sequence, where one was named.
+        wanted: Option<String>,
+    },
     /// A model file is missing or not what it should be.
     #[error("{bad} of {checked} model files are not good")]
     BadModels {
@@ -142,6 +158,15 @@ impl CliError {
             Self::SomeFailed(_) => "P0000",
             Self::BadModels { .. } => "XX001",
             Self::Runtime(_) => "53000",
+            Self::Source(error) => error.sqlstate(),
+            Self::Mot(MotError::Read { source, .. }) => match source.kind() {
+                io::ErrorKind::NotFound => "58P01",
+                io::ErrorKind::PermissionDenied => "42501",
+                _ => "58030",
+            },
+            Self::Mot(MotError::Line { .. }) => "22P02",
+            Self::Mot(MotError::Frame { .. }) => "22003",
+            Self::NoSequence { .. } => "58P01",
         }
     }
 
@@ -152,6 +177,7 @@ impl CliError {
             Self::Model(error) => error.detail().map(Into::into),
             Self::Config(error) => error.detail(),
             Self::Server { detail, .. } => detail.clone(),
+            Self::Source(error) => error.detail(),
             Self::Url { reason, .. } => Some(format!("It has an error: {reason}.")),
             _ => None,
         }
@@ -164,6 +190,13 @@ impl CliError {
             Self::Model(error) => error.hint(),
             Self::Config(error) => error.hint(),
             Self::Server { hint, .. } => hint.clone(),
+            Self::Source(error) => error.hint(),
+            Self::Mot(MotError::Frame { .. }) => {
+                Some("Scores that are logits become confidences with \"--score sigmoid\".".into())
+            }
+            Self::NoSequence { .. } => {
+                Some("A sequence is a folder with det.txt in it, one level below --mot.".into())
+            }
             Self::Connect { .. } => Some(
                 "Start a server with \"vigil serve\", or name a running one with --url.".into(),
             ),

@@ -2,6 +2,7 @@
 //! for each subcommand.
 
 mod detect;
+mod track;
 
 use clap::{Args, Subcommand};
 
@@ -19,11 +20,13 @@ pub(super) struct EvalArguments {
 #[derive(Debug, Subcommand)]
 enum EvalCommand {
     Detect(detect::DetectArguments),
+    Track(track::TrackArguments),
 }
 
 /// Runs the command.
 pub(super) fn eval(arguments: EvalArguments) -> Result<(), CliError> {
     match arguments.command {
         EvalCommand::Detect(arguments) => detect::detect(arguments),
+        EvalCommand::Track(arguments) => track::track(&arguments),
     }
 }

@@ -16,10 +16,10 @@ use crate::decode::VideoInfo;
 use crate::detect::DetectorChoice;
 use crate::fault::{Fault, FaultLog};
 use crate::keyframe::KeyframeOptions;
-use crate::source::{SourceSpec, Tracker as TrackerChoice};
+use crate::source::SourceSpec;
 use crate::source_id::SourceId;
 use crate::tables::RowContext;
-use crate::track::{IouOptions, IouTracker, Looker, NoTracker, Tracker};
+use crate::track::{Looker, Tracker};
 
 /// Where a source is in its life.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -203,16 +203,7 @@ impl RunningSource {
     /// A tracker that has seen nothing.
     pub fn tracker(&self) -> Box<dyn Tracker> {
         let options = &self.spec.options;
-        match options.tracker {
-            TrackerChoice::Iou => Box::new(IouTracker::new(IouOptions {
-                iou_threshold: options.track_iou_threshold,
-                max_missed_frames: options.max_missed_frames,
-                min_confidence: options.min_track_confidence,
-                new_track_confidence: options.confidence_threshold,
-                min_track_length: options.min_track_length,
-            })),
-            TrackerChoice::None => Box::new(NoTracker),
-        }
+        options.tracker.tracker(&options.track_options())
     }
 
     /// Adds a fault.

@@ -51,6 +51,16 @@ pub enum MotError {
         /// What is wrong, a clause.
         reason: String,
     },
+    /// The detections of a frame are not what they should be.
+    #[error("invalid detections of frame {frame} in \"{}\": {reason}", .path.display())]
+    Frame {
+        /// The file.
+        path: PathBuf,
+        /// The frame.
+        frame: i64,
+        /// What is wrong, a clause.
+        reason: String,
+    },
 }
 
 /// Reads a file.
@@ -115,7 +125,26 @@ pub fn detections(labelled: &[Labelled], scores: Scores) -> Result<Vec<Detection
     labelled.iter().map(detection).collect()
 }
 
-/// The text of a file of results: what is read of it again is what [`rounded`] makes of `frames`.
+/// Reads a file of detections.
+///
+/// # Errors
+/// [`MotError`], also when a confidence is not from 0 to 1.
+pub fn read_detections(
+    path: &Path,
+    scores: Scores,
+) -> Result<BTreeMap<i64, Vec<Detection>>, MotError> {
+    let of_frame = |(frame, labelled): (&i64, &Vec<Labelled>)| {
+        let found = detections(labelled, scores).map_err(|reason| MotError::Frame {
+            path: path.to_owned(),
+            frame: *frame,
+            reason,
+        })?;
+        Ok((*frame, found))
+    };
+    read(path)?.iter().map(of_frame).collect()
+}
+
+/// The text of a file of results.
 pub fn text(frames: &Frames) -> String {
     let mut text = String::new();
     for (frame, labelled) in frames {

@@ -76,5 +76,15 @@ pub(super) fn together(origin: &SourceOrigin, options: &SourceOptions) -> Result
             ),
         });
     }
+    if options.track_low_threshold > options.track.track_high_thresh {
+        return Err(SourceError::Conflict {
+            option: "track_low_threshold",
+            other: "track_high_thresh",
+            reason: format!(
+                "The lower threshold, {}, is above the upper one, {}.",
+                options.track_low_threshold, options.track.track_high_thresh
+            ),
+        });
+    }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //! where it goes; parsing, errors, nearest names and documentation all come from the entries.
 
 use super::error::SourceError;
+use super::options::ALIASES;
 
 /// One option of a `WITH (…)` or load-generator list, setting a field of `T`.
 #[derive(Clone, Copy, Debug)]
@@ -26,10 +27,11 @@ pub(super) fn apply<T>(
     given: &[(String, String)],
 ) -> Result<(), SourceError> {
     for (index, (name, value)) in given.iter().enumerate() {
-        let Some(entry) = table.iter().find(|entry| entry.name == name) else {
+        let canonical = canonical(name);
+        let Some(entry) = table.iter().find(|entry| entry.name == canonical) else {
             return Err(unknown(table, name));
         };
-        if given.iter().take(index).any(|(earlier, _)| earlier == name) {
+        if given.iter().take(index).any(|(earlier, _)| self::canonical(earlier) == canonical) {
             return Err(SourceError::RepeatedOption { option: name.clone() });
         }
         if (entry.set)(target, value.trim()).is_none() {
@@ -41,6 +43,11 @@ pub(super) fn apply<T>(
         }
     }
     Ok(())
+}
+
+/// The name in the table of what other programs call otherwise.
+fn canonical(name: &str) -> &str {
+    ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name)
 }
 
 fn unknown<T>(table: &[OptionDoc<T>], name: &str) -> SourceError {

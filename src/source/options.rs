@@ -2,7 +2,9 @@
 
 mod table;
 
-pub use self::table::options;
+use crate::track::{TrackOptions, TrackerKind};
+
+pub use self::table::{ALIASES, options};
 
 use vigil_models::backend::Device;
 
@@ -26,34 +28,6 @@ impl Mode {
     }
 }
 
-/// The trackers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tracker {
-    /// Greedy matching on the highest overlap with equal class.
-    #[default]
-    Iou,
-    /// Detections stay without tracks.
-    None,
-}
-
-impl Tracker {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Iou, Self::None];
-
-    /// Its name in SQL.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Iou => "iou",
-            Self::None => "none",
-        }
-    }
-
-    /// The tracker of that name, upper or lower case.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|tracker| tracker.name().eq_ignore_ascii_case(name))
-    }
-}
-
 /// What the configuration says for options that a statement does not give.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceDefaults {
@@ -64,7 +38,7 @@ pub struct SourceDefaults {
     /// Embedding model, or `none`.
     pub embedder: String,
     /// The tracker.
-    pub tracker: Tracker,
+    pub tracker: TrackerKind,
 }
 
 impl Default for SourceDefaults {
@@ -73,7 +47,7 @@ impl Default for SourceDefaults {
             detector: "yolov8n".into(),
             captioner: "caption-standin".into(),
             embedder: "all-minilm-l6-v2-int8".into(),
-            tracker: Tracker::Iou,
+            tracker: TrackerKind::IOU,
         }
     }
 }
@@ -113,7 +87,7 @@ pub struct SourceOptions {
     /// Where the detector runs.
     pub device: Device,
     /// The tracker.
-    pub tracker: Tracker,
+    pub tracker: TrackerKind,
     /// The least overlap (IoU, 0..=1) between a track's last box and its next.
     pub track_iou_threshold: f32,
     /// A track that is not seen for more frames ends.
@@ -124,6 +98,8 @@ pub struct SourceOptions {
     pub min_track_confidence: f32,
     /// The number of detections below which a track stays tentative.
     pub min_track_length: u32,
+    /// What else can be set of the trackers; what is a field of its own here is taken from there.
+    pub track: TrackOptions,
     /// A model's name (with or without version), or `none`.
     pub captioner: String,
     /// Beams of the caption's search; 1 is greedy.
@@ -175,6 +151,7 @@ impl SourceOptions {
             max_history: 50,
             min_track_confidence: 0.3,
             min_track_length: 5,
+            track: TrackOptions::default(),
             captioner: defaults.captioner.clone(),
             num_beams: 5,
             max_caption_length: 50,
@@ -187,6 +164,27 @@ impl SourceOptions {
             jpeg_quality: 90,
             max_bytes_in_flight: 64 << 20,
             max_width: None,
+        }
+    }
+
+    /// Sets options as a statement's `WITH (…)` does.
+    ///
+    /// # Errors
+    /// [`SourceError`](super::SourceError) for an unknown or repeated name or a bad value.
+    pub fn set(&mut self, given: &[(String, String)]) -> Result<(), super::SourceError> {
+        super::option::apply(options(), self, given)
+    }
+
+    /// Everything that the tracker is to know.
+    pub fn track_options(&self) -> TrackOptions {
+        TrackOptions {
+            track_low_thresh: self.track_low_threshold,
+            min_track_length: self.min_track_length,
+            track_iou_threshold: self.track_iou_threshold,
+            max_missed_frames: self.max_missed_frames,
+            min_track_confidence: self.min_track_confidence,
+            confidence_threshold: self.confidence_threshold,
+            ..self.track.clone()
         }
     }
 

@@ -7,23 +7,17 @@
 
 use vigil_models::BBox;
 
-use super::assignment::{Assigner, Pair};
-use super::input::Candidates;
+use super::association::{Association, Offered, advance, finish, prepare, with_class};
 use super::kalman::BoxFilter;
-use super::life::{Book, Track, make_room};
+use super::life::{Book, Track};
 use super::options::TrackOptions;
-use super::similarity::{Compared, likeness, near_pairs, pair};
+use super::similarity::likeness;
 use super::{Assignment, FrameInput, Tracker};
 
 /// The highest cost in the second association, 1 - likeness (as published).
 const LOW_LIMIT: f32 = 0.5;
 /// The highest cost for a candidate's second sighting (as published).
 const CANDIDATE_LIMIT: f32 = 0.7;
-/// What is left of the likeness of a track and a detection of another class.
-const OTHER_CLASS: f32 = 0.5;
-/// The weight of the centres' distance, which decides between pairs that are equally alike.
-const TIE_WEIGHT: f32 = 1e-4;
-
 /// How a track of this tracker moves.
 #[derive(Clone, Debug)]
 pub(super) enum Motion {
@@ -68,18 +62,11 @@ pub struct ByteTracker {
     options: TrackOptions,
     book: Book,
     tracks: Vec<Track<Motion>>,
-    candidates: Candidates,
-    rows: Vec<Compared>,
-    pairs: Vec<Pair>,
-    assigner: Assigner,
-    /// Whether each track was seen in this frame.
-    is_seen: Vec<bool>,
-    /// Whether each detection has been taken.
-    is_taken: Vec<bool>,
+    association: Association,
 }
 
 /// One of the three associations.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Round {
     High,
     Low,
@@ -93,96 +80,46 @@ impl ByteTracker {
             options: options.clone(),
             book: Book::new(options),
             tracks: Vec::new(),
-            candidates: Candidates::default(),
-            rows: Vec::new(),
-            pairs: Vec::new(),
-            assigner: Assigner::default(),
-            is_seen: Vec::new(),
-            is_taken: Vec::new(),
+            association: Association::default(),
         }
     }
 
     fn associate(&mut self, round: Round, frame: &FrameInput<'_>, out: &mut Assignment) {
-        let Self { options, tracks, candidates, rows, pairs, is_seen, is_taken, .. } = self;
-        rows.clear();
-        for (index, track) in (0_u32..).zip(tracks.iter()) {
-            let takes_part = match round {
-                Round::High => !track.life.is_candidate(),
-                Round::Low => !track.life.is_candidate() && track.life.missed == 0,
-                Round::Candidates => track.life.is_candidate(),
-            };
-            if takes_part && !is_seen[index as usize] {
-                let class_id = track.life.classes.best();
-                rows.push(Compared { bbox: track.motion.bbox(), class_id, index });
-            }
-        }
-        let (columns, limit) = match round {
-            Round::High => (&mut candidates.high, options.match_thresh),
-            Round::Low => (&mut candidates.low, LOW_LIMIT),
-            Round::Candidates => (&mut candidates.high, CANDIDATE_LIMIT),
+        let Self { options, book, tracks, association } = self;
+        let (offered, limit) = match round {
+            Round::High => (Offered::High, options.match_thresh),
+            Round::Low => (Offered::Low, LOW_LIMIT),
+            Round::Candidates => (Offered::High, CANDIDATE_LIMIT),
         };
-        columns.retain(|column| !is_taken[column.index as usize]);
-        pairs.clear();
+        let expected = |track: &Track<Motion>| {
+            let life = &track.life;
+            let takes_part = match round {
+                Round::High => !life.is_candidate(),
+                Round::Low => !life.is_candidate() && life.missed == 0,
+                Round::Candidates => life.is_candidate(),
+            };
+            takes_part.then(|| track.motion.bbox())
+        };
         let method = options.association_method;
-        near_pairs(rows, columns, method, |row, column| {
-            let mut alike = likeness(method, &row.bbox, &column.bbox);
-            if alike <= 0.0 {
-                return;
-            }
-            if !options.class_agnostic && row.class_id != column.class_id {
-                alike *= OTHER_CLASS;
-            }
-            if !matches!(round, Round::Low) {
-                alike *= frame.detections[column.index as usize].confidence;
-            }
-            let cost = 1.0 - alike;
-            if cost < limit {
-                let far = 1.0 - super::similarity::nearness(&row.bbox, &column.bbox);
-                pairs.push(pair(row, column, cost + TIE_WEIGHT * far));
-            }
-        });
-        self.assigner.solve(tracks.len(), frame.detections.len(), pairs, f64::from(limit));
-        for (index, track) in tracks.iter_mut().enumerate() {
-            if let Some(column) = self.assigner.column(index) {
-                is_seen[index] = true;
-                is_taken[column] = true;
-                track.motion.correct(&frame.detections[column].bbox);
-                self.book.seen(&mut track.life, frame, column, out);
-                if self.options.track_smoothing {
-                    out.boxes[column] = track.motion.bbox();
+        association.round(tracks, offered, method, limit, expected, |row, column| {
+            let alike = likeness(method, &row.bbox, &column.bbox);
+            let alike = with_class(alike, row, column, options);
+            // What is hidden is not sure: in the second association likeness alone decides.
+            let sureness = match round {
+                Round::High | Round::Candidates => {
+                    frame.detections[column.index as usize].confidence
                 }
-            }
-        }
-    }
-
-    /// Tracks that are not seen are lost or given up, and what nothing explains is a candidate.
-    fn miss_and_begin(&mut self, frame: &FrameInput<'_>, out: &mut Assignment) {
-        let mut index = 0;
-        let (is_seen, book) = (&self.is_seen, &self.book);
-        self.tracks.retain_mut(|track| {
-            let is_seen = is_seen[index];
-            index += 1;
-            if is_seen {
-                return true;
-            }
-            if track.life.is_candidate() {
-                return false;
-            }
-            book.missed(&mut track.life, out);
-            true
+                Round::Low => 1.0,
+            };
+            (alike > 0.0).then_some(1.0 - alike * sureness)
         });
-        for column in &self.candidates.high {
-            let index = column.index as usize;
-            let detection = &frame.detections[index];
-            if self.is_taken[index] || detection.confidence < self.options.new_track_thresh {
-                continue;
+        for (index, column) in association.matches.iter().copied() {
+            let track = &mut tracks[index];
+            track.motion.correct(&frame.detections[column].bbox);
+            book.seen(&mut track.life, frame, column, out);
+            if options.track_smoothing {
+                out.boxes[column] = track.motion.bbox();
             }
-            if !make_room(&mut self.tracks, self.options.max_tracks, &self.book, out) {
-                break;
-            }
-            let life = self.book.begin(frame, index, out);
-            let motion = Motion::begin(&detection.bbox, &self.options);
-            self.tracks.push(Track { life, motion });
         }
     }
 }
@@ -193,36 +130,21 @@ impl Tracker for ByteTracker {
     }
 
     fn update_into(&mut self, frame: &FrameInput<'_>, out: &mut Assignment) {
-        out.clear();
-        out.tracks.resize(frame.detections.len(), None);
-        if self.options.track_smoothing {
-            out.boxes.extend(frame.detections.iter().map(|detection| detection.bbox));
-        }
+        prepare(frame, &self.options, out);
         let Some(frames) = self.book.turn_to(frame) else { return };
-        let book = &self.book;
-        self.tracks.retain_mut(|track| {
-            if book.is_over(&track.life) {
-                book.end(&track.life, out);
-                return false;
-            }
+        advance(&mut self.tracks, &self.book, out, |track| {
             track.motion.predict(frames, track.life.missed > 0);
-            true
         });
-        self.candidates.sort(frame, &self.options);
-        self.is_seen.clear();
-        self.is_seen.resize(self.tracks.len(), false);
-        self.is_taken.clear();
-        self.is_taken.resize(frame.detections.len(), false);
+        self.association.turn_to(frame, &self.options, self.tracks.len());
         for round in [Round::High, Round::Low, Round::Candidates] {
             self.associate(round, frame, out);
         }
-        self.miss_and_begin(frame, out);
+        let Self { options, book, tracks, association } = self;
+        let begin = |index: usize| Motion::begin(&frame.detections[index].bbox, options);
+        association.close(frame, options, tracks, book, Motion::bbox, begin, out);
     }
 
     fn finish_into(&mut self, out: &mut Assignment) {
-        out.clear();
-        for track in self.tracks.drain(..) {
-            self.book.end(&track.life, out);
-        }
+        finish(&mut self.tracks, &self.book, out);
     }
 }

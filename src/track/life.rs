@@ -1,5 +1,14 @@
 //! The life of tracks, the same for every tracker: numbers, states, and corrections of what was
 //! said before. How tracks move and what they are matched with is the trackers' own.
+//!
+//! A track is tentative until it has `min_track_length` detections *and* its detections are about
+//! as sure as those of the tracks that are known: scores of detectors are not calibrated, so that
+//! one detector's noise has the scores of another's objects. What is compared is the mean of the
+//! log-odds; a track needs `track_evidence` of what is typical. A tentative track that is missed
+//! in two frames running is noise.
+//!
+//! A gap is filled when it is short, or when something stood before the track for half of it:
+//! where an object is missed in plain view, there is mostly none.
 
 use std::collections::VecDeque;
 
@@ -7,12 +16,21 @@ use vigil_models::{BBox, Detection};
 
 use super::classes::ClassVotes;
 use super::options::TrackOptions;
+use super::similarity::covered;
 use super::{Assignment, Correction, FrameInput, StateChange, TrackId, TrackState};
 
 /// Frames whose numbers and times are remembered for filling gaps.
 const MAX_REMEMBERED_FRAMES: usize = 1024;
 /// The frames a second to which `track_buffer` refers (Zhang et al., "ByteTrack", 2022).
 const BUFFER_FRAME_RATE: f32 = 30.0;
+/// Frames running that a tentative track may be missed in.
+const MAX_TENTATIVE_MISSES: u32 = 1;
+/// Frames to the next detection up to which every gap is filled.
+const SHORT_GAP_FRAMES: i64 = 5;
+/// The share of a box that is covered when it is hidden.
+const HIDDEN_SHARE: f32 = 0.5;
+/// Detections after which what was typical is half forgotten (about).
+const TYPICAL_DETECTIONS: f32 = 1000.0;
 
 /// What is known of a track whatever moves it.
 #[derive(Clone, Debug)]
@@ -37,6 +55,8 @@ pub(super) struct Life {
     pub missed: u32,
     /// Frames among them in which something stood before it.
     pub hidden: u32,
+    /// Sum of the log-odds of its detections.
+    pub evidence: f32,
     /// What it is.
     pub classes: ClassVotes,
 }
@@ -56,6 +76,7 @@ impl Life {
             last: first,
             missed: 0,
             hidden: 0,
+            evidence: log_odds(first.confidence),
             classes: ClassVotes::of(first.class_id, first.confidence),
         }
     }
@@ -75,6 +96,10 @@ pub(super) struct Book {
     buffer_micros: i64,
     frame_micros: i64,
     fills: bool,
+    waits_for_hidden: bool,
+    evidence_share: f32,
+    /// Sum of the log-odds of the active tracks' latest detections, and their number.
+    typical: (f32, f32),
 }
 
 impl Book {
@@ -89,6 +114,9 @@ impl Book {
             buffer_micros: micros(seconds),
             frame_micros: micros(1.0 / options.frame_rate.max(1e-3)),
             fills: options.track_interpolation,
+            waits_for_hidden: options.occlusion_handling,
+            evidence_share: options.track_evidence,
+            typical: (0.0, 0.0),
         }
     }
 
@@ -123,10 +151,20 @@ impl Book {
 
     /// Whether a track has been away for too long, in the frame that was turned to.
     pub fn is_over(&self, life: &Life) -> bool {
+        if life.state == TrackState::Tentative && life.missed > MAX_TENTATIVE_MISSES {
+            return true;
+        }
         let away = self.now_micros().saturating_sub(life.last_ts_micros);
-        // The last frame of the buffer is part of it, however its time was rounded.
         let interval = self.interval_micros();
-        away > self.buffer_micros.saturating_add(interval + interval / 2)
+        // The time in which it was hidden does not count, up to twice the buffer.
+        let hidden = if self.waits_for_hidden {
+            interval.saturating_mul(life.hidden.into()).min(self.buffer_micros)
+        } else {
+            0
+        };
+        // The last frame of the buffer is part of it, however its time was rounded.
+        let until = self.buffer_micros.saturating_add(hidden);
+        away > until.saturating_add(interval + interval / 2)
     }
 
     /// How long a frame lasts: the time between the last two, if it is not a gap.
@@ -157,6 +195,7 @@ impl Book {
             self.fill(life, id, frame.frame_number, &detection, out);
         }
         life.seen = life.seen.saturating_add(1);
+        life.evidence += log_odds(detection.confidence);
         life.classes.add(detection.class_id, detection.confidence);
         life.last_frame = frame.frame_number;
         life.last_ts_micros = self.now_micros();
@@ -164,9 +203,25 @@ impl Book {
         life.missed = 0;
         life.hidden = 0;
         out.tracks[index] = Some(id);
-        if life.state != TrackState::Active && life.seen >= self.min_track_length {
+        if life.state == TrackState::Lost
+            || (life.state == TrackState::Tentative && self.is_object(life))
+        {
             become_state(life, id, TrackState::Active, out);
         }
+        if life.state == TrackState::Active {
+            let keep = 1.0 - 1.0 / TYPICAL_DETECTIONS;
+            let (sum, count) = self.typical;
+            self.typical = (sum * keep + log_odds(detection.confidence), count * keep + 1.0);
+        }
+    }
+
+    /// Whether a track was seen often and surely enough to be no noise.
+    fn is_object(&self, life: &Life) -> bool {
+        #[expect(clippy::cast_precision_loss, reason = "few detections")]
+        let mean = life.evidence / life.seen as f32;
+        let (sum, count) = self.typical;
+        let is_sure = sum <= 0.0 || mean * count >= self.evidence_share * sum;
+        life.seen >= self.min_track_length && is_sure
     }
 
     /// A candidate gets its number, and its first detection the track.
@@ -230,8 +285,12 @@ impl Book {
         now: &Detection,
         out: &mut Assignment,
     ) {
+        let gap = frame_number - life.last_frame;
+        if gap > SHORT_GAP_FRAMES && life.hidden < life.missed.div_ceil(2) {
+            return;
+        }
         #[expect(clippy::cast_precision_loss, reason = "frames of a gap")]
-        let length = (frame_number - life.last_frame) as f32;
+        let length = gap as f32;
         let between = self.frames.iter().rev().skip(1);
         for (frame_number, ts_micros) in between.take_while(|(n, _)| *n > life.last_frame) {
             #[expect(clippy::cast_precision_loss, reason = "frames of a gap")]
@@ -274,6 +333,21 @@ pub(super) struct Track<M> {
     pub motion: M,
 }
 
+/// Notes which of the tracks that are not seen have another before them: one that is seen and
+/// covers most of where they should be.
+pub(super) fn note_hidden<M>(tracks: &mut [Track<M>], is_seen: &[bool], bbox: impl Fn(&M) -> BBox) {
+    for index in 0..tracks.len() {
+        if is_seen[index] || tracks[index].life.is_candidate() {
+            continue;
+        }
+        let expected = bbox(&tracks[index].motion);
+        let mut seen = tracks.iter().zip(is_seen).filter(|(_, is_seen)| **is_seen);
+        if seen.any(|(other, _)| covered(&expected, &other.life.last.bbox) >= HIDDEN_SHARE) {
+            tracks[index].life.hidden += 1;
+        }
+    }
+}
+
 /// Whether one more track fits; the one that was lost longest ends where none does.
 pub(super) fn make_room<M>(
     tracks: &mut Vec<Track<M>>,
@@ -291,4 +365,10 @@ pub(super) fn make_room<M>(
     };
     book.end(&tracks.remove(longest).life, out);
     true
+}
+
+/// The logarithm of a confidence's odds; scores at the very ends count as 0.001 and 0.999.
+fn log_odds(confidence: f32) -> f32 {
+    let confidence = confidence.clamp(0.001, 0.999);
+    (confidence / (1.0 - confidence)).ln()
 }

@@ -2,7 +2,6 @@
 
 use vigil_models::BBox;
 
-use super::assignment::Pair;
 use super::options::AssociationMethod;
 
 /// A box and what is to be known of it for a comparison.
@@ -72,6 +71,14 @@ pub(super) fn cosine(a: &[f32], b: &[f32]) -> f32 {
     if aa > 0.0 && bb > 0.0 { dot / (aa.sqrt() * bb.sqrt()) } else { 0.0 }
 }
 
+/// The share of `a`'s area that `b` covers, 0..=1.
+pub(super) fn covered(a: &BBox, b: &BBox) -> f32 {
+    let width = a.x2.min(b.x2) - a.x1.max(b.x1);
+    let height = a.y2.min(b.y2) - a.y1.max(b.y1);
+    let area = a.area();
+    if width > 0.0 && height > 0.0 && area > 0.0 { width * height / area } else { 0.0 }
+}
+
 /// Calls `pair` with the places in both lists of all boxes that come near each other: those that
 /// overlap, or with `reach` those whose sides are less than their own width apart. `columns` is
 /// put in order of its left edges.
@@ -100,9 +107,4 @@ pub(super) fn near_pairs(
             pair(row, column);
         }
     }
-}
-
-/// The pair of a row and a column at a cost.
-pub(super) fn pair(row: &Compared, column: &Compared, cost: f32) -> Pair {
-    Pair { row: row.index, column: column.index, cost: f64::from(cost) }
 }

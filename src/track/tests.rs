@@ -1,4 +1,10 @@
-//! The tracker on small scenes, and the table `tracks` against recomputation from scratch.
+//! The tracker `iou` on small scenes, and the table `tracks` against recomputation from scratch.
+//! Tests of the other trackers are in files of their own.
+
+mod bad_input;
+mod lives;
+mod mistakes;
+mod scenes;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};

@@ -3,9 +3,10 @@
 
 use vigil_models::backend::Device;
 
-use super::{Mode, Tracker};
+use super::Mode;
 use crate::source::option::OptionDoc;
 use crate::source::value;
+use crate::track::{AssociationMethod, TrackerKind};
 
 /// Every option that `WITH (…)` takes. Defaults and the meaning of the thresholds are those of the
 /// models' guide; `track_low_threshold` is ByteTrack's (Zhang et al. 2022, section 3).
@@ -16,6 +17,18 @@ pub fn options() -> &'static [OptionDoc] {
 const FRACTION: &str = "a number from 0 to 1";
 const BOOLEAN: &str = "true or false";
 const MODEL: &str = "the name of a model in vigil_catalog.models, or 'none'";
+
+const TRACKERS: &str = "'iou', 'bytetrack', 'ocsort', 'deepsort', 'strongsort' or 'none'";
+
+/// What the guide, ByteTrack and other trackers call an option of the table.
+pub const ALIASES: &[(&str, &str)] = &[
+    ("track_thresh", "track_high_thresh"),
+    ("track_high_threshold", "track_high_thresh"),
+    ("track_low_thresh", "track_low_threshold"),
+    ("new_track_threshold", "new_track_thresh"),
+    ("match_threshold", "match_thresh"),
+    ("tracker_type", "tracker"),
+];
 
 const OPTIONS: &[OptionDoc] = &[
     OptionDoc {
@@ -189,10 +202,10 @@ const OPTIONS: &[OptionDoc] = &[
         name: "tracker",
         kind: "text",
         default: "iou",
-        range: "'iou' or 'none'",
+        range: TRACKERS,
         doc: "How detections become tracks; 'none' leaves them without.",
         set: |o, text| {
-            o.tracker = Tracker::from_name(text)?;
+            o.tracker = TrackerKind::from_name(text)?;
             Some(())
         },
     },
@@ -248,6 +261,249 @@ const OPTIONS: &[OptionDoc] = &[
         doc: "A track stays tentative until it has so many detections.",
         set: |o, text| {
             o.min_track_length = value::integer(text, 1, 1_000_000)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "track_high_thresh",
+        kind: "float8",
+        default: "0.6",
+        range: "a number from 0 to 1, not below track_low_threshold",
+        doc: "From this confidence detections are associated first (all trackers but iou); track_thresh is the same.",
+        set: |o, text| {
+            o.track.track_high_thresh = value::fraction(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "new_track_thresh",
+        kind: "float8",
+        default: "0.7",
+        range: FRACTION,
+        doc: "From this confidence a detection that no track explains begins one (all trackers but iou).",
+        set: |o, text| {
+            o.track.new_track_thresh = value::fraction(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "match_thresh",
+        kind: "float8",
+        default: "0.8",
+        range: FRACTION,
+        doc: "The highest cost of the first association, 1 - likeness times confidence (bytetrack).",
+        set: |o, text| {
+            o.track.match_thresh = value::fraction(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "track_buffer",
+        kind: "integer",
+        default: "30",
+        range: "an integer from 0 to 1000000",
+        doc: "A track that is not seen for so many thirtieths of a second ends (all trackers but iou).",
+        set: |o, text| {
+            o.track.track_buffer = value::integer(text, 0, 1_000_000)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "track_evidence",
+        kind: "float8",
+        default: "0.5",
+        range: FRACTION,
+        doc: "A track stays tentative until the mean log-odds of its detections are this share of what is typical of active tracks; 0 asks for none.",
+        set: |o, text| {
+            o.track.track_evidence = value::fraction(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "max_tracks",
+        kind: "integer",
+        default: "100",
+        range: "an integer from 1 to 100000",
+        doc: "At most so many tracks are followed at a time; the one that was lost longest makes room.",
+        set: |o, text| {
+            o.track.max_tracks = value::integer(text, 1, 100_000)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "association_method",
+        kind: "text",
+        default: "iou",
+        range: "'iou', 'giou', 'diou', 'cosine' or 'euclidean'",
+        doc: "What makes a detection like a track: overlap, the distance of centres, or appearance.",
+        set: |o, text| {
+            o.track.association_method = AssociationMethod::from_name(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "kalman_filter",
+        kind: "boolean",
+        default: "true",
+        range: BOOLEAN,
+        doc: "Boxes are predicted by a Kalman filter; else a track is expected where it was last seen (bytetrack).",
+        set: |o, text| {
+            o.track.kalman_filter = value::boolean(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "appearance_embedding",
+        kind: "boolean",
+        default: "true",
+        range: BOOLEAN,
+        doc: "Appearance is compared where association needs it (deepsort, strongsort).",
+        set: |o, text| {
+            o.track.appearance_embedding = value::boolean(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "occlusion_handling",
+        kind: "boolean",
+        default: "false",
+        range: BOOLEAN,
+        doc: "The time in which a lost track is behind another does not count against track_buffer, up to twice the buffer.",
+        set: |o, text| {
+            o.track.occlusion_handling = value::boolean(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "track_interpolation",
+        kind: "boolean",
+        default: "true",
+        range: BOOLEAN,
+        doc: "The gap of a track that was lost and is found is filled, where it is short or something hid the track.",
+        set: |o, text| {
+            o.track.track_interpolation = value::boolean(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "track_smoothing",
+        kind: "boolean",
+        default: "false",
+        range: BOOLEAN,
+        doc: "Boxes of detections are shown as the motion model sees them.",
+        set: |o, text| {
+            o.track.track_smoothing = value::boolean(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "class_agnostic",
+        kind: "boolean",
+        default: "false",
+        range: BOOLEAN,
+        doc: "Classes do not matter for association; else a detection of another class counts half.",
+        set: |o, text| {
+            o.track.class_agnostic = value::boolean(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "frame_rate",
+        kind: "float8",
+        default: "30",
+        range: "a number from 0.1 to 1000",
+        doc: "Frames a second, where event times do not tell.",
+        set: |o, text| {
+            o.track.frame_rate =
+                value::number(text).filter(|rate| (0.1..=1000.0).contains(rate))? as f32;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "delta_t",
+        kind: "integer",
+        default: "3",
+        range: "an integer from 1 to 30",
+        doc: "Frames over which the direction of a track is told (ocsort).",
+        set: |o, text| {
+            o.track.delta_t = value::integer(text, 1, 30)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "inertia",
+        kind: "float8",
+        default: "0.2",
+        range: FRACTION,
+        doc: "The weight of the direction in the cost (ocsort).",
+        set: |o, text| {
+            o.track.inertia = value::fraction(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "max_cosine_distance",
+        kind: "float8",
+        default: "0.2",
+        range: FRACTION,
+        doc: "The highest distance of two appearances of an object, 1 - cosine (deepsort, strongsort).",
+        set: |o, text| {
+            o.track.max_cosine_distance = value::fraction(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "nn_budget",
+        kind: "integer",
+        default: "100",
+        range: "an integer from 1 to 10000",
+        doc: "Appearances that are kept of a track (deepsort).",
+        set: |o, text| {
+            o.track.nn_budget = value::integer(text, 1, 10_000)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "ema_alpha",
+        kind: "float8",
+        default: "0.9",
+        range: FRACTION,
+        doc: "The weight of a track's appearance against that of its next detection (strongsort).",
+        set: |o, text| {
+            o.track.ema_alpha = value::fraction(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "appearance_weight",
+        kind: "float8",
+        default: "0.98",
+        range: FRACTION,
+        doc: "The weight of appearance against motion in the cost (strongsort).",
+        set: |o, text| {
+            o.track.appearance_weight = value::fraction(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "camera_motion",
+        kind: "boolean",
+        default: "true",
+        range: BOOLEAN,
+        doc: "The motion of the camera is estimated and taken out (strongsort).",
+        set: |o, text| {
+            o.track.camera_motion = value::boolean(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "track_linking",
+        kind: "boolean",
+        default: "true",
+        range: BOOLEAN,
+        doc: "Tracks of which one continues the other are merged (strongsort).",
+        set: |o, text| {
+            o.track.track_linking = value::boolean(text)?;
             Some(())
         },
     },

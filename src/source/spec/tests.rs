@@ -8,6 +8,7 @@ use vigil_sql::{CreateSource, Origin};
 use super::*;
 use crate::source::Mode;
 use crate::source::{Tracker, moving_boxes_options, options};
+use crate::track::{AssociationMethod, TrackOptions};
 
 /// A folder of its own that is removed at the end.
 struct Folder(PathBuf);
@@ -55,7 +56,7 @@ fn a_file_has_the_guides_defaults() {
     assert_eq!(spec.create_sql, "CREATE SOURCE lobby FROM 'video.mp4'");
     let options = &spec.options;
     assert_eq!(options.mode, Mode::Lossless);
-    assert_eq!(options.tracker, Tracker::Iou);
+    assert_eq!(options.tracker, Tracker::IOU);
     assert_eq!((options.detector.as_str(), options.fps), ("yolov8n", None));
     assert_eq!((options.confidence_threshold, options.track_low_threshold), (0.5, 0.1));
     assert_eq!((options.iou_threshold, options.max_detections), (0.45, 300));
@@ -94,6 +95,28 @@ fn every_option_sets_its_field() {
             ("max_history", "7"),
             ("min_track_confidence", "0.9"),
             ("min_track_length", "2"),
+            ("track_high_thresh", "0.55"),
+            ("new_track_thresh", "0.65"),
+            ("match_thresh", "0.7"),
+            ("track_buffer", "60"),
+            ("track_evidence", "0.25"),
+            ("max_tracks", "20"),
+            ("association_method", "DIoU"),
+            ("kalman_filter", "off"),
+            ("appearance_embedding", "off"),
+            ("occlusion_handling", "on"),
+            ("track_interpolation", "off"),
+            ("track_smoothing", "on"),
+            ("class_agnostic", "on"),
+            ("frame_rate", "25"),
+            ("delta_t", "2"),
+            ("inertia", "0.1"),
+            ("max_cosine_distance", "0.3"),
+            ("nn_budget", "50"),
+            ("ema_alpha", "0.8"),
+            ("appearance_weight", "0.9"),
+            ("camera_motion", "off"),
+            ("track_linking", "off"),
             ("captioner", "none"),
             ("num_beams", "1"),
             ("max_caption_length", "20"),
@@ -127,12 +150,37 @@ fn every_option_sets_its_field() {
         augment: false,
         device: vigil_models::backend::Device::Auto,
         classes: Some(vec!["person".into(), "2".into()]),
-        tracker: Tracker::None,
+        tracker: Tracker::NONE,
         track_iou_threshold: 0.4,
         max_missed_frames: 3,
         max_history: 7,
         min_track_confidence: 0.9,
         min_track_length: 2,
+        track: TrackOptions {
+            track_high_thresh: 0.55,
+            new_track_thresh: 0.65,
+            match_thresh: 0.7,
+            track_buffer: 60,
+            track_evidence: 0.25,
+            max_tracks: 20,
+            association_method: AssociationMethod::Diou,
+            kalman_filter: false,
+            appearance_embedding: false,
+            occlusion_handling: true,
+            track_interpolation: false,
+            track_smoothing: true,
+            class_agnostic: true,
+            frame_rate: 25.0,
+            delta_t: 2,
+            inertia: 0.1,
+            max_cosine_distance: 0.3,
+            nn_budget: 50,
+            ema_alpha: 0.8,
+            appearance_weight: 0.9,
+            camera_motion: false,
+            track_linking: false,
+            ..TrackOptions::default()
+        },
         captioner: "none".into(),
         num_beams: 1,
         max_caption_length: 20,
@@ -176,12 +224,34 @@ fn every_option_refuses_bad_values_and_says_what_it_takes() {
         ("iou_threshold", &["-0.1", "1.5"]),
         ("max_detections", &["0", "-1", "1.5", "10001"]),
         ("classes", &["", "person,", ","]),
-        ("tracker", &["deepsort", "", "iou2"]),
+        ("tracker", &["sort", "", "iou2"]),
         ("track_iou_threshold", &["-0.1", "1.5"]),
         ("max_missed_frames", &["-1", "many"]),
         ("max_history", &["0"]),
         ("min_track_confidence", &["2"]),
         ("min_track_length", &["0"]),
+        ("track_high_thresh", &["-0.1", "1.5"]),
+        ("new_track_thresh", &["-0.1", "1.5"]),
+        ("match_thresh", &["-0.1", "1.5"]),
+        ("track_buffer", &["-1", "long"]),
+        ("track_evidence", &["-0.1", "1.5"]),
+        ("max_tracks", &["0", "100001"]),
+        ("association_method", &["hungarian", ""]),
+        ("kalman_filter", &["maybe"]),
+        ("appearance_embedding", &["maybe"]),
+        ("occlusion_handling", &["maybe"]),
+        ("track_interpolation", &["maybe"]),
+        ("track_smoothing", &["maybe"]),
+        ("class_agnostic", &["maybe"]),
+        ("frame_rate", &["0", "nan", "-25"]),
+        ("delta_t", &["0", "31"]),
+        ("inertia", &["-0.1", "1.5"]),
+        ("max_cosine_distance", &["-0.1", "1.5"]),
+        ("nn_budget", &["0"]),
+        ("ema_alpha", &["-0.1", "1.5"]),
+        ("appearance_weight", &["-0.1", "1.5"]),
+        ("camera_motion", &["maybe"]),
+        ("track_linking", &["maybe"]),
         ("captioner", &[""]),
         ("num_beams", &["0", "65"]),
         ("max_caption_length", &["1", "513"]),
@@ -228,6 +298,23 @@ fn unknown_options_name_the_nearest_one() {
     assert_eq!(error.hint().as_deref(), Some("Perhaps you meant \"frames\"."));
     let error = generator(&[], &[("fps", "1"), ("fps", "2")]).unwrap_err();
     assert_eq!(error.to_string(), "parameter \"fps\" specified more than once");
+}
+
+#[test]
+fn options_have_the_names_of_the_guide_too() {
+    let given =
+        [("track_thresh", "0.5"), ("track_low_thresh", "0.2"), ("tracker_type", "ByteTrack")];
+    let parsed = generator(&[], &given).unwrap().options;
+    assert!((parsed.track.track_high_thresh - 0.5).abs() < 1e-6);
+    assert!((parsed.track_options().track_low_thresh - 0.2).abs() < 1e-6);
+    assert_eq!(parsed.tracker.name(), "bytetrack");
+    let twice = [("track_thresh", "0.5"), ("track_high_thresh", "0.5")];
+    let error = generator(&[], &twice).unwrap_err();
+    assert_eq!(error.to_string(), "parameter \"track_high_thresh\" specified more than once");
+    for tracker in crate::track::all() {
+        let entry = options().iter().find(|option| option.name == "tracker").unwrap();
+        assert!(entry.range.contains(&format!("'{}'", tracker.name)), "{}", tracker.name);
+    }
 }
 
 #[test]

@@ -1,0 +1,129 @@
+//! The life of a track: states, gaps, noise, room.
+
+use super::scenes::{BY_MOTION, Watched, person, tracker};
+use crate::track::{Correction, TrackId, TrackOptions, TrackState};
+
+fn walk(number: u8) -> Vec<vigil_models::Detection> {
+    vec![person(10.0 + 3.0 * f32::from(number), 50.0, 0.9)]
+}
+
+#[test]
+fn a_track_goes_through_its_states() {
+    use TrackState::{Active, Ended, Lost, Tentative};
+    let frames: Vec<_> =
+        (0..30).map(|n| if (10..14).contains(&n) { Vec::new() } else { walk(n) }).collect();
+    for name in BY_MOTION {
+        let watched = Watched::new(tracker(name, &TrackOptions::default()).as_mut(), &frames);
+        let states = &watched.states[&TrackId(1)];
+        assert_eq!(*states, [Tentative, Active, Lost, Active, Ended].map(Some), "{name}");
+    }
+}
+
+#[test]
+fn a_short_gap_is_filled_on_a_straight_line() {
+    let frames: Vec<_> =
+        (0..30).map(|n| if (10..13).contains(&n) { Vec::new() } else { walk(n) }).collect();
+    for name in BY_MOTION {
+        let watched = Watched::new(tracker(name, &TrackOptions::default()).as_mut(), &frames);
+        for number in 0..30_i32 {
+            let at = watched.at(number.into());
+            assert_eq!(at.len(), 1, "{name}, frame {number}");
+            assert!((at[0].1 - f64::from(10 + 3 * number)).abs() < 0.1, "{name}: {at:?}");
+        }
+        let without = TrackOptions { track_interpolation: false, ..TrackOptions::default() };
+        let watched = Watched::new(tracker(name, &without).as_mut(), &frames);
+        assert_eq!(watched.at(11), [], "{name}");
+        assert_eq!(watched.tracks(), 1, "{name}");
+    }
+}
+
+/// In plain view an object that is not detected is mostly not there.
+#[test]
+fn a_long_gap_is_filled_where_something_hid_the_track() {
+    let scene = |is_hidden: bool| -> Vec<_> {
+        (0..60_u8)
+            .map(|n| {
+                let mut found = if (20..32).contains(&n) { Vec::new() } else { walk(n) };
+                if is_hidden {
+                    // A larger one that stands before the place.
+                    let mut before = person(60.0, 20.0, 0.9);
+                    before.bbox.x2 += 60.0;
+                    before.bbox.y2 += 60.0;
+                    found.push(before);
+                }
+                found
+            })
+            .collect()
+    };
+    for name in BY_MOTION {
+        for is_hidden in [false, true] {
+            let mut tracker = tracker(name, &TrackOptions::default());
+            let watched = Watched::new(tracker.as_mut(), &scene(is_hidden));
+            let fills = watched.made.iter().flat_map(|made| &made.corrections);
+            let fills = fills.filter(|c| matches!(c, Correction::Fill { .. })).count();
+            assert_eq!(fills, if is_hidden { 12 } else { 0 }, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_track_that_is_seen_too_seldom_was_noise() {
+    let frames: Vec<_> = (0..20).map(|n| if n < 4 { walk(n) } else { Vec::new() }).collect();
+    for name in BY_MOTION {
+        let watched = Watched::new(tracker(name, &TrackOptions::default()).as_mut(), &frames);
+        let states = &watched.states[&TrackId(1)];
+        assert_eq!(*states, [Some(TrackState::Tentative), None], "{name}");
+        assert!((0..20).all(|number| watched.at(number).is_empty()), "{name}");
+    }
+}
+
+/// A detector whose objects have 0.99 has its noise at 0.75, and another's objects have 0.75.
+#[test]
+fn noise_is_told_by_what_is_typical() {
+    for (sure, expected) in [(0.99, 1), (0.75, 2)] {
+        let frames: Vec<_> = (0..40_u8)
+            .map(|n| {
+                let mut found = vec![person(10.0 + 3.0 * f32::from(n), 50.0, sure)];
+                if n >= 20 {
+                    found.push(person(400.0, 300.0, 0.75));
+                }
+                found
+            })
+            .collect();
+        for name in BY_MOTION {
+            let watched = Watched::new(tracker(name, &TrackOptions::default()).as_mut(), &frames);
+            assert_eq!(watched.tracks(), expected, "{name}, {sure}");
+            let all = TrackOptions { track_evidence: 0.0, ..TrackOptions::default() };
+            let watched = Watched::new(tracker(name, &all).as_mut(), &frames);
+            assert_eq!(watched.tracks(), 2, "{name}, {sure}");
+        }
+    }
+}
+
+#[test]
+fn the_track_that_was_lost_longest_makes_room() {
+    let options = TrackOptions { max_tracks: 1, ..TrackOptions::default() };
+    let frames: Vec<_> =
+        (0..30_u8).map(|n| if n < 10 { walk(n) } else { vec![person(400.0, 50.0, 0.9)] }).collect();
+    for name in BY_MOTION {
+        let watched = Watched::new(tracker(name, &options).as_mut(), &frames);
+        assert_eq!(
+            (watched.tracks(), watched.at(9)[0].0, watched.at(29)[0].0),
+            (2, 1, 2),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn smoothing_shows_boxes_as_the_filter_sees_them() {
+    let options = TrackOptions { track_smoothing: true, ..TrackOptions::default() };
+    // One box that jumps.
+    let jump = |n: u8| vec![person(100.0 + if n == 20 { 12.0 } else { 0.0 }, 50.0, 0.9)];
+    let frames: Vec<_> = (0..30).map(jump).collect();
+    for name in BY_MOTION {
+        let watched = Watched::new(tracker(name, &options).as_mut(), &frames);
+        let shown = watched.at(20)[0].1;
+        assert!(shown > 100.5 && shown < 111.5, "{name}: {shown}");
+    }
+}
