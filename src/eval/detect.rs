@@ -116,9 +116,7 @@ fn iou(a: &BBox, b: &BBox) -> f64 {
     let side = |low_a: f32, high_a: f32, low_b: f32, high_b: f32| {
         (f64::from(high_a).min(f64::from(high_b)) - f64::from(low_a).max(f64::from(low_b))).max(0.0)
     };
-    let area = |bbox: &BBox| {
-        f64::from(bbox.x2 - bbox.x1) * f64::from(bbox.y2 - bbox.y1)
-    };
+    let area = |bbox: &BBox| f64::from(bbox.x2 - bbox.x1) * f64::from(bbox.y2 - bbox.y1);
     let shared = side(a.x1, a.x2, b.x1, b.x2) * side(a.y1, a.y2, b.y1, b.y2);
     let union = area(a) + area(b) - shared;
     if union > 0.0 { shared / union } else { 0.0 }

@@ -77,8 +77,7 @@ pub(super) fn detect(arguments: DetectArguments) -> Result<(), CliError> {
     let options =
         ServiceOptions { intra_threads: threads.unwrap_or(defaults.intra_threads), ..defaults };
     let service = InferenceService::new(Arc::new(registry), options);
-    let open =
-        OpenOptions { device: arguments.device, half_precision: arguments.half_precision };
+    let open = OpenOptions { device: arguments.device, half_precision: arguments.half_precision };
     let detector = service.detector_with(&arguments.model, open)?;
     let options = DetectOptions {
         confidence_threshold: 0.001,
@@ -182,9 +181,14 @@ mod tests {
         let (class_id, bbox) = truth("7 0.5 0.25 0.2 0.5", 100.0, 40.0).unwrap();
         assert_eq!(class_id, 7);
         assert!(bbox.iou(&BBox::new(40.0, 0.0, 60.0, 20.0)) > 0.9999, "{bbox:?}");
-        for wrong in ["", "7", "7 0.5 0.5 0.1", "x 0.5 0.5 0.1 0.1", "7 0.5 0.5 0.1 nan",
-            "7 0.5 0.5 0.1 0.1 0.9"]
-        {
+        for wrong in [
+            "",
+            "7",
+            "7 0.5 0.5 0.1",
+            "x 0.5 0.5 0.1 0.1",
+            "7 0.5 0.5 0.1 nan",
+            "7 0.5 0.5 0.1 0.1 0.9",
+        ] {
             assert!(truth(wrong, 1.0, 1.0).is_none(), "{wrong}");
         }
     }

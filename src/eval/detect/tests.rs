@@ -21,7 +21,10 @@ fn cases() -> Vec<Case> {
 
 fn picture((truths, found): &(Vec<Truth>, Vec<Found>)) -> Picture {
     Picture {
-        truths: truths.iter().map(|&(id, x1, y1, x2, y2)| (id, BBox::new(x1, y1, x2, y2))).collect(),
+        truths: truths
+            .iter()
+            .map(|&(id, x1, y1, x2, y2)| (id, BBox::new(x1, y1, x2, y2)))
+            .collect(),
         found: found
             .iter()
             .map(|&(class_id, confidence, x1, y1, x2, y2)| Detection {
