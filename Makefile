@@ -2,7 +2,7 @@
 # cost; `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench-pipeline lint clean
+.PHONY: help setup build demo test bench-pipeline bench-models lint clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -24,6 +24,9 @@ test: ## set up and run every test
 
 bench-pipeline: setup ## speed and memory against the bare ONNX Runtime session
 	@cargo bench --profile fast --bench pipeline
+
+bench-models: setup ## the models against the bare session, and the ways of running them
+	@cargo bench --profile fast --bench models
 
 lint: ## formatting and clippy, warnings are errors
 	@.ci/packages.sh

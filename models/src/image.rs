@@ -2,6 +2,7 @@
 
 use crate::ModelError;
 
+mod linear;
 mod resize;
 
 pub(crate) use self::resize::{Filter, Resizer};

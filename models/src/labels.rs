@@ -12,6 +12,8 @@ const SETS: &[(&str, &str)] = &[
     ("coco80", include_str!("../labels/coco80.txt")),
     // COCO's own ids 1 to 91 of which 80 are used; id 1 is the first line.
     ("coco91", include_str!("../labels/coco91.txt")),
+    // The same with the ids themselves as places: 0 to 90, id 0 unused.
+    ("coco91-id", include_str!("../labels/coco91-id.txt")),
 ];
 
 /// The names of a built-in set, by class id; an unused id has the empty name. `None` when there is
@@ -39,6 +41,8 @@ mod tests {
         // COCO's id 90 is the toothbrush; the file starts with id 1.
         assert_eq!((ninety_one[0].as_str(), ninety_one[89].as_str()), ("person", "toothbrush"));
         assert!(ninety_one[11].is_empty() && ninety_one[90].is_empty());
+        let by_id = label_set("coco91-id").unwrap();
+        assert!(by_id.len() == 91 && by_id[0].is_empty() && by_id[1..] == ninety_one[..90]);
         let used: Vec<_> = ninety_one.iter().filter(|name| !name.is_empty()).collect();
         assert!(used.iter().copied().eq(eighty.iter()), "both name the same classes in one order");
     }

@@ -70,7 +70,8 @@ const CLOSE: (f32, f32) = (0.95, 0.02);
 #[test]
 fn yolov8_finds_what_the_reference_finds() {
     let Some(shared) = shared() else { return };
-    let detector = service(&shared.join("models"), 1).detector("yolov8n").unwrap();
+    let service = service(&shared.join("models"), 1);
+    let detector = service.detector("yolov8n").unwrap();
     let options = as_the_reference(false);
     let (share, boxes) = agreement(&detector, "yolov8n", &shared.join("data"), &options, CLOSE);
     assert!(share >= 0.99 && boxes > 1000, "{share} of {boxes}");
@@ -79,7 +80,8 @@ fn yolov8_finds_what_the_reference_finds() {
 #[test]
 fn yolov8_with_the_least_padding_finds_what_the_reference_finds() {
     let Some(shared) = shared() else { return };
-    let detector = service(&shared.join("models"), 1).detector("yolov8n").unwrap();
+    let service = service(&shared.join("models"), 1);
+    let detector = service.detector("yolov8n").unwrap();
     let (options, data) = (as_the_reference(true), shared.join("data"));
     let (share, boxes) = agreement(&detector, "yolov8n-rect", &data, &options, CLOSE);
     assert!(share >= 0.99 && boxes > 1000, "{share} of {boxes}");
@@ -88,7 +90,8 @@ fn yolov8_with_the_least_padding_finds_what_the_reference_finds() {
 #[test]
 fn yolov8_in_int8_finds_what_the_reference_finds() {
     let Some(shared) = shared() else { return };
-    let detector = service(&shared.join("models"), 1).detector("yolov8n-int8").unwrap();
+    let service = service(&shared.join("models"), 1);
+    let detector = service.detector("yolov8n-int8").unwrap();
     let (options, data) = (as_the_reference(false), shared.join("data"));
     // This graph rounds its activations to 255 steps of their largest value: in the reference
     // itself, a hundredth of the pixels brighter or darker by one step moves confidences by .05,
@@ -100,7 +103,8 @@ fn yolov8_in_int8_finds_what_the_reference_finds() {
 #[test]
 fn yolox_finds_what_the_reference_finds() {
     let Some(shared) = shared() else { return };
-    let detector = service(&shared.join("models"), 1).detector("yolox-nano").unwrap();
+    let service = service(&shared.join("models"), 1);
+    let detector = service.detector("yolox-nano").unwrap();
     let (options, data) = (as_the_reference(true), shared.join("data"));
     let (share, boxes) = agreement(&detector, "yolox-nano", &data, &options, CLOSE);
     assert!(share >= 0.99 && boxes > 900, "{share} of {boxes}");
@@ -116,7 +120,8 @@ fn the_ssd_finds_what_the_reference_finds() {
         eprintln!("skipped: no ssd-mobilenet-v2 in {} (vigil models pull it)", models.display());
         return;
     }
-    let detector = service(&models, 1).detector("ssd-mobilenet-v2").unwrap();
+    let service = service(&models, 1);
+    let detector = service.detector("ssd-mobilenet-v2").unwrap();
     let (options, data) = (as_the_reference(true), shared.join("data"));
     let (share, boxes) = agreement(&detector, "ssd-mobilenet-v2", &data, &options, CLOSE);
     assert!(share >= 0.97 && boxes > 20, "{share} of {boxes}");
@@ -125,7 +130,8 @@ fn the_ssd_finds_what_the_reference_finds() {
 #[test]
 fn test_time_augmentation_finds_the_same_things() {
     let Some(shared) = shared() else { return };
-    let detector = service(&shared.join("models"), 1).detector("yolov8n").unwrap();
+    let service = service(&shared.join("models"), 1);
+    let detector = service.detector("yolov8n").unwrap();
     let bus = photo(&shared.join("data/photos/bus.jpg"));
     let plain = DetectOptions::default();
     let found = detector.detect(Arc::clone(&bus), plain.clone()).unwrap();
@@ -256,6 +262,7 @@ fn a_graph_of_another_size_than_the_manifest_says_is_refused() {
     let said = refusal(&format!("{family}\ninput = [640, 640]"), &wide);
     assert!(said.contains("640x640") && said.contains("[?x3x384x640]"), "{said}");
     let folder = custom(&format!("{family}\ninput = [640, 384]"), &wide);
-    let detector = service(folder.path(), 1).detector("custom").unwrap();
+    let service = service(folder.path(), 1);
+    let detector = service.detector("custom").unwrap();
     detector.prepare((640, 360), DetectOptions::default(), 1).unwrap();
 }

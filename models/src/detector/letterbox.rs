@@ -15,6 +15,8 @@ const BORDER: u8 = 114;
 pub(crate) struct Fit {
     /// Where the picture lies in the input.
     pub(crate) place: Place,
+    /// How it is scaled.
+    pub(crate) filter: Filter,
     /// The order of the planes.
     pub(crate) order: Order,
     /// What a byte of each plane is multiplied with.
@@ -30,8 +32,7 @@ pub(crate) enum Place {
     Centre,
     /// In the top left corner, the aspect kept.
     TopLeft,
-    /// Everywhere: width and height are scaled each for itself, with a filter that takes in all
-    /// pixels when shrinking, as Pillow's `BILINEAR`.
+    /// Everywhere: width and height are scaled each for itself.
     Stretch,
 }
 
@@ -148,11 +149,7 @@ impl Letterbox {
         tensor: &mut [f32],
     ) -> Result<Placement, ModelError> {
         let placement = Placement::new(fit.place, view, (image.width(), image.height()), input);
-        let filter = match fit.place {
-            Place::Centre | Place::TopLeft => Filter::Bilinear,
-            Place::Stretch => Filter::Triangle,
-        };
-        let pixels = self.resizer.resize(image, placement.width, placement.height, filter)?;
+        let pixels = self.resizer.resize(image, placement.width, placement.height, fit.filter)?;
         border(fit, placement, input, tensor);
         let columns = input.0 as usize;
         let (width, top) = (placement.width as usize, placement.top as usize);

@@ -8,6 +8,7 @@
 use super::grid::{self, Family, Run, Tensors};
 use super::letterbox::{Fit, Order, Place};
 use crate::backend::{Outputs, Session, SessionOptions};
+use crate::image::Filter;
 use crate::manifest::ModelEntry;
 use crate::{BBox, DetectOptions, Detection, Detector, ModelError, Registry};
 
@@ -41,8 +42,13 @@ impl Family for Yolov8 {
 
     fn check(session: &Session, labels: &[String]) -> Result<Tensors, ModelError> {
         grid::expect_floats(session, OUTPUT, &[None, Some(BOX_ROWS + labels.len()), None])?;
-        let scale = [1.0 / 255.0; 3];
-        let fit = Fit { place: Self::PLACE, order: Order::Rgb, scale, offset: [0.0; 3] };
+        let fit = Fit {
+            place: Self::PLACE,
+            filter: Filter::Bilinear,
+            order: Order::Rgb,
+            scale: [1.0 / 255.0; 3],
+            offset: [0.0; 3],
+        };
         Ok(Tensors { input: INPUT, fit })
     }
 

@@ -9,6 +9,7 @@
 use super::grid::{self, Family, Run, Tensors};
 use super::letterbox::{Fit, Order, Place};
 use crate::backend::{Outputs, Session, SessionOptions};
+use crate::image::Filter;
 use crate::manifest::ModelEntry;
 use crate::{BBox, DetectOptions, Detection, Detector, ModelError, Registry};
 
@@ -42,8 +43,13 @@ impl Family for Yolox {
     fn check(session: &Session, labels: &[String]) -> Result<Tensors, ModelError> {
         let values = BEFORE_CLASSES + labels.len();
         grid::expect_floats(session, OUTPUT, &[None, None, Some(values)])?;
-        let order = Order::Bgr;
-        let fit = Fit { place: Self::PLACE, order, scale: [1.0; 3], offset: [0.0; 3] };
+        let fit = Fit {
+            place: Self::PLACE,
+            filter: Filter::Bilinear,
+            order: Order::Bgr,
+            scale: [1.0; 3],
+            offset: [0.0; 3],
+        };
         Ok(Tensors { input: INPUT, fit })
     }
 

@@ -3,13 +3,14 @@
 use fast_image_resize::images::{Image as Target, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions};
 
+use super::linear::Linear;
 use crate::{Image, ModelError};
 
 /// How pixels between pixels are made up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Filter {
-    /// Two by two neighbours whatever the scale, as OpenCV's `INTER_LINEAR`: what YOLO networks
-    /// were trained and are measured with.
+    /// Two by two neighbours whatever the scale, to the bit as OpenCV's `INTER_LINEAR`: what YOLO
+    /// networks were trained and are measured with.
     Bilinear,
     /// Linear over a window that grows when shrinking, as Pillow's `BILINEAR`: what DETR networks'
     /// processors use.
@@ -22,6 +23,7 @@ pub(crate) enum Filter {
 /// Scales pictures into buffers that are kept from picture to picture.
 #[derive(Default)]
 pub(crate) struct Resizer {
+    linear: Linear,
     inner: fast_image_resize::Resizer,
     narrowed: Vec<u8>,
     pixels: Vec<u8>,
@@ -44,25 +46,29 @@ impl Resizer {
         if size == (width, height) {
             return Ok(image.rgb());
         }
-        let algorithm = match filter {
-            Filter::Bilinear => ResizeAlg::Interpolation(FilterType::Bilinear),
-            Filter::Triangle => ResizeAlg::Convolution(FilterType::Bilinear),
-            Filter::Bicubic => ResizeAlg::Convolution(FilterType::CatmullRom),
+        let kernel = match filter {
+            Filter::Bilinear => {
+                let sides = |(width, height): (u32, u32)| (width as usize, height as usize);
+                if width == 0 || height == 0 {
+                    let detail = "It cannot be scaled to nothing.".into();
+                    return Err(ModelError::BadImage { detail });
+                }
+                let target = sides((width, height));
+                self.linear.scale(image.rgb(), sides(size), target, &mut self.pixels);
+                return Ok(&self.pixels);
+            }
+            Filter::Triangle => FilterType::Bilinear,
+            Filter::Bicubic => FilterType::CatmullRom,
         };
-        let options = ResizeOptions::new().resize_alg(algorithm);
+        let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(kernel));
         let mut pass = |from: &[u8], from_size, to: &mut Vec<u8>, to_size| {
             scale(&mut self.inner, &options, (from, from_size), (to, to_size))
         };
-        match filter {
-            Filter::Bilinear => pass(image.rgb(), size, &mut self.pixels, (width, height))?,
-            // Pillow scales the rows and then the columns, with bytes in between; in one call the
-            // columns would come first, and pixels differ by a few steps.
-            Filter::Triangle | Filter::Bicubic => {
-                let narrowed = (width, image.height());
-                pass(image.rgb(), size, &mut self.narrowed, narrowed)?;
-                pass(&self.narrowed, narrowed, &mut self.pixels, (width, height))?;
-            }
-        }
+        // Pillow scales the rows and then the columns, with bytes in between; in one call the
+        // columns would come first, and pixels differ by a few steps.
+        let narrowed = (width, image.height());
+        pass(image.rgb(), size, &mut self.narrowed, narrowed)?;
+        pass(&self.narrowed, narrowed, &mut self.pixels, (width, height))?;
         Ok(&self.pixels)
     }
 }

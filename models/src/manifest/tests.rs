@@ -89,7 +89,7 @@ fn unknown_words_are_refused_with_the_known_ones() {
     assert_eq!(
         refusal("yolov8", "yolov9000"),
         "here: model \"tiny\": unknown family \"yolov9000\"; \
-         the families are yolov8, ssd, blip, minilm"
+         the families are yolov8, yolox, detr, ssd, blip, minilm"
     );
     assert_eq!(
         refusal("family = \"yolov8\"", "family = \"blip\""),
@@ -97,7 +97,7 @@ fn unknown_words_are_refused_with_the_known_ones() {
     );
     assert_eq!(
         refusal("labels = [\"cat\", \"dog\"]", "labels = \"coco\""),
-        "here: model \"tiny\": unknown label set \"coco\"; the sets are coco80, coco91"
+        "here: model \"tiny\": unknown label set \"coco\"; the sets are coco80, coco91, coco91-id"
     );
     let detail = refusal("licence", "license");
     assert!(detail.starts_with("here: line 7: ") && detail.contains("`license`"), "{detail}");

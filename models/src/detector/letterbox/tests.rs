@@ -2,8 +2,13 @@
 
 use super::*;
 
-const UNIT: Fit =
-    Fit { place: Place::Centre, order: Order::Rgb, scale: [1.0 / 255.0; 3], offset: [0.0; 3] };
+const UNIT: Fit = Fit {
+    place: Place::Centre,
+    filter: Filter::Bilinear,
+    order: Order::Rgb,
+    scale: [1.0 / 255.0; 3],
+    offset: [0.0; 3],
+};
 
 const GREY: f32 = 114.0 / 255.0;
 
@@ -66,7 +71,7 @@ fn the_tensor_is_planar_with_grey_borders() {
 #[test]
 fn planes_may_be_blue_first_and_keep_their_range() {
     let image = Image::new(1, 1, vec![1, 2, 3]).unwrap();
-    let bgr = Fit { place: Place::TopLeft, order: Order::Bgr, scale: [1.0; 3], offset: [0.0; 3] };
+    let bgr = Fit { place: Place::TopLeft, order: Order::Bgr, scale: [1.0; 3], ..UNIT };
     assert_eq!(filled(&image, &bgr, View::PLAIN, (1, 2)), [3.0, 114.0, 2.0, 114.0, 1.0, 114.0]);
     let shifted = Fit { scale: [2.0, 1.0, 1.0], offset: [0.5, 0.0, -1.0], ..UNIT };
     assert_eq!(filled(&image, &shifted, View::PLAIN, (1, 1)), [2.5, 2.0, 2.0]);

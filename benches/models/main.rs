@@ -1,0 +1,43 @@
+//! `make bench-models`: the models against the bare ONNX Runtime session and against themselves, as
+//! ratios of one run. One file for each figure; a figure's file says what it is.
+//!
+//! Sides are measured in turn, A B A B, and a figure is the median of the pairs' ratios. A figure
+//! whose model or video is not there is named on stderr and left out. With words after `--`, only
+//! figures that contain one of them are measured.
+
+mod detect_over_session;
+mod rect_over_square;
+mod setting;
+
+use anyhow::Result;
+use setting::Setting;
+
+/// A figure's name, its unit, and how it is measured: `None` when something it needs is missing.
+type Figure = (&'static str, &'static str, fn(&Setting) -> Result<Option<f64>>);
+
+const FIGURES: &[Figure] = &[
+    ("detect_over_session", "ratio", detect_over_session::measure),
+    ("rect_over_square", "ratio", rect_over_square::measure),
+];
+
+fn main() -> Result<()> {
+    let setting = Setting::find()?;
+    let words: Vec<String> =
+        std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(&**word));
+    let mut measured = Vec::new();
+    for (name, unit, measure) in FIGURES.iter().filter(|(name, ..)| wanted(name)) {
+        if let Some(value) = measure(&setting)? {
+            measured.push((name, value, unit));
+        }
+    }
+    for (name, value, unit) in measured {
+        figure(name, value, unit);
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "figures are what the bench is for")]
+fn figure(name: &str, value: f64, unit: &str) {
+    println!("figure {name} {value:.3} {unit}");
+}

@@ -1,0 +1,142 @@
+"""A tiny RT-DETR with random weights as ONNX, and what transformers finds with it.
+
+    python tiny_detr.py SHARED ../tests/fixtures/tiny-detr
+
+SHARED is the folder with models/ and data/. Writes `model.onnx` (float32, open batch), its float16
+twin `model-fp16.onnx`, and `detections.json`: for each of some photos the 40 best boxes,
+from the photo to the graph with transformers' RTDetrImageProcessor and from its outputs to boxes
+with the processor's post_process_object_detection. Needs torch (1.13 was tried), transformers 4.46,
+onnx, onnxconverter-common, onnxruntime, numpy before 2 and pillow.
+"""
+
+import json
+import sys
+import types
+from pathlib import Path
+
+import onnx
+import onnxruntime
+import torch
+from PIL import Image
+from transformers import (
+    RTDetrConfig,
+    RTDetrForObjectDetection,
+    RTDetrImageProcessor,
+    RTDetrResNetConfig,
+)
+from transformers.models.rt_detr.modeling_rt_detr import RTDetrObjectDetectionOutput
+
+if not hasattr(torch, "compiler"):
+    # torch 1.13 compiles nothing, and transformers asks whether it does.
+    torch.compiler = types.SimpleNamespace(is_compiling=lambda: False)
+
+SIDE = 128
+CLASSES = 5
+QUERIES = 40
+COCO_PHOTOS = 10
+
+
+def tiny():
+    """The model: RT-DETR's parts, each as narrow as they may be."""
+    torch.manual_seed(3)
+    backbone = RTDetrResNetConfig(
+        embedding_size=8,
+        hidden_sizes=[8, 16, 16, 16],
+        depths=[1, 1, 1, 1],
+        layer_type="basic",
+        out_features=["stage2", "stage3", "stage4"],
+    )
+    config = RTDetrConfig(
+        backbone_config=backbone,
+        encoder_hidden_dim=16,
+        encoder_in_channels=[16, 16, 16],
+        encoder_ffn_dim=32,
+        encoder_attention_heads=2,
+        encoder_layers=1,
+        d_model=16,
+        num_queries=QUERIES,
+        decoder_in_channels=[16, 16, 16],
+        decoder_ffn_dim=32,
+        decoder_layers=2,
+        decoder_attention_heads=2,
+        decoder_n_points=2,
+        num_denoising=0,
+        num_labels=CLASSES,
+        anchor_image_size=[SIDE, SIDE],
+    )
+    model = RTDetrForObjectDetection(config).eval()
+    # Freshly made layers say nearly the same everywhere, and the best queries are then a matter of
+    # rounding; wider weights tell them apart.
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() > 1:
+                parameter.copy_(torch.randn_like(parameter) / parameter[0].numel() ** 0.5)
+            elif name.endswith("class_embed.0.bias") or name.endswith("class_embed.1.bias"):
+                parameter.fill_(-1.0)
+    return model
+
+
+class Outputs(torch.nn.Module):
+    """The two outputs that a detector needs."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.model = model
+
+    def forward(self, pixel_values):
+        found = self.model(pixel_values)
+        return found.logits, found.pred_boxes
+
+
+def export(model, path):
+    picture = torch.rand(1, 3, SIDE, SIDE)
+    torch.onnx.export(
+        Outputs(model),
+        (picture,),
+        str(path),
+        input_names=["pixel_values"],
+        output_names=["logits", "pred_boxes"],
+        opset_version=16,
+        dynamic_axes={name: {0: "batch"} for name in ["pixel_values", "logits", "pred_boxes"]},
+    )
+
+
+def to_half(source, target):
+    """The same graph with float16 inputs, outputs and weights."""
+    from onnxconverter_common import float16
+
+    onnx.save(float16.convert_float_to_float16(onnx.load(source)), target)
+
+
+def main():
+    shared, folder = Path(sys.argv[1]), Path(sys.argv[2])
+    folder.mkdir(exist_ok=True)
+    data = shared / "data"
+    photos = sorted((data / "photos").glob("*.jpg"))
+    photos += sorted((data / "coco" / "images").glob("*.jpg"))[:COCO_PHOTOS]
+    model = tiny()
+    processor = RTDetrImageProcessor(size={"height": SIDE, "width": SIDE})
+    path = folder / "model.onnx"
+    export(model, path)
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    lines = []
+    for photo in photos:
+        picture = Image.open(photo).convert("RGB")
+        inputs = processor(picture, return_tensors="pt")
+        logits, boxes = session.run(None, {"pixel_values": inputs["pixel_values"].numpy()})
+        found = RTDetrObjectDetectionOutput(
+            logits=torch.tensor(logits.tolist()), pred_boxes=torch.tensor(boxes.tolist())
+        )
+        size = torch.tensor([[picture.height, picture.width]])
+        best = processor.post_process_object_detection(found, threshold=0.0, target_sizes=size)[0]
+        rows = [
+            [int(label), round(float(score), 6)] + [round(float(value), 3) for value in box]
+            for label, score, box in zip(best["labels"], best["scores"], best["boxes"])
+        ]
+        lines.append(f"  {json.dumps(str(photo.relative_to(data)))}: {json.dumps(rows)}")
+    (folder / "detections.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    to_half(path, folder / "model-fp16.onnx")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,148 @@
+//! Scaling with two by two neighbours, to the bit as OpenCV's `resize` with `INTER_LINEAR` does it on
+//! packed bytes (OpenCV 4 and 5, `resize.cpp`: weights of 11 bits, rows first).
+//!
+//! What YOLO networks were trained and are measured with; a step more or less in a pixel moves
+//! small boxes by pixels. An own loop, as the filters of `fast_image_resize` round between the two
+//! passes, and as only two source rows are needed for a row of the target.
+
+/// One of two neighbours has this weight together with the other one: 2¹¹.
+const ONE: f32 = 2048.0;
+
+/// Two neighbours along a side, and the weight of each.
+#[derive(Clone, Copy)]
+struct Tap {
+    at: [usize; 2],
+    weight: [i32; 2],
+}
+
+/// The neighbours of each of `to` places among `from`, with half-pixel centres; beyond the last
+/// and before the first pixel is that pixel.
+fn taps(from: usize, to: usize, taps: &mut Vec<Tap>) {
+    let scale = from as f64 / to as f64;
+    taps.clear();
+    taps.extend((0..to).map(|place| {
+        let centre = ((place as f64 + 0.5) * scale - 0.5) as f32;
+        let below = centre.floor();
+        let (at, fraction) = match below {
+            below if below < 0.0 => (0, 0.0),
+            below if below as usize >= from - 1 => (from - 1, 0.0),
+            below => (below as usize, centre - below),
+        };
+        let weight = [1.0 - fraction, fraction].map(|w| (w * ONE).round_ties_even() as i32);
+        Tap { at: [at, (at + 1).min(from - 1)], weight }
+    }));
+}
+
+/// Scales packed RGB pictures; keeps its buffers.
+#[derive(Default)]
+pub(super) struct Linear {
+    across: Vec<Tap>,
+    down: Vec<Tap>,
+    /// Two source rows, scaled across, with 11 bits of fraction; and which rows they are.
+    rows: [Vec<i32>; 2],
+}
+
+impl Linear {
+    /// Scales a picture of one (width, height) into another; no side is zero, and `pixels` gets
+    /// width × height × 3 bytes.
+    pub(super) fn scale(
+        &mut self,
+        rgb: &[u8],
+        (from_width, from_height): (usize, usize),
+        (width, height): (usize, usize),
+        pixels: &mut Vec<u8>,
+    ) {
+        taps(from_width, width, &mut self.across);
+        taps(from_height, height, &mut self.down);
+        for row in &mut self.rows {
+            row.resize(width * 3, 0);
+        }
+        pixels.resize(width * height * 3, 0);
+        let mut held = [usize::MAX; 2];
+        let targets = pixels.chunks_exact_mut(width * 3);
+        for (tap, target) in self.down.iter().zip(targets) {
+            // What was the second row is often the first one now.
+            if tap.at[0] == held[1] && held[0] != tap.at[0] {
+                self.rows.swap(0, 1);
+                held.swap(0, 1);
+            }
+            for (slot, row) in self.rows.iter_mut().enumerate() {
+                // A row that has no weight is not looked at.
+                if held[slot] != tap.at[slot] && tap.weight[slot] != 0 {
+                    let start = tap.at[slot] * from_width * 3;
+                    scale_row(&rgb[start..][..from_width * 3], &self.across, row);
+                    held[slot] = tap.at[slot];
+                }
+            }
+            let [first, second] = &self.rows;
+            mix_rows(first, second, tap.weight, target);
+        }
+    }
+}
+
+/// One source row, scaled across.
+fn scale_row(source: &[u8], across: &[Tap], row: &mut [i32]) {
+    let pixels = source.as_chunks::<3>().0;
+    for (tap, target) in across.iter().zip(row.as_chunks_mut::<3>().0) {
+        let (left, right) = (&pixels[tap.at[0]], &pixels[tap.at[1]]);
+        for channel in 0..3 {
+            target[channel] = i32::from(left[channel]) * tap.weight[0]
+                + i32::from(right[channel]) * tap.weight[1];
+        }
+    }
+}
+
+/// Two scaled rows to one of bytes.
+fn mix_rows(first: &[i32], second: &[i32], [upper, lower]: [i32; 2], target: &mut [u8]) {
+    for ((first, second), target) in first.iter().zip(second).zip(target) {
+        let upper = (upper * (first >> 4)) >> 16;
+        let lower = (lower * (second >> 4)) >> 16;
+        // At most 255, as the weights of each side add up to 1.
+        *target = ((upper + lower + 2) >> 2) as u8;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The red bytes are those of `cv2.resize(picture, (width, height))`, OpenCV 5.0.0.
+    #[test]
+    fn pixels_are_opencvs() {
+        let rgb: Vec<u8> = (0_u32..9 * 7 * 3).map(|i| ((i * i * 7 + i * 13) % 251) as u8).collect();
+        let expected: [((usize, usize), &[u8]); 4] = [
+            ((4, 3), &[135, 59, 85, 118, 37, 141, 232, 154, 94, 159, 128, 136]),
+            ((3, 2), &[158, 139, 187, 71, 99, 194]),
+            (
+                (5, 6),
+                &[
+                    52, 93, 156, 196, 86, 150, 50, 139, 155, 122, 59, 148, 134, 105, 182, 115, 126,
+                    121, 101, 187, 91, 169, 99, 143, 138, 120, 183, 89, 222, 114,
+                ],
+            ),
+            (
+                (13, 4),
+                &[
+                    69, 99, 109, 62, 92, 123, 141, 73, 114, 220, 153, 100, 65, 32, 83, 128, 130,
+                    189, 218, 199, 136, 97, 88, 157, 182, 185, 200, 137, 86, 93, 158, 192, 178,
+                    121, 88, 85, 159, 189, 197, 71, 114, 162, 196, 154, 111, 81, 138, 183, 209,
+                    158, 121, 99,
+                ],
+            ),
+        ];
+        let mut linear = Linear::default();
+        for (size, red) in expected {
+            let mut pixels = Vec::new();
+            linear.scale(&rgb, (9, 7), size, &mut pixels);
+            let found: Vec<u8> = pixels.iter().step_by(3).copied().collect();
+            assert_eq!(found, red, "{size:?}");
+        }
+    }
+
+    #[test]
+    fn a_single_pixel_fills_everything() {
+        let mut pixels = Vec::new();
+        Linear::default().scale(&[1, 2, 3], (1, 1), (2, 2), &mut pixels);
+        assert_eq!(pixels, [1, 2, 3].repeat(4));
+    }
+}
