@@ -53,6 +53,7 @@ impl fmt::Display for Task {
 pub const FAMILIES: &[(&str, Task)] = &[
     ("yolov8", Task::Detector),
     ("ssd", Task::Detector),
+    ("osnet", Task::Reid),
     ("blip", Task::Captioner),
     ("minilm", Task::Embedder),
 ];

@@ -13,17 +13,20 @@ use std::time::Duration;
 use crate::backend::SessionOptions;
 use crate::{ModelError, Registry};
 
+mod appearances;
 mod captions;
 mod detections;
 mod embeddings;
 mod pool;
 mod worker;
 
+pub use self::appearances::{AppearanceReply, ReIdHandle};
 pub use self::captions::{CaptionReply, CaptionerHandle};
 pub use self::detections::{DetectReply, DetectorHandle};
 pub use self::embeddings::{EmbedReply, EmbedderHandle};
 pub use self::worker::LoadedModel;
 
+use self::appearances::Appearances;
 use self::captions::Captions;
 use self::detections::Detections;
 use self::embeddings::Embeddings;
@@ -68,6 +71,7 @@ pub struct InferenceService {
     registry: Arc<Registry>,
     options: ServiceOptions,
     detectors: Pool<Detections>,
+    reids: Pool<Appearances>,
     captioners: Pool<Captions>,
     embedders: Pool<Embeddings>,
 }
@@ -79,6 +83,7 @@ impl InferenceService {
             registry,
             options,
             detectors: Pool::default(),
+            reids: Pool::default(),
             captioners: Pool::default(),
             embedders: Pool::default(),
         })
@@ -96,6 +101,14 @@ impl InferenceService {
     /// failure is not remembered.
     pub fn detector(&self, name: &str) -> Result<DetectorHandle, ModelError> {
         self.detectors.get(&self.registry, name, &self.options).map(DetectorHandle::new)
+    }
+
+    /// The re-identification network `name`, loaded and checked if it is not yet.
+    ///
+    /// # Errors
+    /// As [`InferenceService::detector`].
+    pub fn reid(&self, name: &str) -> Result<ReIdHandle, ModelError> {
+        self.reids.get(&self.registry, name, &self.options).map(ReIdHandle::new)
     }
 
     /// The captioner `name`, loaded and checked if it is not yet.
@@ -117,6 +130,7 @@ impl InferenceService {
     /// The loaded models with their counters, by id.
     pub fn loaded(&self) -> Vec<LoadedModel> {
         let mut loaded = self.detectors.loaded();
+        loaded.append(&mut self.reids.loaded());
         loaded.append(&mut self.captioners.loaded());
         loaded.append(&mut self.embedders.loaded());
         loaded.sort_by(|a, b| a.id.cmp(&b.id));

@@ -140,11 +140,7 @@ fn mean_direction(vectors: &[f32], dimensions: usize) -> Option<Vec<f32>> {
             *sum += value;
         }
     }
-    let norm = sum.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt();
-    if !norm.is_finite() || norm == 0.0 {
-        return None;
-    }
-    Some(sum.iter().map(|&value| (f64::from(value) / norm) as f32).collect())
+    crate::vector::direction(&sum)
 }
 
 #[cfg(test)]

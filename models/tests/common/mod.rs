@@ -1,0 +1,51 @@
+//! What the tests of real models share: data, fixtures and a service.
+
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use vigil_models::{Image, InferenceService, Registry, ServiceOptions};
+
+/// The folder with models and data, or `None` with a word about it.
+pub fn shared() -> Option<PathBuf> {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
+    let folder = std::env::var_os("VIGIL_SHARED").map_or_else(|| beside.into(), PathBuf::from);
+    if folder.join("models").is_dir() && folder.join("data").is_dir() {
+        return Some(folder);
+    }
+    eprintln!("skipped: {} has no models and data (set VIGIL_SHARED)", folder.display());
+    None
+}
+
+/// A service over the models folder, with one thread a run.
+pub fn service(models: &Path) -> Arc<InferenceService> {
+    let registry = Arc::new(Registry::open(models).unwrap());
+    let options = ServiceOptions { intra_threads: 1, ..ServiceOptions::default() };
+    InferenceService::new(registry, options)
+}
+
+/// A decoded photo.
+pub fn photo(path: &Path) -> Arc<Image> {
+    let decoded = image::open(path).unwrap().into_rgb8();
+    let (width, height) = decoded.dimensions();
+    Arc::new(Image::new(width, height, decoded.into_raw()).unwrap())
+}
+
+/// The folder with what references found.
+pub fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+}
+
+/// A file of references' answers.
+pub fn fixture<T: serde::de::DeserializeOwned>(name: &str) -> T {
+    serde_json::from_str(&std::fs::read_to_string(fixtures().join(name)).unwrap()).unwrap()
+}
+
+/// The cosine of the angle between two vectors.
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum()
+    };
+    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
+}
