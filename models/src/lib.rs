@@ -21,7 +21,9 @@ mod reid;
 mod service;
 mod vector;
 
-pub use crate::captioner::{CaptionOptions, Captioner, open_captioner};
+pub use crate::captioner::{
+    Caption, CaptionOptions, Captioner, EarlyStopping, Sampling, open_captioner,
+};
 pub use crate::detector::{DetectOptions, Detection, Detector, open_detector};
 pub use crate::embedder::{Embedder, open_embedder};
 pub use crate::error::ModelError;
@@ -33,5 +35,5 @@ pub use crate::registry::{FileCheck, ModelState, Registry, Verdict};
 pub use crate::reid::{ReId, open_reid};
 pub use crate::service::{
     AppearanceReply, CaptionReply, CaptionerHandle, DetectReply, DetectorHandle, EmbedReply,
-    EmbedderHandle, InferenceService, LoadedModel, ReIdHandle, ServiceOptions,
+    EmbedderHandle, InferenceService, CacheCounts, Latency, LoadedModel, ReIdHandle, ServiceOptions,
 };

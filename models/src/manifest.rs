@@ -55,6 +55,7 @@ pub const FAMILIES: &[(&str, Task)] = &[
     ("ssd", Task::Detector),
     ("osnet", Task::Reid),
     ("blip", Task::Captioner),
+    ("blip2", Task::Captioner),
     ("minilm", Task::Embedder),
 ];
 

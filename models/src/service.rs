@@ -14,7 +14,9 @@ use crate::backend::SessionOptions;
 use crate::{ModelError, Registry};
 
 mod appearances;
+mod caption_cache;
 mod captions;
+mod counters;
 mod detections;
 mod embeddings;
 mod pool;
@@ -24,7 +26,7 @@ pub use self::appearances::{AppearanceReply, ReIdHandle};
 pub use self::captions::{CaptionReply, CaptionerHandle};
 pub use self::detections::{DetectReply, DetectorHandle};
 pub use self::embeddings::{EmbedReply, EmbedderHandle};
-pub use self::worker::LoadedModel;
+pub use self::worker::{CacheCounts, Latency, LoadedModel};
 
 use self::appearances::Appearances;
 use self::captions::Captions;
@@ -43,17 +45,23 @@ pub struct ServiceOptions {
     pub max_wait: Duration,
     /// Requests that wait for a model at most; at least 1.
     pub queue: usize,
+    /// How long a model that nothing uses stays in memory; the next request loads it again.
+    pub keep_loaded: Duration,
+    /// Captions that are remembered by what their pictures look like, for each captioner; 0 is none.
+    pub caption_cache: usize,
 }
 
 impl Default for ServiceOptions {
-    /// A thread for each core, one request a run (on a CPU, a batch is no faster and later), and
-    /// 64 that wait.
+    /// A thread for each core, one request a run (on a CPU, a batch is no faster and later), 64
+    /// that wait, 5 minutes in memory, 1,000 captions remembered.
     fn default() -> Self {
         Self {
             intra_threads: SessionOptions::default().intra_threads,
             max_batch: 1,
             max_wait: Duration::ZERO,
             queue: 64,
+            keep_loaded: Duration::from_secs(5 * 60),
+            caption_cache: 1000,
         }
     }
 }
@@ -64,7 +72,8 @@ impl ServiceOptions {
     }
 }
 
-/// The models in use, each on its own thread. Dropping the service stops the threads and waits for
+/// The models in use, each on its own thread; one that nothing used for
+/// [`ServiceOptions::keep_loaded`] is let go until it is asked for again. Dropping the service stops the threads and waits for
 /// them; requests that still wait are answered with [`ModelError::Stopping`], and so are those that
 /// a handle submits later.
 pub struct InferenceService {

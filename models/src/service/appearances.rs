@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::ServiceOptions;
 use super::worker::{Kind, Worker};
-use crate::backend::SessionOptions;
 use crate::manifest::{ModelEntry, Task};
 use crate::{BBox, Image, ModelError, ReId, Registry};
 
@@ -23,9 +23,9 @@ impl Kind for Appearances {
     fn open(
         registry: &Registry,
         entry: &ModelEntry,
-        options: SessionOptions,
+        options: &ServiceOptions,
     ) -> Result<(Self::Model, Self::Facts), ModelError> {
-        let reid = crate::open_reid(registry, entry, options)?;
+        let reid = crate::open_reid(registry, entry, options.session())?;
         let dimensions = reid.dimensions();
         Ok((reid, dimensions))
     }
@@ -33,6 +33,7 @@ impl Kind for Appearances {
     /// The boxes of all requests together, then apart again.
     fn run(
         model: &mut Self::Model,
+        _facts: &Self::Facts,
         requests: &[Self::Request],
     ) -> Result<Vec<Self::Answer>, ModelError> {
         let boxes: Vec<_> = requests.iter().map(|(image, boxes)| (&**image, &boxes[..])).collect();

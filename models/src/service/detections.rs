@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::ServiceOptions;
 use super::worker::{Kind, Worker};
-use crate::backend::SessionOptions;
 use crate::manifest::{ModelEntry, Task};
 use crate::{DetectOptions, Detection, Detector, Image, ModelError, Registry};
 
@@ -23,15 +23,16 @@ impl Kind for Detections {
     fn open(
         registry: &Registry,
         entry: &ModelEntry,
-        options: SessionOptions,
+        options: &ServiceOptions,
     ) -> Result<(Self::Model, Self::Facts), ModelError> {
-        let detector = crate::open_detector(registry, entry, options)?;
+        let detector = crate::open_detector(registry, entry, options.session())?;
         let labels = Arc::clone(detector.labels());
         Ok((detector, labels))
     }
 
     fn run(
         model: &mut Self::Model,
+        _facts: &Self::Facts,
         requests: &[Self::Request],
     ) -> Result<Vec<Self::Answer>, ModelError> {
         let images: Vec<_> = requests.iter().map(|(image, options)| (&**image, options)).collect();

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use super::ServiceOptions;
 use super::worker::{Kind, Worker};
-use crate::backend::SessionOptions;
 use crate::manifest::{ModelEntry, Task};
 use crate::{Embedder, ModelError, Registry};
 
@@ -23,9 +23,9 @@ impl Kind for Embeddings {
     fn open(
         registry: &Registry,
         entry: &ModelEntry,
-        options: SessionOptions,
+        options: &ServiceOptions,
     ) -> Result<(Self::Model, Self::Facts), ModelError> {
-        let embedder = crate::open_embedder(registry, entry, options)?;
+        let embedder = crate::open_embedder(registry, entry, options.session())?;
         let dimensions = embedder.dimensions();
         Ok((embedder, dimensions))
     }
@@ -33,6 +33,7 @@ impl Kind for Embeddings {
     /// The texts of all requests together, then apart again.
     fn run(
         model: &mut Self::Model,
+        _facts: &Self::Facts,
         requests: &[Self::Request],
     ) -> Result<Vec<Self::Answer>, ModelError> {
         let texts: Vec<&str> = requests.iter().flatten().map(String::as_str).collect();

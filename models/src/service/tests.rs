@@ -8,7 +8,6 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use super::pool::Pool;
 use super::worker::{Kind, Worker};
 use super::{InferenceService, ServiceOptions};
-use crate::backend::SessionOptions;
 use crate::manifest::{ModelEntry, Task};
 use crate::{ModelError, Registry};
 
@@ -30,11 +29,11 @@ impl Kind for Echo {
     type Request = Ask;
     type Answer = u32;
 
-    fn open(_: &Registry, _: &ModelEntry, _: SessionOptions) -> Result<((), ()), ModelError> {
+    fn open(_: &Registry, _: &ModelEntry, _: &ServiceOptions) -> Result<((), ()), ModelError> {
         Ok(((), ()))
     }
 
-    fn run(_: &mut (), requests: &[Ask]) -> Result<Vec<u32>, ModelError> {
+    fn run(_: &mut (), _: &(), requests: &[Ask]) -> Result<Vec<u32>, ModelError> {
         let answer = |ask: &Ask| match ask {
             Ask::Number(number) => Ok(*number),
             Ask::Fail => Err(ModelError::Run { name: "echo".into(), detail: "as asked".into() }),
