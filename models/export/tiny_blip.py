@@ -7,7 +7,7 @@ FOLDER gets the graphs of `blip.py`. With --photos it also gets captions.json: t
 variants.json: those with other options, for a few.
 
 The weights are larger than a fresh model's, so that captions differ from photo to photo and end at
-different lengths. JPEG decoders differ by a step in a hundredth of the pixels; a caption that such
+different lengths. JPEG decoders differ by a step or two in up to a tenth of the values; a caption that such
 noise changes says nothing about the search and is left out.
 """
 
@@ -21,8 +21,8 @@ import environment
 SEED = 7
 WORDS = 160
 START, END, PAD = 1, 2, 0
-NOISY_COPIES = 4
-PHOTOS = 48
+NOISY_COPIES = 8
+PHOTOS = 40
 MAX_LENGTH = 50
 
 
@@ -164,7 +164,7 @@ def with_noise(rgb, seed):
     import numpy as np
 
     random = np.random.default_rng(seed)
-    steps = random.integers(-2, 3, rgb.shape) * (random.random(rgb.shape) < 0.02)
+    steps = random.integers(-2, 3, rgb.shape) * (random.random(rgb.shape) < 0.12)
     return np.clip(rgb.astype(int) + steps, 0, 255).astype(np.uint8)
 
 

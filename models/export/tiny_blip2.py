@@ -18,7 +18,7 @@ import tiny_blip
 SEED = 11
 START, PAD = 2, 1
 NEW_TOKENS = 49
-PHOTOS = 48
+PHOTOS = 36
 SENTENCES = [
     "a man is riding a bicycle on the street",
     "two people are standing next to a red bus",

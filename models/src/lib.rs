@@ -25,7 +25,7 @@ pub use crate::captioner::{
     Caption, CaptionOptions, Captioner, EarlyStopping, Sampling, open_captioner,
 };
 pub use crate::detector::{DetectOptions, Detection, Detector, open_detector};
-pub use crate::embedder::{Embedder, open_embedder};
+pub use crate::embedder::{EmbedOptions, Embedder, open_embedder};
 pub use crate::error::ModelError;
 pub use crate::geometry::BBox;
 pub use crate::image::Image;
@@ -34,6 +34,6 @@ pub use crate::manifest::{ModelEntry, ModelFile, Source, Task};
 pub use crate::registry::{FileCheck, ModelState, Registry, Verdict};
 pub use crate::reid::{ReId, open_reid};
 pub use crate::service::{
-    AppearanceReply, CaptionReply, CaptionerHandle, DetectReply, DetectorHandle, EmbedReply,
-    EmbedderHandle, InferenceService, CacheCounts, Latency, LoadedModel, ReIdHandle, ServiceOptions,
+    AppearanceReply, CacheCounts, CaptionReply, CaptionerHandle, DetectReply, DetectorHandle,
+    EmbedReply, EmbedderHandle, InferenceService, Latency, LoadedModel, ReIdHandle, ServiceOptions,
 };

@@ -57,6 +57,7 @@ pub const FAMILIES: &[(&str, Task)] = &[
     ("blip", Task::Captioner),
     ("blip2", Task::Captioner),
     ("minilm", Task::Embedder),
+    ("mpnet", Task::Embedder),
 ];
 
 /// One model: what it is, which files it has and where they come from.
@@ -77,6 +78,8 @@ pub struct ModelEntry {
     /// Width and height of the picture the network takes, pixels; `None` when it takes any size
     /// or takes no picture.
     pub input: Option<(u32, u32)>,
+    /// Tokens of a text at most, with the special ones, where it is not the family's own number.
+    pub max_tokens: Option<usize>,
     /// Class names by class id; empty names are unused ids. Empty for models without classes.
     pub labels: Arc<[String]>,
     /// The files, the main one first.

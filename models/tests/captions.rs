@@ -16,8 +16,7 @@ use common::{fixture, fixtures, photo, shared};
 use serde::Deserialize;
 use vigil_models::backend::SessionOptions;
 use vigil_models::{
-    CaptionOptions, Captioner, EarlyStopping, Image, ModelError, Registry, Sampling,
-    open_captioner,
+    CaptionOptions, Captioner, EarlyStopping, Image, ModelError, Registry, Sampling, open_captioner,
 };
 
 /// A models folder in which `name` is a model of a family that has the files of a fixture.

@@ -78,10 +78,8 @@ pub(super) fn ends(
         return Ok(None);
     }
     let path = registry.file(entry, ENDS_FILE)?;
-    let (start, end) = read_ends(&path).map_err(|detail| ModelError::BadFile {
-        file: path.display().to_string(),
-        detail,
-    })?;
+    let (start, end) = read_ends(&path)
+        .map_err(|detail| ModelError::BadFile { file: path.display().to_string(), detail })?;
     Ok(Some((start, end)))
 }
 

@@ -55,7 +55,9 @@ impl Search {
     fn open(&self) -> Vec<(&[i64], usize)> {
         match self {
             Self::Beams(beams) => beams.open(),
-            Self::Sampler(sampler) => sampler.open().map(|tokens| (tokens, 0)).into_iter().collect(),
+            Self::Sampler(sampler) => {
+                sampler.open().map(|tokens| (tokens, 0)).into_iter().collect()
+            }
         }
     }
 
@@ -94,7 +96,11 @@ pub(super) fn decode(
             let first = rows.len();
             let before = first_rows[picture];
             let open = search.open().into_iter();
-            rows.extend(open.map(|(tokens, place)| Row { picture, parent: before + place, tokens }));
+            rows.extend(open.map(|(tokens, place)| Row {
+                picture,
+                parent: before + place,
+                tokens,
+            }));
             first_rows[picture] = first;
         }
         if rows.is_empty() {

@@ -48,7 +48,11 @@ impl Past {
                     );
                     return Err(ModelError::WrongTensors { name: taker.name().into(), detail });
                 };
-                giver.expect_output(&output, Element::F32, &[None, Some(heads), None, Some(size)])?;
+                giver.expect_output(
+                    &output,
+                    Element::F32,
+                    &[None, Some(heads), None, Some(size)],
+                )?;
                 tensors.push(Kept { input, output, shape: [0, heads, 0, size], data: Vec::new() });
             }
         }

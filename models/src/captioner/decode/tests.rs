@@ -116,8 +116,7 @@ fn a_search_that_is_not_stopped_early_goes_on_while_it_can_get_better() {
         (&[0, 1, 1], [0.01, 0.01, 0.01, 0.97]),
     ];
     let at_once = options(2, 8);
-    let patient =
-        CaptionOptions { early_stopping: EarlyStopping::WhenNoBetter, ..at_once.clone() };
+    let patient = CaptionOptions { early_stopping: EarlyStopping::WhenNoBetter, ..at_once.clone() };
     assert_eq!(run(known, &at_once), [1]);
     assert_eq!(run(known, &patient), [1, 1]);
 }
