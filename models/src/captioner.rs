@@ -1,4 +1,4 @@
-//! Captioning: a picture goes in, a sentence comes out.
+//! Captioning: pictures go in, sentences come out.
 
 use crate::backend::SessionOptions;
 use crate::manifest::ModelEntry;
@@ -6,33 +6,38 @@ use crate::{Image, ModelError, Registry};
 
 mod beam;
 mod blip;
+mod blip2;
+mod decode;
+mod logits;
+mod options;
+mod past;
+mod pixels;
+mod sample;
 mod wordpiece;
 
-/// How a caption is decoded.
-#[derive(Clone, Debug, PartialEq)]
-pub struct CaptionOptions {
-    /// Beams of the search; 1 is greedy.
-    pub num_beams: usize,
-    /// Longest caption, in tokens with the start token.
-    pub max_length: usize,
-    /// The exponent of the length by which a finished beam's score is divided.
-    pub length_penalty: f32,
+pub use self::options::{CaptionOptions, EarlyStopping, Sampling};
+
+/// What a captioner says about a picture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caption {
+    /// The model's own words: lower case, no full stop, never empty.
+    pub text: String,
+    /// The token ids that the words are made of, without those that start and end a caption.
+    pub tokens: Vec<i64>,
 }
 
-impl Default for CaptionOptions {
-    /// The guide's values: 5 beams, 50 tokens, length penalty 1.
-    fn default() -> Self {
-        Self { num_beams: 5, max_length: 50, length_penalty: 1.0 }
-    }
-}
-
-/// A network that describes a picture. One family a file, below `captioner/`.
+/// A network that describes pictures. One family a file, below `captioner/`.
 pub trait Captioner: Send {
-    /// The model's own words for the picture: lower case, no full stop, never empty.
+    /// A caption for each picture, in order; the pictures of one call share the network's runs.
     ///
     /// # Errors
-    /// [`ModelError::Run`] when the network fails or says nothing.
-    fn caption(&mut self, image: &Image, options: &CaptionOptions) -> Result<String, ModelError>;
+    /// [`ModelError::BadOptions`] for options that mean nothing, [`ModelError::Run`] when the
+    /// network fails or says nothing about a picture.
+    fn caption(
+        &mut self,
+        images: &[&Image],
+        options: &CaptionOptions,
+    ) -> Result<Vec<Caption>, ModelError>;
 }
 
 /// Opens a captioner of one family.
@@ -40,7 +45,7 @@ pub(crate) type Open =
     fn(&Registry, &ModelEntry, SessionOptions) -> Result<Box<dyn Captioner>, ModelError>;
 
 /// The families of captioners, by the names that a manifest gives them.
-pub(crate) const FAMILIES: [(&str, Open); 1] = [("blip", blip::open)];
+pub(crate) const FAMILIES: [(&str, Open); 2] = [("blip", blip::open), ("blip2", blip2::open)];
 
 /// Opens the captioner of a manifest entry and checks its tensors.
 ///
@@ -53,4 +58,17 @@ pub fn open_captioner(
 ) -> Result<Box<dyn Captioner>, ModelError> {
     let open = crate::family::find(&FAMILIES, "captioner", entry)?;
     open(registry, entry, options)
+}
+
+/// The model's words as a caption.
+///
+/// # Errors
+/// [`ModelError::Run`] when there are none.
+fn spoken(name: &str, text: &str, tokens: Vec<i64>) -> Result<Caption, ModelError> {
+    let words = text.trim().trim_end_matches('.').trim_end();
+    if words.is_empty() {
+        let detail = "it ended the caption before the first word".into();
+        return Err(ModelError::Run { name: name.into(), detail });
+    }
+    Ok(Caption { text: words.to_lowercase(), tokens })
 }

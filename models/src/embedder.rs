@@ -4,18 +4,36 @@ use crate::backend::SessionOptions;
 use crate::manifest::ModelEntry;
 use crate::{ModelError, Registry};
 
+mod mean_pooled;
 mod minilm;
+mod mpnet;
+
+/// How texts are embedded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EmbedOptions {
+    /// Whether vectors are scaled to length 1, so that their dot product is their cosine.
+    pub normalize: bool,
+}
+
+impl Default for EmbedOptions {
+    /// Length 1, as the guide has it.
+    fn default() -> Self {
+        Self { normalize: true }
+    }
+}
 
 /// A network that turns text into a vector. One family a file, below `embedder/`.
 pub trait Embedder: Send {
     /// The length of the vectors.
     fn dimensions(&self) -> usize;
 
-    /// One L2-normalised vector of [`Embedder::dimensions`] numbers for each text, in order.
+    /// One vector of [`Embedder::dimensions`] numbers for each text, in order. A text that is
+    /// longer than the model takes is cut.
     ///
     /// # Errors
     /// [`ModelError::Run`] when the network fails or gives NaN; never a zero vector.
-    fn embed(&mut self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError>;
+    fn embed(&mut self, texts: &[&str], options: EmbedOptions)
+    -> Result<Vec<Vec<f32>>, ModelError>;
 }
 
 /// Opens an embedder of one family.
@@ -23,7 +41,7 @@ pub(crate) type Open =
     fn(&Registry, &ModelEntry, SessionOptions) -> Result<Box<dyn Embedder>, ModelError>;
 
 /// The families of embedders, by the names that a manifest gives them.
-pub(crate) const FAMILIES: [(&str, Open); 1] = [("minilm", minilm::open)];
+pub(crate) const FAMILIES: [(&str, Open); 2] = [("minilm", minilm::open), ("mpnet", mpnet::open)];
 
 /// Opens the embedder of a manifest entry and checks its tensors.
 ///

@@ -51,6 +51,12 @@ pub enum ModelError {
         /// What is wrong with it.
         detail: String,
     },
+    /// Options that mean nothing.
+    #[error("invalid model option")]
+    BadOptions {
+        /// Which option, and what it may be.
+        detail: String,
+    },
     /// The ONNX Runtime library could not be found or loaded.
     #[error("the ONNX Runtime library could not be loaded")]
     Runtime {
@@ -122,7 +128,7 @@ impl ModelError {
             Self::MissingFiles { .. } => "58P01",
             Self::BadFile { .. } | Self::WrongTensors { .. } => "XX001",
             Self::WrongTask { .. } => "42809",
-            Self::BadImage { .. } | Self::Unsupported { .. } => "22023",
+            Self::BadImage { .. } | Self::BadOptions { .. } | Self::Unsupported { .. } => "22023",
             Self::Runtime { .. } | Self::NoDevice { .. } | Self::Run { .. } => "58000",
             Self::Manifest { .. } => "F0000",
             Self::Fetch { .. } => "58030",
@@ -142,6 +148,7 @@ impl ModelError {
             | Self::BadFile { detail, .. }
             | Self::WrongTensors { detail, .. }
             | Self::BadImage { detail }
+            | Self::BadOptions { detail }
             | Self::Runtime { detail }
             | Self::NoDevice { detail, .. }
             | Self::Unsupported { detail, .. }

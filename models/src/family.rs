@@ -30,12 +30,13 @@ mod tests {
     use std::collections::BTreeSet;
 
     use crate::manifest::{self, Task};
-    use crate::{captioner, detector, embedder};
+    use crate::{captioner, detector, embedder, reid};
 
     #[test]
     fn a_manifest_may_name_exactly_the_families_there_are() {
         let mut here = BTreeSet::new();
         here.extend(detector::FAMILIES.map(|(name, _)| (name, Task::Detector)));
+        here.extend(reid::FAMILIES.map(|(name, _)| (name, Task::Reid)));
         here.extend(captioner::FAMILIES.map(|(name, _)| (name, Task::Captioner)));
         here.extend(embedder::FAMILIES.map(|(name, _)| (name, Task::Embedder)));
         assert_eq!(here, manifest::FAMILIES.iter().copied().collect());

@@ -1,6 +1,7 @@
 //! Models: pictures and texts go in; boxes, sentences and vectors come out.
 //!
-//! Here are the traits ([`Detector`], [`Captioner`], [`Embedder`]), their ONNX implementations
+//! Here are the traits ([`Detector`], [`ReId`], [`Captioner`],
+//! [`Embedder`]), their ONNX implementations
 //! (one file a family), the [`InferenceService`] that runs them on threads of its own, and the
 //! manifest that says where models come from. No SQL, no dataflow, no video.
 
@@ -16,18 +17,24 @@ mod image;
 mod labels;
 pub mod manifest;
 mod registry;
+mod reid;
 mod service;
+mod vector;
 
-pub use crate::captioner::{CaptionOptions, Captioner, open_captioner};
+pub use crate::captioner::{
+    Caption, CaptionOptions, Captioner, EarlyStopping, Sampling, open_captioner,
+};
 pub use crate::detector::{DetectOptions, Detection, Detector, open_detector};
-pub use crate::embedder::{Embedder, open_embedder};
+pub use crate::embedder::{EmbedOptions, Embedder, open_embedder};
 pub use crate::error::ModelError;
 pub use crate::geometry::BBox;
 pub use crate::image::Image;
 pub use crate::labels::{label_set, label_set_names};
 pub use crate::manifest::{ModelEntry, ModelFile, Precision, Source, Task};
 pub use crate::registry::{FileCheck, ModelState, Registry, Verdict};
+pub use crate::reid::{ReId, open_reid};
 pub use crate::service::{
-    CaptionReply, CaptionerHandle, DetectReply, DetectorHandle, EmbedReply, EmbedderHandle,
-    InferenceService, LoadedModel, OpenOptions, ServiceOptions,
+    AppearanceReply, CacheCounts, CaptionReply, CaptionerHandle, DetectReply, DetectorHandle,
+    EmbedReply, EmbedderHandle, InferenceService, Latency, LoadedModel, OpenOptions, ReIdHandle,
+    ServiceOptions,
 };

@@ -55,8 +55,11 @@ pub const FAMILIES: &[(&str, Task)] = &[
     ("yolox", Task::Detector),
     ("detr", Task::Detector),
     ("ssd", Task::Detector),
+    ("osnet", Task::Reid),
     ("blip", Task::Captioner),
+    ("blip2", Task::Captioner),
     ("minilm", Task::Embedder),
+    ("mpnet", Task::Embedder),
 ];
 
 /// One model: what it is, which files it has and where they come from.
@@ -77,6 +80,8 @@ pub struct ModelEntry {
     /// Width and height of the picture the network takes, pixels; `None` when it takes any size
     /// or takes no picture.
     pub input: Option<(u32, u32)>,
+    /// Tokens of a text at most, with the special ones, where it is not the family's own number.
+    pub max_tokens: Option<usize>,
     /// Class names by class id; empty names are unused ids. Empty for models without classes.
     pub labels: Arc<[String]>,
     /// The files, the main one first.

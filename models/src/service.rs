@@ -13,17 +13,22 @@ use std::time::Duration;
 use crate::backend::{Device, SessionOptions};
 use crate::{ModelError, Registry};
 
+mod appearances;
+mod caption_cache;
 mod captions;
+mod counters;
 mod detections;
 mod embeddings;
 mod pool;
 mod worker;
 
+pub use self::appearances::{AppearanceReply, ReIdHandle};
 pub use self::captions::{CaptionReply, CaptionerHandle};
 pub use self::detections::{DetectReply, DetectorHandle};
 pub use self::embeddings::{EmbedReply, EmbedderHandle};
-pub use self::worker::LoadedModel;
+pub use self::worker::{CacheCounts, Latency, LoadedModel};
 
+use self::appearances::Appearances;
 use self::captions::Captions;
 use self::detections::Detections;
 use self::embeddings::Embeddings;
@@ -40,17 +45,23 @@ pub struct ServiceOptions {
     pub max_wait: Duration,
     /// Requests that wait for a model at most; at least 1.
     pub queue: usize,
+    /// How long a model that nothing uses stays in memory; the next request loads it again.
+    pub keep_loaded: Duration,
+    /// Captions that are remembered by what their pictures look like, for each captioner; 0 is none.
+    pub caption_cache: usize,
 }
 
 impl Default for ServiceOptions {
-    /// A thread for each core, one request a run (on a CPU, a batch is no faster and later), and
-    /// 64 that wait.
+    /// A thread for each core, one request a run (on a CPU, a batch is no faster and later), 64
+    /// that wait, 5 minutes in memory, 1,000 captions remembered.
     fn default() -> Self {
         Self {
             intra_threads: SessionOptions::default().intra_threads,
             max_batch: 1,
             max_wait: Duration::ZERO,
             queue: 64,
+            keep_loaded: Duration::from_secs(5 * 60),
+            caption_cache: 1000,
         }
     }
 }
@@ -71,13 +82,16 @@ pub struct OpenOptions {
     pub half_precision: bool,
 }
 
-/// The models in use, each on its own thread. Dropping the service stops the threads and waits for
+/// The models in use, each on its own thread; one that nothing used for
+/// [`ServiceOptions::keep_loaded`] is let go until it is asked for again.
+/// Dropping the service stops the threads and waits for
 /// them; requests that still wait are answered with [`ModelError::Stopping`], and so are those that
 /// a handle submits later.
 pub struct InferenceService {
     registry: Arc<Registry>,
     options: ServiceOptions,
     detectors: Pool<Detections>,
+    reids: Pool<Appearances>,
     captioners: Pool<Captions>,
     embedders: Pool<Embeddings>,
 }
@@ -89,6 +103,7 @@ impl InferenceService {
             registry,
             options,
             detectors: Pool::default(),
+            reids: Pool::default(),
             captioners: Pool::default(),
             embedders: Pool::default(),
         })
@@ -122,6 +137,16 @@ impl InferenceService {
         worker.map(DetectorHandle::new)
     }
 
+    /// The re-identification network `name`, loaded and checked if it is not yet.
+    ///
+    /// # Errors
+    /// As [`InferenceService::detector`].
+    pub fn reid(&self, name: &str) -> Result<ReIdHandle, ModelError> {
+        self.reids
+            .get(&self.registry, name, &self.options, OpenOptions::default())
+            .map(ReIdHandle::new)
+    }
+
     /// The captioner `name`, loaded and checked if it is not yet.
     ///
     /// # Errors
@@ -143,6 +168,7 @@ impl InferenceService {
     /// The loaded models with their counters, by id.
     pub fn loaded(&self) -> Vec<LoadedModel> {
         let mut loaded = self.detectors.loaded();
+        loaded.append(&mut self.reids.loaded());
         loaded.append(&mut self.captioners.loaded());
         loaded.append(&mut self.embedders.loaded());
         loaded.sort_by(|a, b| a.id.cmp(&b.id));

@@ -27,6 +27,7 @@ pub(super) struct RawModel {
     description: String,
     licence: String,
     input: Option<(u32, u32)>,
+    max_tokens: Option<usize>,
     labels: Option<RawLabels>,
     #[serde(default)]
     file: Vec<RawFile>,
@@ -91,6 +92,9 @@ impl RawModel {
         if self.input.is_some_and(|(width, height)| width == 0 || height == 0) {
             return Err("input has a side of zero pixels".into());
         }
+        if self.max_tokens.is_some_and(|tokens| tokens < 3) {
+            return Err("max_tokens leaves no room for a word between the special tokens".into());
+        }
         let labels = labels_of(self.labels)?;
         if task == Task::Detector && labels.is_empty() {
             return Err("a detector needs labels".into());
@@ -125,6 +129,7 @@ impl RawModel {
             description: self.description,
             licence: self.licence,
             input: self.input,
+            max_tokens: self.max_tokens,
             labels,
             files,
             sources,

@@ -89,7 +89,7 @@ fn unknown_words_are_refused_with_the_known_ones() {
     assert_eq!(
         refusal("yolov8", "yolov9000"),
         "here: model \"tiny\": unknown family \"yolov9000\"; \
-         the families are yolov8, yolox, detr, ssd, blip, minilm"
+         the families are yolov8, yolox, detr, ssd, osnet, blip, blip2, minilm, mpnet"
     );
     assert_eq!(
         refusal("family = \"yolov8\"", "family = \"blip\""),

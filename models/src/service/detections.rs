@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::worker::{Kind, Worker};
-use crate::backend::{RunsOn, SessionOptions};
+use super::{OpenOptions, ServiceOptions};
+use crate::backend::RunsOn;
 use crate::manifest::{ModelEntry, Task};
 use crate::{DetectOptions, Detection, Detector, Image, ModelError, Registry};
 
@@ -36,9 +37,10 @@ impl Kind for Detections {
     fn open(
         registry: &Registry,
         entry: &ModelEntry,
-        options: SessionOptions,
+        options: &ServiceOptions,
+        open: OpenOptions,
     ) -> Result<(Self::Model, Self::Facts), ModelError> {
-        let detector = crate::open_detector(registry, entry, options)?;
+        let detector = crate::open_detector(registry, entry, options.session(open))?;
         let labels = Arc::clone(detector.labels());
         let runs_on = detector.runs_on().clone();
         Ok((detector, Facts { labels, runs_on }))
@@ -46,6 +48,7 @@ impl Kind for Detections {
 
     fn run(
         model: &mut Self::Model,
+        _facts: &Self::Facts,
         requests: &[Self::Request],
     ) -> Result<Vec<Self::Answer>, ModelError> {
         let mut images = Vec::with_capacity(requests.len());

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::worker::{Kind, Worker};
-use crate::backend::SessionOptions;
+use super::{OpenOptions, ServiceOptions};
 use crate::manifest::{ModelEntry, Task};
-use crate::{Embedder, ModelError, Registry};
+use crate::{EmbedOptions, Embedder, ModelError, Registry};
 
 /// Takes the vectors of a request's texts, in their order.
 pub type EmbedReply = Box<dyn FnOnce(Result<Vec<Vec<f32>>, ModelError>) + Send>;
@@ -17,27 +17,36 @@ impl Kind for Embeddings {
     type Model = Box<dyn Embedder>;
     /// The length of the vectors.
     type Facts = usize;
-    type Request = Vec<String>;
+    type Request = (Vec<String>, EmbedOptions);
     type Answer = Vec<Vec<f32>>;
 
     fn open(
         registry: &Registry,
         entry: &ModelEntry,
-        options: SessionOptions,
+        options: &ServiceOptions,
+        open: OpenOptions,
     ) -> Result<(Self::Model, Self::Facts), ModelError> {
-        let embedder = crate::open_embedder(registry, entry, options)?;
+        let embedder = crate::open_embedder(registry, entry, options.session(open))?;
         let dimensions = embedder.dimensions();
         Ok((embedder, dimensions))
     }
 
-    /// The texts of all requests together, then apart again.
+    /// The texts of all requests that are embedded in the same way together, then apart again.
     fn run(
         model: &mut Self::Model,
+        _facts: &Self::Facts,
         requests: &[Self::Request],
     ) -> Result<Vec<Self::Answer>, ModelError> {
-        let texts: Vec<&str> = requests.iter().flatten().map(String::as_str).collect();
-        let mut vectors = model.embed(&texts)?.into_iter();
-        Ok(requests.iter().map(|texts| vectors.by_ref().take(texts.len()).collect()).collect())
+        let mut answers = Vec::with_capacity(requests.len());
+        for alike in requests.chunk_by(|(_, a), (_, b)| a == b) {
+            let texts: Vec<&str> =
+                alike.iter().flat_map(|(texts, _)| texts.iter().map(String::as_str)).collect();
+            let mut vectors = model.embed(&texts, alike[0].1)?.into_iter();
+            answers.extend(
+                alike.iter().map(|(texts, _)| vectors.by_ref().take(texts.len()).collect()),
+            );
+        }
+        Ok(answers)
     }
 }
 
@@ -68,14 +77,27 @@ impl EmbedderHandle {
     /// # Errors
     /// [`ModelError::QueueFull`] or [`ModelError::Stopping`]; then `reply` is not called.
     pub fn submit(&self, texts: Vec<String>, reply: EmbedReply) -> Result<(), ModelError> {
-        self.worker.submit(texts, Box::new(move |answer, _| reply(answer)))
+        let request = (texts, EmbedOptions::default());
+        self.worker.submit(request, Box::new(move |answer, _| reply(answer)))
     }
 
-    /// Embeds, and waits for the answer; not for threads that must not block.
+    /// Embeds to vectors of length 1, and waits for the answer; not for threads that must not block.
     ///
     /// # Errors
     /// [`ModelError::Run`] when the network fails, [`ModelError::Stopping`] when the service ends.
     pub fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, ModelError> {
-        self.worker.ask(texts.iter().map(|&text| text.to_owned()).collect())
+        self.embed_with(texts, EmbedOptions::default())
+    }
+
+    /// As [`EmbedderHandle::embed`], with vectors as the options say.
+    ///
+    /// # Errors
+    /// As [`EmbedderHandle::embed`].
+    pub fn embed_with(
+        &self,
+        texts: &[&str],
+        options: EmbedOptions,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        self.worker.ask((texts.iter().map(|&text| text.to_owned()).collect(), options))
     }
 }

@@ -26,7 +26,7 @@ impl<K: Kind> Pool<K> {
     /// who ask for another.
     pub(super) fn get(
         &self,
-        registry: &Registry,
+        registry: &Arc<Registry>,
         name: &str,
         options: &ServiceOptions,
         open: OpenOptions,

@@ -8,7 +8,6 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use super::pool::Pool;
 use super::worker::{Kind, Worker};
 use super::{InferenceService, OpenOptions, ServiceOptions};
-use crate::backend::SessionOptions;
 use crate::manifest::{ModelEntry, Task};
 use crate::{ModelError, Registry};
 
@@ -30,11 +29,16 @@ impl Kind for Echo {
     type Request = Ask;
     type Answer = u32;
 
-    fn open(_: &Registry, _: &ModelEntry, _: SessionOptions) -> Result<((), ()), ModelError> {
+    fn open(
+        _: &Registry,
+        _: &ModelEntry,
+        _: &ServiceOptions,
+        _: OpenOptions,
+    ) -> Result<((), ()), ModelError> {
         Ok(((), ()))
     }
 
-    fn run(_: &mut (), requests: &[Ask]) -> Result<Vec<u32>, ModelError> {
+    fn run(_: &mut (), _: &(), requests: &[Ask]) -> Result<Vec<u32>, ModelError> {
         let answer = |ask: &Ask| match ask {
             Ask::Number(number) => Ok(*number),
             Ask::Fail => Err(ModelError::Run { name: "echo".into(), detail: "as asked".into() }),
@@ -210,4 +214,60 @@ fn names_and_tasks_are_checked() {
     let missing = service.detector("yolov8n").err();
     assert!(matches!(missing, Some(ModelError::MissingFiles { .. })), "{missing:?}");
     assert!(service.loaded().is_empty());
+}
+
+/// A model that counts how often it was opened.
+struct Opened;
+
+static OPENINGS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
+impl Kind for Opened {
+    const TASK: Task = Task::Embedder;
+    type Model = u32;
+    type Facts = ();
+    type Request = ();
+    type Answer = u32;
+
+    fn open(
+        _: &Registry,
+        _: &ModelEntry,
+        _: &ServiceOptions,
+        _: OpenOptions,
+    ) -> Result<(u32, ()), ModelError> {
+        let before = OPENINGS.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if before == 1 {
+            return Err(ModelError::Runtime { detail: "not this time".into() });
+        }
+        Ok((before + 1, ()))
+    }
+
+    fn run(model: &mut u32, _: &(), requests: &[()]) -> Result<Vec<u32>, ModelError> {
+        Ok(vec![*model; requests.len()])
+    }
+}
+
+#[test]
+fn what_nothing_uses_is_let_go_and_opened_again() {
+    let (registry, forever) = (registry(), ServiceOptions::default());
+    let options = ServiceOptions { keep_loaded: Duration::from_millis(1), ..forever };
+    let worker = Worker::<Opened>::start(
+        &registry,
+        registry.entry("yolov8n").unwrap(),
+        &options,
+        OpenOptions::default(),
+    )
+    .unwrap();
+    let until_unloaded = || {
+        while worker.loaded().resident {
+            std::thread::yield_now();
+        }
+    };
+    until_unloaded();
+    let failed = worker.ask(());
+    assert!(matches!(failed, Err(ModelError::Runtime { .. })), "{failed:?}");
+    assert_eq!(worker.ask(()).unwrap(), 3, "a failure is not remembered");
+    until_unloaded();
+    assert_eq!(worker.ask(()).unwrap(), 4);
+    let loaded = worker.loaded();
+    assert_eq!((loaded.items, loaded.failed, loaded.latency.count), (3, 1, 3));
 }

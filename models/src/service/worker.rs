@@ -1,19 +1,21 @@
 //! One model's thread: requests go in through a bounded queue, each is answered by its reply.
 //!
 //! Nothing here knows what a request is; that is a [`Kind`]. The order of replies is the order of
-//! the requests.
+//! the requests. A model that nobody asks for a while is let go, and opened again by the request
+//! that comes next.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
+use super::counters::Counters;
+pub use super::counters::{CacheCounts, Latency, LoadedModel};
 use super::{OpenOptions, ServiceOptions};
-use crate::backend::{RunsOn, SessionOptions};
+use crate::backend::RunsOn;
 use crate::manifest::{ModelEntry, Task};
 use crate::{ModelError, Registry};
 
@@ -34,12 +36,14 @@ pub(super) trait Kind: 'static {
     fn open(
         registry: &Registry,
         entry: &ModelEntry,
-        options: SessionOptions,
+        options: &ServiceOptions,
+        open: OpenOptions,
     ) -> Result<(Self::Model, Self::Facts), ModelError>;
 
     /// Answers some requests with one run, in order.
     fn run(
         model: &mut Self::Model,
+        facts: &Self::Facts,
         requests: &[Self::Request],
     ) -> Result<Vec<Self::Answer>, ModelError>;
 
@@ -52,6 +56,11 @@ pub(super) trait Kind: 'static {
     fn is_work(_request: &Self::Request) -> bool {
         true
     }
+
+    /// How often an answer was remembered, where this kind remembers any.
+    fn cache(_facts: &Self::Facts) -> Option<CacheCounts> {
+        None
+    }
 }
 
 /// Takes the answer and how long the model worked for it, on the model's thread.
@@ -61,58 +70,19 @@ pub(super) type Reply<K> =
 struct Job<K: Kind> {
     request: K::Request,
     reply: Reply<K>,
+    submitted: Instant,
 }
 
-/// A loaded model and what it did so far.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LoadedModel {
-    /// Name with version: `yolov8n:1`.
-    pub id: Arc<str>,
-    /// What it is for.
-    pub task: Task,
-    /// The device that it runs on and why, where the model says.
-    pub runs_on: Option<RunsOn>,
-    /// Runs so far, also those that failed.
-    pub runs: u64,
-    /// Requests answered so far, also those that failed.
-    pub items: u64,
-    /// Requests that failed.
-    pub failed: u64,
-    /// Requests that wait.
-    pub queued: usize,
-    /// The time of all runs, preparation and interpretation included.
-    pub total: Duration,
-    /// The time of the last run.
-    pub last: Duration,
-}
-
-#[derive(Default)]
-struct Counters {
-    runs: AtomicU64,
-    items: AtomicU64,
-    failed: AtomicU64,
-    total_nanos: AtomicU64,
-    last_nanos: AtomicU64,
-    /// Requests that go into one run together at most.
-    max_batch: AtomicUsize,
-    stopping: AtomicBool,
-}
-
-impl Counters {
-    fn count(&self, items: usize, failed: usize, elapsed: Duration) {
-        let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-        self.runs.fetch_add(1, Ordering::Relaxed);
-        self.items.fetch_add(items as u64, Ordering::Relaxed);
-        self.failed.fetch_add(failed as u64, Ordering::Relaxed);
-        self.total_nanos.fetch_add(nanos, Ordering::Relaxed);
-        self.last_nanos.store(nanos, Ordering::Relaxed);
+impl<K: Kind> Job<K> {
+    fn new(request: K::Request, reply: Reply<K>) -> Self {
+        Self { request, reply, submitted: Instant::now() }
     }
 }
 
 /// A model's queue and thread.
 pub(super) struct Worker<K: Kind> {
     id: Arc<str>,
-    facts: K::Facts,
+    facts: Arc<K::Facts>,
     /// `None` once the worker stops.
     jobs: Mutex<Option<Sender<Job<K>>>>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -122,19 +92,27 @@ pub(super) struct Worker<K: Kind> {
 impl<K: Kind> Worker<K> {
     /// Loads the model on the calling thread, so that its errors come here, and starts its own.
     pub(super) fn start(
-        registry: &Registry,
+        registry: &Arc<Registry>,
         entry: &ModelEntry,
         options: &ServiceOptions,
         open: OpenOptions,
     ) -> Result<Self, ModelError> {
-        let (model, facts) = K::open(registry, entry, options.session(open))?;
+        let (model, facts) = K::open(registry, entry, options, open)?;
+        let facts = Arc::new(facts);
         let id: Arc<str> = entry.id().into();
         let (sender, receiver) = bounded(options.queue.max(1));
-        let counters = Arc::new(Counters::default());
-        counters.max_batch.store(options.max_batch.max(1), Ordering::Relaxed);
+        let counters = Arc::new(Counters::new(options.max_batch));
         let mut runner = Runner::<K> {
             id: Arc::clone(&id),
-            model,
+            model: Some(model),
+            again: Again {
+                registry: Arc::clone(registry),
+                entry: entry.clone(),
+                options: *options,
+                open,
+            },
+            facts: Arc::clone(&facts),
+            keep_loaded: options.keep_loaded,
             jobs: receiver,
             max_wait: options.max_wait,
             counters: Arc::clone(&counters),
@@ -160,14 +138,14 @@ impl<K: Kind> Worker<K> {
 
     /// Lets runs have as many requests, if they may not yet.
     pub(super) fn allow_batch(&self, batch_size: usize) {
-        self.counters.max_batch.fetch_max(batch_size, Ordering::Relaxed);
+        self.counters.allow_batch(batch_size);
     }
 
     /// Queues a request. Does not block; where it fails, the reply is not called.
     pub(super) fn submit(&self, request: K::Request, reply: Reply<K>) -> Result<(), ModelError> {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let sender = jobs.as_ref().ok_or(ModelError::Stopping)?;
-        sender.try_send(Job { request, reply }).map_err(|error| match error {
+        sender.try_send(Job::new(request, reply)).map_err(|error| match error {
             TrySendError::Full(_) => ModelError::QueueFull {
                 name: self.id.to_string(),
                 capacity: sender.capacity().unwrap_or(0),
@@ -185,31 +163,25 @@ impl<K: Kind> Worker<K> {
         });
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let sender = jobs.ok_or(ModelError::Stopping)?;
-        sender.send(Job { request, reply }).map_err(|_| ModelError::Stopping)?;
+        sender.send(Job::new(request, reply)).map_err(|_| ModelError::Stopping)?;
         drop(sender);
         answered.recv().unwrap_or(Err(ModelError::Stopping))
     }
 
     pub(super) fn loaded(&self) -> LoadedModel {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let counters = &self.counters;
-        LoadedModel {
-            id: Arc::clone(&self.id),
-            task: K::TASK,
-            runs_on: K::runs_on(&self.facts).cloned(),
-            runs: counters.runs.load(Ordering::Relaxed),
-            items: counters.items.load(Ordering::Relaxed),
-            failed: counters.failed.load(Ordering::Relaxed),
-            queued: jobs.as_ref().map_or(0, Sender::len),
-            total: Duration::from_nanos(counters.total_nanos.load(Ordering::Relaxed)),
-            last: Duration::from_nanos(counters.last_nanos.load(Ordering::Relaxed)),
-        }
+        let queued = jobs.as_ref().map_or(0, Sender::len);
+        drop(jobs);
+        let mut loaded = self.counters.read(Arc::clone(&self.id), K::TASK, queued);
+        loaded.runs_on = K::runs_on(&self.facts).cloned();
+        loaded.cache = K::cache(&self.facts);
+        loaded
     }
 
     /// Lets the run under way finish, answers what waits with [`ModelError::Stopping`], and waits
     /// for the thread, unless it is the calling one.
     pub(super) fn stop(&self) {
-        self.counters.stopping.store(true, Ordering::Release);
+        self.counters.stop();
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread
@@ -227,10 +199,28 @@ impl<K: Kind> Drop for Worker<K> {
     }
 }
 
+/// Somebody who waits for an answer, since when.
+struct Waiting<K: Kind> {
+    reply: Reply<K>,
+    submitted: Instant,
+}
+
+/// What is needed to open a model once more.
+struct Again {
+    registry: Arc<Registry>,
+    entry: ModelEntry,
+    options: ServiceOptions,
+    open: OpenOptions,
+}
+
 /// What lives on the model's thread.
 struct Runner<K: Kind> {
     id: Arc<str>,
-    model: K::Model,
+    /// `None` while nobody uses it.
+    model: Option<K::Model>,
+    again: Again,
+    facts: Arc<K::Facts>,
+    keep_loaded: Duration,
     jobs: Receiver<Job<K>>,
     max_wait: Duration,
     counters: Arc<Counters>,
@@ -238,11 +228,11 @@ struct Runner<K: Kind> {
 
 impl<K: Kind> Runner<K> {
     fn work(&mut self) {
-        while let Ok(first) = self.jobs.recv() {
+        while let Some(first) = self.next() {
             let batch = self.batch(first);
-            if self.counters.stopping.load(Ordering::Acquire) {
-                for reply in batch.1 {
-                    self.reply(reply, Err(ModelError::Stopping), Duration::ZERO);
+            if self.counters.is_stopping() {
+                for waiting in batch.1 {
+                    self.reply(waiting, Err(ModelError::Stopping), Duration::ZERO);
                 }
             } else {
                 self.answer(batch);
@@ -250,21 +240,42 @@ impl<K: Kind> Runner<K> {
         }
     }
 
-    /// The first request and those that come within `max_wait`, up to `max_batch`.
-    fn batch(&self, first: Job<K>) -> (Vec<K::Request>, Vec<Reply<K>>) {
-        let mut batch = (vec![first.request], vec![first.reply]);
-        let deadline = Instant::now() + self.max_wait;
-        let max_batch = self.counters.max_batch.load(Ordering::Relaxed);
-        while batch.0.len() < max_batch {
-            // With the deadline gone by this still takes what is there.
-            let Ok(job) = self.jobs.recv_deadline(deadline) else { break };
-            batch.0.push(job.request);
-            batch.1.push(job.reply);
+    /// Waits for the next request, and lets go of the model when none comes for a while.
+    fn next(&mut self) -> Option<Job<K>> {
+        if self.model.is_some() {
+            match self.jobs.recv_timeout(self.keep_loaded) {
+                Ok(job) => return Some(job),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => {
+                    self.model = None;
+                    self.counters.set_resident(false);
+                    tracing::debug!(model = %self.id, "unloaded, as nothing used it");
+                }
+            }
         }
-        batch
+        self.jobs.recv().ok()
     }
 
-    fn answer(&mut self, (requests, replies): (Vec<K::Request>, Vec<Reply<K>>)) {
+    /// The first request and those that come within `max_wait`, up to `max_batch`.
+    fn batch(&self, first: Job<K>) -> (Vec<K::Request>, Vec<Waiting<K>>) {
+        let (mut requests, mut waiting) = (Vec::new(), Vec::new());
+        let mut take = |job: Job<K>| {
+            requests.push(job.request);
+            waiting.push(Waiting { reply: job.reply, submitted: job.submitted });
+            requests.len()
+        };
+        let mut taken = take(first);
+        let deadline = Instant::now() + self.max_wait;
+        let max_batch = self.counters.max_batch();
+        while taken < max_batch {
+            // With the deadline gone by this still takes what is there.
+            let Ok(job) = self.jobs.recv_deadline(deadline) else { break };
+            taken = take(job);
+        }
+        (requests, waiting)
+    }
+
+    fn answer(&mut self, (requests, replies): (Vec<K::Request>, Vec<Waiting<K>>)) {
         match self.run(&requests) {
             (Ok(answers), elapsed) => {
                 for (answer, reply) in answers.into_iter().zip(replies) {
@@ -292,7 +303,18 @@ impl<K: Kind> Runner<K> {
     /// One run, in which a panic is an error like any other.
     fn run(&mut self, requests: &[K::Request]) -> (Result<Vec<K::Answer>, ModelError>, Duration) {
         let begin = Instant::now();
-        let outcome = catch_unwind(AssertUnwindSafe(|| K::run(&mut self.model, requests)));
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let model = match &mut self.model {
+                Some(model) => model,
+                unloaded => {
+                    let Again { registry, entry, options, open } = &self.again;
+                    let model = unloaded.insert(K::open(registry, entry, options, *open)?.0);
+                    self.counters.set_resident(true);
+                    model
+                }
+            };
+            K::run(model, &self.facts, requests)
+        }));
         let elapsed = begin.elapsed();
         let result = match outcome {
             Ok(Ok(answers)) if answers.len() != requests.len() => Err(self.wrong(&format!(
@@ -305,7 +327,7 @@ impl<K: Kind> Runner<K> {
         };
         let failed = if result.is_err() { requests.len() } else { 0 };
         if requests.iter().any(K::is_work) {
-            self.counters.count(requests.len(), failed, elapsed);
+            self.counters.ran(requests.len(), failed, elapsed);
         }
         (result, elapsed)
     }
@@ -315,7 +337,9 @@ impl<K: Kind> Runner<K> {
     }
 
     /// Calls a reply; should it panic, the next request is still answered.
-    fn reply(&self, reply: Reply<K>, answer: Result<K::Answer, ModelError>, elapsed: Duration) {
+    fn reply(&self, to: Waiting<K>, answer: Result<K::Answer, ModelError>, elapsed: Duration) {
+        let Waiting { reply, submitted } = to;
+        self.counters.answered(submitted.elapsed());
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| reply(answer, elapsed))) {
             tracing::error!(model = %self.id, "a reply panicked: {}", message(&*panic));
         }

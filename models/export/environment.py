@@ -1,0 +1,146 @@
+"""What the export scripts share: a Python with the libraries, and ONNX files in three precisions.
+
+A script that needs torch and transformers calls `ensure`. Where the running Python has them in the
+versions that the scripts know, that is used; else an environment of its own is made below the cache
+folder (`VIGIL_CACHE`, else `vigil` in the user's cache folder) and the script runs again in it. Its
+name has a digest of the pinned versions, and it is marked when it is complete.
+"""
+
+import hashlib
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import venv
+
+PINS = """\
+torch==2.4.1
+transformers==4.44.2
+tokenizers==0.19.1
+numpy==1.26.4
+onnx==1.16.2
+onnxruntime==1.19.2
+pillow==10.4.0
+"""
+
+PRECISIONS = ["float32", "float16", "int8"]
+
+# A protobuf message has 2 GiB at most; weights past this lie in a file beside the graph.
+EXTERNAL_BYTES = 1_900_000_000
+
+
+def cache_folder():
+    home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(os.environ.get("VIGIL_CACHE") or pathlib.Path(home) / "vigil")
+
+
+def ensure(cache):
+    """Returns in a Python that has the libraries; otherwise runs the script again in one."""
+    if has_libraries():
+        return
+    if os.environ.get("VIGIL_EXPORT_INSIDE"):
+        sys.exit("error: the environment is not complete; remove it and try again")
+    python = environment(pathlib.Path(cache) / "export")
+    variables = {"VIGIL_EXPORT_INSIDE": "1", "CUDA_VISIBLE_DEVICES": "-1"}
+    command = [python, *sys.argv]
+    sys.exit(subprocess.run(command, env=os.environ | variables, check=False).returncode)
+
+
+def has_libraries():
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+        import torch  # noqa: F401
+        import transformers
+    except ImportError:
+        return False
+    # Later ones hold the keys and values of past tokens in other ways.
+    version = tuple(int(part) for part in transformers.__version__.split(".")[:2])
+    return (4, 40) <= version <= (4, 46)
+
+
+def environment(folder):
+    """The Python of the environment with the pinned versions, made when it is not there."""
+    version = "{}.{}".format(*sys.version_info)
+    digest = hashlib.sha256(PINS.encode()).hexdigest()[:8]
+    place = folder / f"transformers-py{version}-{digest}"
+    if not (place / "complete").exists():
+        print(f"making an environment with torch in {place} (several GB, once)", flush=True)
+        shutil.rmtree(place, ignore_errors=True)
+        try:
+            venv.create(place, with_pip=True, symlinks=True)
+        except subprocess.CalledProcessError:
+            sys.exit("error: this Python cannot make an environment with pip (Debian: python3-venv)")
+        pins = place / "pins.txt"
+        pins.write_text(PINS)
+        pip = [place / "bin/python", "-m", "pip", "install", "--quiet", "--no-input"]
+        pip += ["--disable-pip-version-check", "--progress-bar", "off", "--only-binary", ":all:"]
+        if subprocess.run([*pip, "-r", pins], check=False).returncode != 0:
+            sys.exit(f"error: pip could not install {', '.join(PINS.split())} for Python {version}")
+        (place / "complete").touch()
+    return place / "bin/python"
+
+
+def export(module, inputs, names, outputs, axes, path, precision="float32"):
+    """Writes a torch module as an ONNX graph: `inputs` are example tensors with `names`, `axes`
+    gives names to open dimensions."""
+    import onnx
+    import torch
+
+    path = pathlib.Path(path)
+    scratch = path.with_name(path.name + ".scratch")
+    scratch.mkdir(parents=True, exist_ok=True)
+    with torch.no_grad():
+        torch.onnx.export(
+            module.eval(),
+            tuple(inputs),
+            str(scratch / "graph.onnx"),
+            input_names=names,
+            output_names=outputs,
+            dynamic_axes=axes,
+            opset_version=14,
+            do_constant_folding=True,
+        )
+    graph = convert(scratch, precision)
+    # Neither the exporter's version nor the paths of its source belong into a fixture.
+    for node in graph.graph.node:
+        node.doc_string = ""
+    save(onnx, graph, path)
+    shutil.rmtree(scratch)
+
+
+def convert(scratch, precision):
+    """The graph in `scratch` with its weights in a precision; inputs and outputs stay float32."""
+    import onnx
+
+    source = scratch / "graph.onnx"
+    if precision == "int8":
+        from onnxruntime.quantization import QuantType, quantize_dynamic
+
+        target = scratch / "int8.onnx"
+        options = {"MatMulConstBOnly": True}
+        quantize_dynamic(
+            str(source), str(target), weight_type=QuantType.QInt8, per_channel=True,
+            extra_options=options,
+        )
+        return onnx.load(str(target))
+    graph = onnx.load(str(source))
+    if precision == "float16":
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        graph = convert_float_to_float16(graph, keep_io_types=True)
+    return graph
+
+
+def save(onnx, graph, path):
+    path.unlink(missing_ok=True)
+    data = path.with_name(path.name + ".data")
+    data.unlink(missing_ok=True)
+    if graph.ByteSize() < EXTERNAL_BYTES:
+        onnx.save(graph, str(path))
+        return
+    onnx.save_model(
+        graph, str(path), save_as_external_data=True, all_tensors_to_one_file=True,
+        location=data.name, size_threshold=1024,
+    )

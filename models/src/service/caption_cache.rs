@@ -1,0 +1,153 @@
+//! Captions that are remembered by what their pictures look like.
+//!
+//! A picture's key is its difference hash: scaled to 9 × 8 grey pixels, is each brighter than its
+//! right neighbour; scaled to 8 × 9, than the one below (Krawetz, "Kind of Like That", 2013, which
+//! has the rows alone). Frames of a camera that sees nothing new have the same 128 bits; frames that
+//! differ in anything a caption would mention almost never do. The options of the caption are part
+//! of the key. The least recently used caption goes first.
+
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+
+use lru::LruCache;
+
+use super::worker::CacheCounts;
+use crate::image::{Filter, Resizer};
+use crate::{CaptionOptions, Image};
+
+/// The side of the square of bits that each direction has.
+const SIDE: u32 = 8;
+
+/// What a picture looks like, and how its caption was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    /// `None` for a picture that could not be scaled; it is never found.
+    looks: Option<u128>,
+    /// Every option in words, so that a new one cannot be forgotten here.
+    options: String,
+}
+
+impl Key {
+    pub(super) fn of(image: &Image, options: &CaptionOptions) -> Self {
+        Self { looks: difference_hash(image), options: format!("{options:?}") }
+    }
+}
+
+fn difference_hash(image: &Image) -> Option<u128> {
+    let mut resizer = Resizer::default();
+    let mut bits = 0_u128;
+    let mut push = |brighter: bool| bits = bits << 1 | u128::from(brighter);
+    let grey = |pixels: &[u8]| -> Vec<u32> { pixels.chunks_exact(3).map(luma).collect() };
+    let wide = grey(resizer.resize(image, SIDE + 1, SIDE, Filter::Bicubic).ok()?);
+    for row in wide.chunks_exact(SIDE as usize + 1) {
+        row.windows(2).for_each(|pair| push(pair[0] > pair[1]));
+    }
+    let high = grey(resizer.resize(image, SIDE, SIDE + 1, Filter::Bicubic).ok()?);
+    for (above, below) in high.iter().zip(&high[SIDE as usize..]) {
+        push(above > below);
+    }
+    Some(bits)
+}
+
+/// A pixel's brightness by ITU-R BT.601, in thousandths.
+fn luma(rgb: &[u8]) -> u32 {
+    299 * u32::from(rgb[0]) + 587 * u32::from(rgb[1]) + 114 * u32::from(rgb[2])
+}
+
+/// The captions of one captioner.
+pub(super) struct CaptionCache {
+    /// `None` remembers nothing.
+    inner: Option<Mutex<Inner>>,
+}
+
+struct Inner {
+    captions: LruCache<Key, String>,
+    counts: CacheCounts,
+}
+
+impl CaptionCache {
+    /// A cache for `capacity` captions.
+    pub(super) fn new(capacity: usize) -> Self {
+        let inner = NonZeroUsize::new(capacity).map(|capacity| {
+            let (captions, counts) = (LruCache::new(capacity), CacheCounts::default());
+            Mutex::new(Inner { captions, counts })
+        });
+        Self { inner }
+    }
+
+    /// The caption of a picture that looks the same, counted as a hit or a miss.
+    pub(super) fn find(&self, key: &Key) -> Option<String> {
+        let mut inner = self.inner.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = match key.looks {
+            Some(_) => inner.captions.get(key).cloned(),
+            None => None,
+        };
+        match found {
+            Some(_) => inner.counts.hits += 1,
+            None => inner.counts.misses += 1,
+        }
+        found
+    }
+
+    /// Remembers a caption.
+    pub(super) fn remember(&self, key: &Key, caption: &str) {
+        if let (Some(inner), Some(_)) = (&self.inner, key.looks) {
+            let mut inner = inner.lock().unwrap_or_else(PoisonError::into_inner);
+            inner.captions.put(key.clone(), caption.to_owned());
+        }
+    }
+
+    pub(super) fn counts(&self) -> CacheCounts {
+        let inner = self.inner.as_ref().map(|inner| inner.lock());
+        inner.map_or_else(CacheCounts::default, |inner| {
+            inner.unwrap_or_else(PoisonError::into_inner).counts
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A picture whose pixel (x, y) has the grey value that `shade` says.
+    fn picture(width: u32, height: u32, shade: impl Fn(u32, u32) -> u8) -> Image {
+        let pixels = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
+        let rgb = pixels.flat_map(|(x, y)| [shade(x, y); 3]).collect();
+        Image::new(width, height, rgb).unwrap()
+    }
+
+    fn waves(x: u32, y: u32) -> u8 {
+        (100.0 + 50.0 * (x as f32 / 23.0).sin() + 50.0 * (y as f32 / 17.0).cos()) as u8
+    }
+
+    #[test]
+    fn what_looks_the_same_has_the_same_key_and_what_does_not_has_another() {
+        let options = CaptionOptions::default();
+        let one = Key::of(&picture(320, 240, waves), &options);
+        let noisy = picture(320, 240, |x, y| waves(x, y) + u8::from((x * 7 + y * 13) % 29 == 0));
+        assert_eq!(one, Key::of(&noisy, &options));
+        let moved = picture(320, 240, |x, y| waves(x + 60, y));
+        assert_ne!(one, Key::of(&moved, &options));
+        let other = CaptionOptions { num_beams: 1, ..options };
+        assert_ne!(one, Key::of(&picture(320, 240, waves), &other));
+    }
+
+    #[test]
+    fn hits_and_misses_are_counted_and_the_oldest_goes() {
+        let cache = CaptionCache::new(2);
+        let options = CaptionOptions::default();
+        let key = |shift| Key::of(&picture(90, 80, |x, y| waves(x * 4 + shift, y * 4)), &options);
+        let keys = [key(0), key(40), key(80)];
+        assert_eq!(cache.find(&keys[0]), None);
+        cache.remember(&keys[0], "zero");
+        cache.remember(&keys[1], "one");
+        assert_eq!(cache.find(&keys[0]).as_deref(), Some("zero"));
+        cache.remember(&keys[2], "two");
+        assert_eq!(cache.find(&keys[1]), None, "it was used least recently");
+        assert_eq!(cache.find(&keys[2]).as_deref(), Some("two"));
+        assert_eq!(cache.counts(), CacheCounts { hits: 2, misses: 2 });
+        let nothing = CaptionCache::new(0);
+        nothing.remember(&keys[0], "zero");
+        assert_eq!((nothing.find(&keys[0]), nothing.counts()), (None, CacheCounts::default()));
+    }
+}
