@@ -136,6 +136,7 @@ impl Engine {
                 max_batch: 1,
                 max_wait: Duration::ZERO,
                 queue: INFERENCE_QUEUE,
+                ..ServiceOptions::default()
             },
         );
         let tables = Arc::new(Tables::default());

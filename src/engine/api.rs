@@ -89,7 +89,7 @@ impl vigil_sql::Engine for Engine {
             .entries()
             .iter()
             .map(|entry| {
-                let is_loaded = loaded.iter().any(|model| *model.id == *entry.id());
+                let is_loaded = loaded.iter().any(|model| model.resident && *model.id == *entry.id());
                 let state = match registry.state(entry) {
                     _ if is_loaded => "loaded",
                     ModelState::Present => "present",
