@@ -29,19 +29,26 @@ PRECISIONS = ["float32", "float16", "int8"]
 # A protobuf message has 2 GiB at most; weights past this lie in a file beside the graph.
 EXTERNAL_BYTES = 1_900_000_000
 
+# For scripts that write a graph by themselves.
+ONNX_PINS = """\
+numpy==1.26.4
+onnx==1.16.2
+protobuf==5.29.5
+"""
+
 
 def cache_folder():
     home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return pathlib.Path(os.environ.get("VIGIL_CACHE") or pathlib.Path(home) / "vigil")
 
 
-def ensure(cache):
+def ensure(cache, pins=PINS):
     """Returns in a Python that has the libraries; otherwise runs the script again in one."""
-    if has_libraries():
+    if has_libraries() if pins == PINS else has_onnx():
         return
     if os.environ.get("VIGIL_EXPORT_INSIDE"):
         sys.exit("error: the environment is not complete; remove it and try again")
-    python = environment(pathlib.Path(cache) / "export")
+    python = environment(pathlib.Path(cache) / "export", pins)
     variables = {"VIGIL_EXPORT_INSIDE": "1", "CUDA_VISIBLE_DEVICES": "-1"}
     command = [python, *sys.argv]
     sys.exit(subprocess.run(command, env=os.environ | variables, check=False).returncode)
@@ -60,24 +67,34 @@ def has_libraries():
     return (4, 40) <= version <= (4, 46)
 
 
-def environment(folder):
+def has_onnx():
+    try:
+        import numpy  # noqa: F401
+        import onnx  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def environment(folder, pins):
     """The Python of the environment with the pinned versions, made when it is not there."""
     version = "{}.{}".format(*sys.version_info)
-    digest = hashlib.sha256(PINS.encode()).hexdigest()[:8]
-    place = folder / f"transformers-py{version}-{digest}"
+    digest = hashlib.sha256(pins.encode()).hexdigest()[:8]
+    place = folder / f"{'transformers' if pins == PINS else 'onnx'}-py{version}-{digest}"
     if not (place / "complete").exists():
-        print(f"making an environment with torch in {place} (several GB, once)", flush=True)
+        what = "torch in {} (several GB, once)" if pins == PINS else "onnx in {} (100 MB, once)"
+        print("making an environment with", what.format(place), flush=True)
         shutil.rmtree(place, ignore_errors=True)
         try:
             venv.create(place, with_pip=True, symlinks=True)
         except subprocess.CalledProcessError:
             sys.exit("error: this Python cannot make an environment with pip (Debian: python3-venv)")
-        pins = place / "pins.txt"
-        pins.write_text(PINS)
+        listed = place / "pins.txt"
+        listed.write_text(pins)
         pip = [place / "bin/python", "-m", "pip", "install", "--quiet", "--no-input"]
         pip += ["--disable-pip-version-check", "--progress-bar", "off", "--only-binary", ":all:"]
-        if subprocess.run([*pip, "-r", pins], check=False).returncode != 0:
-            sys.exit(f"error: pip could not install {', '.join(PINS.split())} for Python {version}")
+        if subprocess.run([*pip, "-r", listed], check=False).returncode != 0:
+            sys.exit(f"error: pip could not install {', '.join(pins.split())} for Python {version}")
         (place / "complete").touch()
     return place / "bin/python"
 

