@@ -8,6 +8,7 @@ use datafusion::catalog::{
 use datafusion::common::config::Dialect;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::catalog::system::SYSTEM_SCHEMA;
@@ -88,9 +89,12 @@ fn base_state(engine: &Arc<dyn Engine>, cores: usize) -> Result<SessionState, Sq
     let catalogs = MemoryCatalogProviderList::new();
     catalogs.register_catalog(DATABASE.into(), catalog);
 
+    let mut rules = engine.physical_rules();
+    rules.extend(PhysicalOptimizer::new().rules);
     let mut state = SessionStateBuilder::new()
         .with_config(config(cores))
         .with_default_features()
+        .with_physical_optimizer_rules(rules)
         .with_catalog_list(Arc::new(catalogs))
         .build();
     vigil_udfs::register(&mut state, engine.model_calls())?;
