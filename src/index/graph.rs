@@ -236,7 +236,9 @@ impl Graph {
             let (other_chunk, other_at) = place(other);
             view.codes[chunk].same(at, &view.codes[other_chunk], other_at, dimensions)
         };
-        let Some((_, twin)) = nearest.iter().take(4).find(|(_, other)| *other != node && same(*other)) else {
+        let Some((_, twin)) =
+            nearest.iter().take(4).find(|(_, other)| *other != node && same(*other))
+        else {
             return false;
         };
         let (twin_chunk, twin_at) = place(*twin);

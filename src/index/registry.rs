@@ -61,9 +61,9 @@ impl Indexes {
         let list = Mutex::new(list);
         let indexes = Arc::new(Self { tables, list, reserved: Mutex::default(), samples, wake });
         let this = Arc::downgrade(&indexes);
-        std::thread::Builder::new().name("index".to_owned()).spawn(move || {
-            while tend(&this, &woken, &sampled) {}
-        })?;
+        std::thread::Builder::new()
+            .name("index".to_owned())
+            .spawn(move || while tend(&this, &woken, &sampled) {})?;
         Ok(indexes)
     }
 

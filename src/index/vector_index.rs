@@ -151,7 +151,8 @@ impl VectorIndex {
                 let vector = rows.vector(self.definition.column, position).filter(|_| chosen);
                 let row = position - positions.start;
                 chunk.seen.insert(number, row + 1);
-                let Some(vector) = vector.and_then(|vector| prepared(self.definition.metric, vector))
+                let Some(vector) =
+                    vector.and_then(|vector| prepared(self.definition.metric, vector))
                 else {
                     continue;
                 };
@@ -237,7 +238,8 @@ impl VectorIndex {
             bytes: whole(built.graph().map_or(0, Graph::bytes)),
             progress: if rows.rows() == 0 { 1.0 } else { done as f64 / rows.rows() as f64 },
             recall_at_10: (expected > 0).then(|| matched as f64 / expected as f64),
-            sampled_queries: i64::try_from(self.sampled.load(Ordering::Relaxed)).unwrap_or(i64::MAX),
+            sampled_queries: i64::try_from(self.sampled.load(Ordering::Relaxed))
+                .unwrap_or(i64::MAX),
         }
     }
 }

@@ -13,8 +13,8 @@ use arrow::array::timezone::Tz;
 use datafusion::prelude::SessionConfig;
 
 use self::known::{KNOWN, Known, Takes};
-use crate::{SearchSettings, SqlError};
 use crate::database::DEFAULT_SCHEMA;
+use crate::{SearchSettings, SqlError};
 
 /// The prefix of the settings of indexes.
 const INDEX_PREFIX: &str = "hnsw.";
