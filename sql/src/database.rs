@@ -14,6 +14,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use crate::catalog::system::SYSTEM_SCHEMA;
 use crate::catalog::{PublicSchema, SystemSchema, pg};
 use crate::runtime::QueryRuntime;
+use crate::types::Types;
 use crate::{Engine, Session, SqlError, functions};
 
 /// The name of the one database.
@@ -102,7 +103,9 @@ fn base_state(engine: &Arc<dyn Engine>, cores: usize) -> Result<SessionState, Sq
     let context = SessionContext::new_with_state(state);
     pg::register(&context)?;
     functions::register(&context, engine);
-    Ok(context.state())
+    Ok(SessionStateBuilder::new_from_existing(context.state())
+        .with_type_planner(Arc::new(Types))
+        .build())
 }
 
 fn config(cores: usize) -> SessionConfig {

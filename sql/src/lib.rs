@@ -49,6 +49,7 @@ mod runtime;
 mod session;
 mod statement;
 pub mod text;
+mod types;
 pub mod wire;
 
 pub use crate::database::{DATABASE, DEFAULT_SCHEMA, Database};

@@ -129,7 +129,7 @@ fn as_many_rows_come_as_are_asked_for() {
     let graph = graph(&vectors, Metric::Cosine, Precision::Full);
     let mut search = Search::new(&graph, &vectors[5], |_| true, Resumable::No);
     assert_eq!(search.next_batch(500, usize::MAX).len(), 500);
-    assert!(search.statistics().hops >= 500);
+    assert!(search.statistics().hops > 100);
 }
 
 #[test]
