@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Float32Type, Float64Type, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{ScalarValue, internal_err};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::expressions::{Column, Literal, NegativeExpr};
 use datafusion::physical_expr::utils::split_conjunction;
@@ -20,7 +20,9 @@ use datafusion::physical_expr::{
     EquivalenceProperties, Partitioning, PhysicalExpr, ScalarFunctionExpr, conjunction,
 };
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::execution_plan::{
+    Boundedness, EmissionType, replace_children_if_necessary,
+};
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -123,13 +125,7 @@ impl PhysicalOptimizerRule for UseIndexes {
                 None => None,
             };
             Ok(match with_index {
-                Some(input) => {
-                    let sort = datafusion::physical_plan::with_new_children_if_necessary(
-                        plan,
-                        vec![input],
-                    )?;
-                    Transformed::yes(sort)
-                }
+                Some(input) => Transformed::yes(replace_children_if_necessary(plan, vec![input])?),
                 None => Transformed::no(plan),
             })
         })?;
@@ -274,7 +270,7 @@ fn replace(
     let children = plan.children();
     let [child] = children.as_slice() else { return Ok(Arc::clone(leaf)) };
     let child = replace(child, leaf)?;
-    datafusion::physical_plan::with_new_children_if_necessary(Arc::clone(plan), vec![child])
+    replace_children_if_necessary(Arc::clone(plan), vec![child])
 }
 
 /// The metric, the column and the constant of a distance.
@@ -442,7 +438,7 @@ impl ExecutionPlan for VectorScan {
                 counter.add(value);
             }
             let batch = rows.gather(&outcome.positions, request.projection.as_deref())?;
-            Ok(batch.unwrap_or(empty))
+            Ok::<_, DataFusionError>(batch.unwrap_or(empty))
         };
         let stream = futures::stream::once(search);
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
