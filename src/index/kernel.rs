@@ -4,6 +4,8 @@
 //! Sums are kept in `f32`: they rank candidates. What a client sees is computed again in `f64`
 //! from the table's own values.
 
+use std::sync::LazyLock;
+
 /// An element of a stored vector.
 pub trait Stored: Copy {
     /// Its value.
@@ -133,24 +135,44 @@ mod wide {
     }
 }
 
-#[inline]
-fn sum<S: Step, T: Stored>(query: &[f32], stored: &[T], scale: f32) -> f32 {
+/// The instructions that sums are compiled for.
+#[derive(Clone, Copy)]
+enum Width {
+    Plain,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// The widest ones that this processor has.
+static WIDTH: LazyLock<Width> = LazyLock::new(|| {
     #[cfg(target_arch = "x86_64")]
     {
-        if is_x86_feature_detected!("avx512f")
+        let fused = is_x86_feature_detected!("fma") && is_x86_feature_detected!("avx2");
+        let wide = is_x86_feature_detected!("avx512f")
             && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("fma")
-        {
-            // SAFETY: the processor has the instructions, as was asked just now.
-            return unsafe { wide::avx512::<S, T>(query, stored, scale) };
-        }
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-            // SAFETY: the processor has the instructions, as was asked just now.
-            return unsafe { wide::avx2::<S, T>(query, stored, scale) };
+            && is_x86_feature_detected!("avx512vl");
+        match (fused, wide) {
+            (true, true) => return Width::Avx512,
+            (true, false) => return Width::Avx2,
+            (false, _) => {}
         }
     }
-    fold::<S, T, false>(query, stored, scale)
+    Width::Plain
+});
+
+#[inline]
+fn sum<S: Step, T: Stored>(query: &[f32], stored: &[T], scale: f32) -> f32 {
+    match *WIDTH {
+        Width::Plain => fold::<S, T, false>(query, stored, scale),
+        // SAFETY: the processor has the instructions, as was asked when the width was chosen.
+        #[cfg(target_arch = "x86_64")]
+        Width::Avx2 => unsafe { wide::avx2::<S, T>(query, stored, scale) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Width::Avx512 => unsafe { wide::avx512::<S, T>(query, stored, scale) },
+    }
 }
 
 /// How far two vectors are apart.
@@ -186,7 +208,7 @@ pub fn prefetch<T>(stored: &[T]) {
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         const LINE: usize = 64;
-        let bytes = std::mem::size_of_val(stored).min(8 * LINE);
+        let bytes = std::mem::size_of_val(stored).min(3 * LINE);
         let start = stored.as_ptr().cast::<i8>();
         for offset in (0..bytes).step_by(LINE) {
             // SAFETY: the address is within `stored`, and a prefetch reads nothing.
