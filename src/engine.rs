@@ -26,6 +26,7 @@ use crate::dataflow::clock::Clock;
 use crate::dataflow::source::Shared;
 use crate::dataflow::workers::Workers;
 use crate::error::Error;
+use crate::index::Indexes;
 use crate::keyframe::FrameStore;
 use crate::source::{SourceDefaults, nearest};
 use crate::source_id::SourceId;
@@ -57,6 +58,7 @@ pub struct EngineConfig {
 pub struct Engine {
     config: EngineConfig,
     tables: Arc<Tables>,
+    indexes: Arc<Indexes>,
     frames: Arc<FrameStore>,
     // The order of these fields is the order in which they stop: workers, models, input and
     // output.
@@ -140,6 +142,8 @@ impl Engine {
             },
         );
         let tables = Arc::new(Tables::default());
+        let indexes = Indexes::start(Arc::clone(&tables))
+            .map_err(|error| Error::Thread(error.to_string()))?;
         let shared = Shared {
             clock: Clock::start(),
             tables: Arc::clone(&tables),
@@ -150,6 +154,7 @@ impl Engine {
             this: Weak::clone(this),
             config,
             tables,
+            indexes,
             frames,
             workers,
             service,

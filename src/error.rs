@@ -6,6 +6,7 @@ use vigil_sql::EngineError;
 use vigil_sql::catalog::CAPTION_DIMENSIONS;
 
 use crate::decode::DecodeError;
+use crate::index::IndexError;
 use crate::keyframe::StoreError;
 use crate::source::SourceError;
 
@@ -24,6 +25,9 @@ pub enum Error {
     /// The store of key frames is not to be had.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// An index cannot be made or found.
+    #[error(transparent)]
+    Index(#[from] IndexError),
     /// There is a source of that name.
     #[error("source \"{0}\" already exists")]
     SourceExists(String),
@@ -88,6 +92,7 @@ impl Error {
             Self::Decode(error) => error.sqlstate(),
             Self::Model(error) => error.sqlstate(),
             Self::Store(error) => error.sqlstate(),
+            Self::Index(error) => error.sqlstate(),
             Self::SourceExists(_) => "42710",
             Self::SourceNotFound { .. } => "42704",
             Self::SourceFailed { sqlstate, .. } => known_sqlstate(sqlstate),
@@ -106,6 +111,7 @@ impl Error {
             Self::Source(error) => error.detail(),
             Self::Decode(error) => error.detail(),
             Self::Model(error) => error.detail().map(str::to_owned),
+            Self::Index(error) => EngineError::from(error.clone()).detail,
             _ => None,
         }
     }
@@ -117,6 +123,7 @@ impl Error {
             Self::Decode(error) => error.hint(),
             Self::Model(error) => error.hint(),
             Self::Store(error) => error.hint().map(str::to_owned),
+            Self::Index(error) => EngineError::from(error.clone()).hint,
             Self::SourceExists(_) => {
                 Some("Drop it first, choose another name, or say IF NOT EXISTS.".into())
             }

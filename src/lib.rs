@@ -3,7 +3,7 @@
 //! Statements come in ([`vigil_sql`]), sources are decoded, detected, tracked, captioned and
 //! embedded in a timely dataflow, and tables come out. The modules lie in the order in which a
 //! frame travels: [`source`] → [`decode`] → [`detect`] → [`track`] → [`keyframe`] → [`caption`] →
-//! [`embed`] → [`tables`]; [`dataflow`] is what carries it, and [`Engine`] owns all of it.
+//! [`embed`] → [`tables`] → [`index`]; [`dataflow`] is what carries it, and [`Engine`] owns all of it.
 
 pub mod caption;
 pub mod cli;
@@ -15,6 +15,7 @@ mod engine;
 mod error;
 pub mod eval;
 pub mod fault;
+pub mod index;
 pub mod keyframe;
 pub mod source;
 mod source_id;

@@ -8,11 +8,13 @@ use datafusion::catalog::{
 use datafusion::common::config::Dialect;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
+use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
 use crate::catalog::system::SYSTEM_SCHEMA;
 use crate::catalog::{PublicSchema, SystemSchema, pg};
 use crate::runtime::QueryRuntime;
+use crate::types::Types;
 use crate::{Engine, Session, SqlError, functions};
 
 /// The name of the one database.
@@ -88,9 +90,12 @@ fn base_state(engine: &Arc<dyn Engine>, cores: usize) -> Result<SessionState, Sq
     let catalogs = MemoryCatalogProviderList::new();
     catalogs.register_catalog(DATABASE.into(), catalog);
 
+    let mut rules = engine.physical_rules();
+    rules.extend(PhysicalOptimizer::new().rules);
     let mut state = SessionStateBuilder::new()
         .with_config(config(cores))
         .with_default_features()
+        .with_physical_optimizer_rules(rules)
         .with_catalog_list(Arc::new(catalogs))
         .build();
     vigil_udfs::register(&mut state, engine.model_calls())?;
@@ -98,7 +103,9 @@ fn base_state(engine: &Arc<dyn Engine>, cores: usize) -> Result<SessionState, Sq
     let context = SessionContext::new_with_state(state);
     pg::register(&context)?;
     functions::register(&context, engine);
-    Ok(context.state())
+    Ok(SessionStateBuilder::new_from_existing(context.state())
+        .with_type_planner(Arc::new(Types))
+        .build())
 }
 
 fn config(cores: usize) -> SessionConfig {

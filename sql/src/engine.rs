@@ -9,6 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::catalog::TableProvider;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 
 use crate::catalog::StandardTable;
 
@@ -207,6 +208,75 @@ pub struct FrontierInfo {
     pub ts_micros: Option<i64>,
 }
 
+/// `CREATE INDEX … USING hnsw`, parsed. Names are as written, folded to lower case.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateIndex {
+    /// The index's name; `None` lets the engine choose one.
+    pub name: Option<String>,
+    /// The table.
+    pub table: String,
+    /// The column.
+    pub column: String,
+    /// The operator class, such as `vector_cosine_ops`; `None` where none is written.
+    pub operator_class: Option<String>,
+    /// `WITH (name = value, …)` in the order written.
+    pub options: Vec<(String, String)>,
+    /// The text of the condition behind `WHERE`.
+    pub predicate: Option<String>,
+}
+
+/// A row of `vigil_catalog.indexes`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IndexInfo {
+    /// The index's name.
+    pub name: String,
+    /// The table.
+    pub table: String,
+    /// The statement that makes it again.
+    pub definition: String,
+    /// Rows in the graph, deleted ones included.
+    pub rows: i64,
+    /// Rows that are searched exactly, as they are not in the graph yet.
+    pub pending: i64,
+    /// Rows in the graph that are no longer in the table.
+    pub deleted: i64,
+    /// Memory, bytes.
+    pub bytes: i64,
+    /// Share of the rows that are in the graph, 0..1.
+    pub progress: f64,
+    /// Share of the true ten nearest rows among the ten found, over sampled queries.
+    pub recall_at_10: Option<f64>,
+    /// Queries that were sampled.
+    pub sampled_queries: i64,
+}
+
+/// How a session wants its indexes searched; the session puts it into the configuration of each
+/// query, beside the [`Cut`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SearchSettings {
+    /// `hnsw.ef_search`: candidates that a search keeps.
+    pub ef_search: usize,
+    /// `hnsw.max_scan_tuples`: rows that a search visits before the rows that match are scanned.
+    pub max_scan_tuples: usize,
+    /// `hnsw.iterative_scan` is not `off`.
+    pub iterative_scan: bool,
+}
+
+impl Default for SearchSettings {
+    fn default() -> Self {
+        Self { ef_search: 100, max_scan_tuples: 20_000, iterative_scan: true }
+    }
+}
+
+fn no_indexes() -> EngineError {
+    EngineError {
+        sqlstate: "0A000",
+        message: "this engine has no indexes".to_owned(),
+        detail: None,
+        hint: None,
+    }
+}
+
 /// The engine behind the SQL.
 #[async_trait]
 pub trait Engine: fmt::Debug + Send + Sync + 'static {
@@ -247,6 +317,32 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
 
     /// All frontiers, by source and table, as they were at a cut; now, without one.
     fn frontiers(&self, cut: Option<&Cut>) -> Vec<FrontierInfo>;
+
+    /// Makes an index and waits until the rows of this moment are in it; gives its name. A name
+    /// that is taken is SQLSTATE 42P07.
+    async fn create_index(&self, _index: CreateIndex) -> Result<String, EngineError> {
+        Err(no_indexes())
+    }
+
+    /// Removes an index. An unknown name is SQLSTATE 42704.
+    async fn drop_index(&self, _name: &str) -> Result<(), EngineError> {
+        Err(no_indexes())
+    }
+
+    /// Builds an index again. An unknown name is SQLSTATE 42704.
+    async fn reindex(&self, _name: &str) -> Result<(), EngineError> {
+        Err(no_indexes())
+    }
+
+    /// All indexes, by name.
+    fn indexes(&self) -> Vec<IndexInfo> {
+        Vec::new()
+    }
+
+    /// Rules that the engine wants to run before DataFusion's on the plans of queries.
+    fn physical_rules(&self) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+        Vec::new()
+    }
 
     /// The models that SQL functions may call.
     fn model_calls(&self) -> Arc<dyn vigil_udfs::ModelCalls>;

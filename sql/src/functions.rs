@@ -2,6 +2,7 @@
 //! one line in [`register`].
 
 mod frame_image;
+mod vector_search;
 mod version;
 
 use std::sync::Arc;
@@ -17,9 +18,11 @@ pub(crate) use self::version::{SERVER_VERSION, SERVER_VERSION_NUM};
 pub(crate) fn register(context: &SessionContext, engine: &Arc<dyn Engine>) {
     context.register_udf(frame_image::function(Arc::clone(engine)));
     context.register_udf(version::function());
+    let search = vector_search::VectorSearch { engine: Arc::clone(engine) };
+    context.register_udtf(vector_search::DOC.name, Arc::new(search));
 }
 
 /// What is written about each of them, in the order of the reference page.
 pub fn docs() -> Vec<&'static FunctionDoc> {
-    vec![&frame_image::DOC, &version::DOC]
+    vec![&frame_image::DOC, &version::DOC, &vector_search::DOC]
 }

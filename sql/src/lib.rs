@@ -49,13 +49,14 @@ mod runtime;
 mod session;
 mod statement;
 pub mod text;
+mod types;
 pub mod wire;
 
 pub use crate::database::{DATABASE, DEFAULT_SCHEMA, Database};
 pub use crate::dialect::Statement;
 pub use crate::engine::{
-    CreateSource, Cut, Engine, EngineError, FrontierInfo, ModelInfo, OperatorInfo, Origin,
-    SourceFault, SourceInfo, SourceStatistics,
+    CreateIndex, CreateSource, Cut, Engine, EngineError, FrontierInfo, IndexInfo, ModelInfo,
+    OperatorInfo, Origin, SearchSettings, SourceFault, SourceInfo, SourceStatistics,
 };
 pub use crate::error::SqlError;
 pub use crate::functions::docs as function_docs;

@@ -3,8 +3,11 @@
 //! A statement's file has its documentation, its grammar and what it asks of the engine. The
 //! reference page is made from the documentation, and its examples are run by a test.
 
+mod create_index;
 mod create_source;
+mod drop_index;
 mod drop_source;
+mod reindex;
 mod show_create_source;
 mod show_sources;
 mod wait_for_source;
@@ -64,13 +67,16 @@ struct Definition {
     parse: fn(&mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError>,
 }
 
-fn all() -> [Definition; 5] {
+fn all() -> [Definition; 8] {
     [
         create_source::definition(),
         drop_source::definition(),
         show_sources::definition(),
         show_create_source::definition(),
         wait_for_source::definition(),
+        create_index::definition(),
+        drop_index::definition(),
+        reindex::definition(),
     ]
 }
 

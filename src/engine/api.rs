@@ -7,16 +7,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::catalog::TableProvider;
+use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use vigil_models::ModelState;
 use vigil_sql::catalog::StandardTable;
 use vigil_sql::{
-    CreateSource, Cut, EngineError, FrontierInfo, ModelInfo, OperatorInfo, SourceFault, SourceInfo,
+    CreateIndex, CreateSource, Cut, EngineError, FrontierInfo, IndexInfo, ModelInfo, OperatorInfo,
+    SourceFault, SourceInfo,
 };
 use vigil_udfs::ModelCalls;
 
 use super::calls::EngineCalls;
 use super::{Engine, Error};
 use crate::decode;
+use crate::index::UseIndexes;
 use crate::keyframe::{StoreError, encode_jpeg};
 use crate::source::SourceSpec;
 use crate::tables::{Progress, SourceTables, StandardTableProvider};
@@ -132,6 +135,28 @@ impl vigil_sql::Engine for Engine {
     fn frontiers(&self, cut: Option<&Cut>) -> Vec<FrontierInfo> {
         let snapshot = self.tables.at(cut);
         snapshot.sources().flat_map(|tables| frontiers(tables)).collect()
+    }
+
+    async fn create_index(&self, index: CreateIndex) -> Result<String, EngineError> {
+        let indexes = Arc::clone(&self.indexes);
+        self.blocking(move || Ok(indexes.create(&index)?)).await.map_err(Into::into)
+    }
+
+    async fn drop_index(&self, name: &str) -> Result<(), EngineError> {
+        Ok(self.indexes.drop_index(name)?)
+    }
+
+    async fn reindex(&self, name: &str) -> Result<(), EngineError> {
+        let (indexes, name) = (Arc::clone(&self.indexes), name.to_owned());
+        self.blocking(move || Ok(indexes.reindex(&name)?)).await.map_err(Into::into)
+    }
+
+    fn indexes(&self) -> Vec<IndexInfo> {
+        self.indexes.infos()
+    }
+
+    fn physical_rules(&self) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+        vec![Arc::new(UseIndexes { indexes: Arc::clone(&self.indexes) })]
     }
 
     fn model_calls(&self) -> Arc<dyn ModelCalls> {

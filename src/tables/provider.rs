@@ -20,11 +20,12 @@ use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
-use vigil_sql::Cut;
 use vigil_sql::catalog::StandardTable;
+use vigil_sql::{Cut, SearchSettings};
 
 use super::chunks::Range;
 use super::snapshot::{Snapshot, SourceTables, Tables};
+use crate::index::IndexableScan;
 
 /// A standard table.
 #[derive(Debug)]
@@ -113,7 +114,8 @@ impl TableProvider for StandardTableProvider {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let parts = self.parts(&self.snapshot(session))?;
+        let snapshot = self.snapshot(session);
+        let parts = self.parts(&snapshot)?;
         let parts = self.matching(session, filters, parts)?;
 
         // A limit comes down here only where no filter is left above.
@@ -131,7 +133,21 @@ impl TableProvider for StandardTableProvider {
         let source =
             MemorySourceConfig::try_new(&partitions, self.table.schema(), projection.cloned())?
                 .with_limit(limit);
-        Ok(DataSourceExec::from_data_source(source))
+        let scan: Arc<dyn ExecutionPlan> = DataSourceExec::from_data_source(source);
+        // An index gives rows of the whole table; a limit without an order wants none of it.
+        if limit.is_some()
+            || !matches!(self.table, StandardTable::Captions | StandardTable::Embeddings)
+        {
+            return Ok(scan);
+        }
+        let settings = session.config().get_extension::<SearchSettings>();
+        Ok(Arc::new(IndexableScan {
+            scan,
+            table: self.table,
+            projection: projection.cloned(),
+            snapshot,
+            settings: settings.as_deref().copied().unwrap_or_default(),
+        }))
     }
 }
 

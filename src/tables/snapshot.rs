@@ -2,9 +2,10 @@
 //! as they were at one moment.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use arrow::error::ArrowError;
+use crossbeam_channel::Sender;
 use vigil_sql::Cut;
 
 use super::chunks::Chunks;
@@ -132,6 +133,11 @@ impl Snapshot {
         self.sources.values()
     }
 
+    /// The same with the numbers of the sources.
+    pub fn entries(&self) -> impl Iterator<Item = (SourceId, &Arc<SourceTables>)> {
+        self.sources.iter().map(|(id, tables)| (*id, tables))
+    }
+
     /// The tables of one source.
     pub fn source(&self, id: SourceId) -> Option<&Arc<SourceTables>> {
         self.sources.get(&id)
@@ -142,6 +148,8 @@ impl Snapshot {
 #[derive(Debug, Default)]
 pub struct Tables {
     newest: Mutex<Arc<Snapshot>>,
+    /// Who wants to know of commits with vectors and of sources that go.
+    told: OnceLock<Sender<()>>,
 }
 
 impl Tables {
@@ -165,6 +173,19 @@ impl Tables {
     /// Removes a source with its rows.
     pub fn remove_source(&self, id: SourceId) {
         Arc::make_mut(&mut self.lock()).sources.remove(&id);
+        self.notify();
+    }
+
+    /// Sends a word after each commit of vectors, and after a source has gone. A full queue keeps
+    /// the word that it has. Only the first caller is told.
+    pub fn tell(&self, told: Sender<()>) {
+        let _ = self.told.set(told);
+    }
+
+    fn notify(&self) {
+        if let Some(told) = self.told.get() {
+            let _ = told.try_send(());
+        }
     }
 
     /// Makes frames, detections and tracks visible; of a source that is gone, nothing.
@@ -180,7 +201,9 @@ impl Tables {
     /// # Errors
     /// When the rows do not fit the schemas.
     pub fn commit_captions(&self, id: SourceId, commit: &CaptionCommit) -> Result<(), ArrowError> {
-        self.change(id, |tables| tables.add_captions(commit))
+        self.change(id, |tables| tables.add_captions(commit))?;
+        self.notify();
+        Ok(())
     }
 
     fn change(

@@ -8,3 +8,4 @@ mod object_store;
 mod reference;
 mod server;
 mod tidy;
+mod vectors;

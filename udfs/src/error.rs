@@ -51,6 +51,38 @@ pub enum UdfError {
     /// An infinite element.
     #[error("infinite value not allowed in vector")]
     VectorInfinite,
+    /// An element that a number of 16 bits cannot hold.
+    #[error("\"{element}\" is out of range for type halfvec")]
+    HalfvecRange {
+        /// The element as written.
+        element: String,
+    },
+    /// An element of a `halfvec` that is not a number.
+    #[error("NaN not allowed in halfvec")]
+    HalfvecNan,
+    /// An infinite element of a `halfvec`.
+    #[error("infinite value not allowed in halfvec")]
+    HalfvecInfinite,
+    /// A result that `float4` cannot hold.
+    #[error("value out of range: overflow")]
+    Overflow,
+    /// A product that becomes 0 in `float4` though no factor is 0.
+    #[error("value out of range: underflow")]
+    Underflow,
+    /// Two texts of bits of different length.
+    #[error("different bit lengths {left} and {right}")]
+    DifferentBits {
+        /// Length of the left one.
+        left: usize,
+        /// Length of the right one.
+        right: usize,
+    },
+    /// A text of bits with something else in it.
+    #[error("\"{digit}\" is not a valid binary digit")]
+    BitSyntax {
+        /// The first character that is neither 0 nor 1.
+        digit: char,
+    },
     /// An array with a NULL in it where a vector is wanted.
     #[error("array must not contain nulls")]
     NullElement,
@@ -105,10 +137,16 @@ impl UdfError {
             | Self::UnexpectedDimensions { .. }
             | Self::NoDimensions
             | Self::VectorNan
+            | Self::HalfvecNan
+            | Self::HalfvecInfinite
+            | Self::DifferentBits { .. }
             | Self::VectorInfinite => "22000",
             Self::TooManyDimensions { .. } => "54000",
-            Self::VectorSyntax { .. } => "22P02",
-            Self::VectorRange { .. } => "22003",
+            Self::VectorSyntax { .. } | Self::BitSyntax { .. } => "22P02",
+            Self::VectorRange { .. }
+            | Self::HalfvecRange { .. }
+            | Self::Overflow
+            | Self::Underflow => "22003",
             Self::NullElement => "22004",
             Self::NoFunction { .. } | Self::NoOperator { .. } => "42883",
             Self::TypeDimensions { .. } => "22023",
@@ -128,6 +166,13 @@ impl UdfError {
             | Self::VectorRange { .. }
             | Self::VectorNan
             | Self::VectorInfinite
+            | Self::HalfvecRange { .. }
+            | Self::HalfvecNan
+            | Self::HalfvecInfinite
+            | Self::Overflow
+            | Self::Underflow
+            | Self::DifferentBits { .. }
+            | Self::BitSyntax { .. }
             | Self::NullElement
             | Self::NoFunction { .. }
             | Self::NoOperator { .. }
@@ -164,6 +209,13 @@ impl UdfError {
             | Self::VectorRange { .. }
             | Self::VectorNan
             | Self::VectorInfinite
+            | Self::HalfvecRange { .. }
+            | Self::HalfvecNan
+            | Self::HalfvecInfinite
+            | Self::Overflow
+            | Self::Underflow
+            | Self::DifferentBits { .. }
+            | Self::BitSyntax { .. }
             | Self::NullElement
             | Self::WrongModelOutput { .. } => None,
         }

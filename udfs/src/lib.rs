@@ -33,7 +33,9 @@ use vigil_models::ModelError;
 
 pub use crate::doc::{Example, Function, FunctionDoc};
 pub use crate::error::UdfError;
-pub use crate::vector::{VECTOR_TAG, check_dimensions, join_operators, parse_vector};
+pub use crate::vector::{
+    VECTOR_TAG, check_dimensions, halfvec_field, join_operators, parse_vector,
+};
 
 /// The models that functions may call; the engine gives one to each session.
 pub trait ModelCalls: Debug + Send + Sync {

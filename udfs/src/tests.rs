@@ -87,8 +87,11 @@ struct VectorTypes;
 
 impl TypePlanner for VectorTypes {
     fn plan_type_field(&self, sql_type: &ast::DataType) -> Result<Option<FieldRef>> {
-        let ast::DataType::Custom(_, modifiers) = sql_type else { return Ok(None) };
+        let ast::DataType::Custom(name, modifiers) = sql_type else { return Ok(None) };
         let dimensions = modifiers.first().map(|n| n.parse().expect("a number"));
+        if name.to_string() == "halfvec" {
+            return Ok(Some(Arc::new(crate::halfvec_field(dimensions))));
+        }
         Ok(Some(Arc::new(tagged("", dimensions))))
     }
 }

@@ -4,20 +4,33 @@
 //! `'[1,2,3]'`. Values are read from Arrow's buffers directly, sums are kept in `f64`, and a
 //! constant operand is read once for a batch. NULL in, NULL out. Indexes are elsewhere.
 
+mod arithmetic;
+mod binary_quantize;
+mod bits;
 mod cast;
 mod cosine_distance;
 mod distance;
+mod halfvec;
+mod hamming_distance;
 mod inner_product;
+mod jaccard_distance;
 mod l1_distance;
 mod l2_distance;
 mod l2_normalize;
 mod operand;
 mod operators;
 mod output;
+mod subvector;
 mod text;
 mod tokens;
 mod types;
+mod unary;
+mod vector_add;
+mod vector_concat;
 mod vector_dims;
+mod vector_mul;
+mod vector_norm;
+mod vector_sub;
 
 use crate::doc::Function;
 
@@ -26,7 +39,7 @@ pub use self::operators::OperatorPlanner;
 pub(crate) use self::output::VectorColumn;
 pub use self::text::{check_dimensions, parse_vector};
 pub use self::tokens::join_operators;
-pub use self::types::{MAX_DIMENSIONS, VECTOR_TAG};
+pub use self::types::{MAX_DIMENSIONS, VECTOR_TAG, halfvec_field};
 pub(crate) use self::types::{field_type_names, tagged};
 
 /// The functions of this folder.
@@ -37,8 +50,18 @@ pub fn functions() -> Vec<Function> {
         inner_product::function(),
         l1_distance::function(),
         vector_dims::function(),
+        vector_norm::function(),
         l2_normalize::function(),
+        subvector::function(),
+        vector_add::function(),
+        vector_sub::function(),
+        vector_mul::function(),
+        vector_concat::function(),
+        binary_quantize::function(),
+        hamming_distance::function(),
+        jaccard_distance::function(),
         cast::function(),
+        halfvec::function(),
     ]
 }
 

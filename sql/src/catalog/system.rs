@@ -4,6 +4,7 @@
 //! A table's rows are made from the [`Engine`]'s answers when a query scans it.
 
 mod frontiers;
+mod indexes;
 mod models;
 mod operators;
 mod source_errors;
@@ -52,6 +53,7 @@ impl fmt::Debug for SystemTable {
 pub fn all() -> Vec<SystemTable> {
     vec![
         frontiers::table(),
+        indexes::table(),
         models::table(),
         operators::table(),
         source_errors::table(),

@@ -198,6 +198,18 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Everything up to the end of the statement, as written.
+    ///
+    /// # Errors
+    /// A syntax error when nothing is left.
+    pub(crate) fn rest(&mut self) -> Result<String, SqlError> {
+        let (Some(first), Some(last)) = (self.tokens.get(self.next), self.tokens.last()) else {
+            return Err(self.unexpected());
+        };
+        self.next = self.tokens.len();
+        Ok(self.lines.text(first.span.start, last.span.end).to_owned())
+    }
+
     /// Where the next token begins, in characters from 1.
     pub(crate) fn position(&self) -> usize {
         match (self.tokens.get(self.next), self.tokens.last()) {

@@ -6,14 +6,18 @@
 mod known;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::timezone::Tz;
 use datafusion::prelude::SessionConfig;
 
 use self::known::{KNOWN, Known, Takes};
-use crate::SqlError;
 use crate::database::DEFAULT_SCHEMA;
+use crate::{SearchSettings, SqlError};
+
+/// The prefix of the settings of indexes.
+const INDEX_PREFIX: &str = "hnsw.";
 
 /// What a session has set; everything else is at its default.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +35,18 @@ impl Settings {
     /// for a name that only tells.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
         let lower = name.to_ascii_lowercase();
-        if lower.contains('.') {
+        if lower.contains('.') && find(&lower).is_none() {
+            if lower.starts_with(INDEX_PREFIX) {
+                return Err(SqlError::Invalid {
+                    sqlstate: "42602",
+                    message: format!("invalid configuration parameter name \"{lower}\""),
+                    hint: Some(
+                        "Its prefix is reserved for ef_search, iterative_scan and max_scan_tuples."
+                            .into(),
+                    ),
+                    position: None,
+                });
+            }
             if lower.starts_with("datafusion.") {
                 let refused = |hint: String| SqlError::InvalidSetting {
                     name: lower.clone(),
@@ -126,8 +141,20 @@ impl Settings {
             .to_owned()
     }
 
+    /// How indexes are searched.
+    fn search(&self) -> SearchSettings {
+        let default = SearchSettings::default();
+        let number = |name: &str| self.set.get(name).and_then(|value| value.parse().ok());
+        SearchSettings {
+            ef_search: number("hnsw.ef_search").unwrap_or(default.ef_search),
+            max_scan_tuples: number("hnsw.max_scan_tuples").unwrap_or(default.max_scan_tuples),
+            iterative_scan: self.set.get("hnsw.iterative_scan").is_none_or(|value| value != "off"),
+        }
+    }
+
     /// Gives DataFusion what concerns it.
     pub(crate) fn apply(&self, config: &mut SessionConfig) {
+        config.set_extension(Arc::new(self.search()));
         let options = config.options_mut();
         for (name, value) in &self.prefixed {
             if name.starts_with("datafusion.") {

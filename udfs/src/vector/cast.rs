@@ -18,9 +18,12 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use super::halfvec;
 use super::operand::Operand;
 use super::output::map_vectors;
-use super::types::{MAX_DIMENSIONS, check_operands, coerce, is_tagged, operand_type, tagged};
+use super::types::{
+    MAX_DIMENSIONS, check_operands, coerce, is_half, is_tagged, operand_type, tagged,
+};
 use crate::doc::{Example, Function, FunctionDoc};
 use crate::error::UdfError;
 
@@ -135,11 +138,12 @@ fn check_element(value: f64) -> Result<(), UdfError> {
 #[derive(Debug)]
 pub struct VectorCast {
     to_vector: Arc<ScalarUDF>,
+    to_halfvec: Arc<ScalarUDF>,
 }
 
 impl Default for VectorCast {
     fn default() -> Self {
-        Self { to_vector: Arc::new(udf()) }
+        Self { to_vector: Arc::new(udf()), to_halfvec: Arc::new(halfvec::udf()) }
     }
 }
 
@@ -161,7 +165,14 @@ impl FunctionRewrite for VectorCast {
         if operand_type(&value.get_type(schema)?).is_none() {
             return Ok(Transformed::no(Expr::Cast(Cast { expr: value, field })));
         }
-        let mut args = vec![*value];
+        let value = match is_half(&field) {
+            true => Expr::ScalarFunction(ScalarFunction::new_udf(
+                Arc::clone(&self.to_halfvec),
+                vec![*value],
+            )),
+            false => *value,
+        };
+        let mut args = vec![value];
         if let DataType::FixedSizeList(_, dimensions) = field.data_type() {
             args.push(lit(i64::from(*dimensions)));
         }

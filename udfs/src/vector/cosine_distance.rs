@@ -11,12 +11,12 @@ static DOC: FunctionDoc = FunctionDoc {
     name: "cosine_distance",
     section: super::SECTION,
     syntax: &["cosine_distance(vector, vector) → float8", "vector <=> vector → float8"],
-    description: "Cosine distance, `1 - a·b / (|a| |b|)`: 0 for the same direction, 1 for a right angle, 2 for the opposite one. A vector of zeros has no direction and gives `NaN`, which sorts last. Vectors of different lengths are an error.",
+    description: "Cosine distance, `1 - a·b / (|a| |b|)`: 0 for the same direction, 1 for a right angle, 2 for the opposite one. A vector of zeros has no direction and gives NULL, which sorts last (pgvector gives `NaN`, which sorts last as well, but passes a `WHERE` such as `distance > 0.5`). Vectors of different lengths are an error.",
     arguments: &[("vector", "a `vector`, an array of numbers, or a text such as `'[1,2,3]'`")],
     examples: &[
         Example { sql: "SELECT cosine_distance('[1,0]', '[0,2]')", result: "1" },
         Example { sql: "SELECT '[1,2,2]'::vector(3) <=> '[-1,-2,-2]'", result: "2" },
-        Example { sql: "SELECT ARRAY[0, 0] <=> '[1,1]'", result: "NaN" },
+        Example { sql: "SELECT ARRAY[0, 0] <=> '[1,1]'", result: "" },
     ],
 };
 

@@ -204,8 +204,8 @@ fn each_row_of<D: Distance, L: Element, R: Element>(
             return Err(error.into());
         }
         let result = D::between(&left_elements[l], &right_elements[r]);
-        // The NaN of a division may be negative, which Arrow would sort first.
-        results.append_value(if result.is_nan() { f64::NAN } else { result });
+        // Vectors are finite, so only the cosine of a vector of zeros is no number: it has none.
+        results.append_option(Some(result).filter(|result| !result.is_nan()));
     }
     Ok(results)
 }

@@ -1,4 +1,5 @@
-//! pgvector's operators `<->`, `<=>`, `<#>` and `<+>`, planned as calls of the functions.
+//! pgvector's operators `<->`, `<=>`, `<#>` and `<+>`, and `+ - * ||` of vectors, planned as calls
+//! of the functions.
 
 use std::sync::Arc;
 
@@ -10,21 +11,30 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
 use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF};
 
+use super::arithmetic;
 use super::cosine_distance::CosineDistance;
 use super::distance;
 use super::inner_product::InnerProduct;
 use super::l1_distance::L1Distance;
 use super::l2_distance::L2Distance;
-use super::types::{operand_type, tagged, type_name};
+use super::types::{is_tagged, operand_type, tagged, type_name};
+use super::vector_add::VectorAdd;
+use super::vector_concat::VectorConcat;
+use super::vector_mul::VectorMul;
+use super::vector_sub::VectorSub;
 use crate::error::UdfError;
 
-/// Plans the four operators; every other operator passes.
+/// Plans the operators; every other one passes.
 #[derive(Debug)]
 pub struct OperatorPlanner {
     cosine_distance: Arc<ScalarUDF>,
     l2_distance: Arc<ScalarUDF>,
     inner_product: Arc<ScalarUDF>,
     l1_distance: Arc<ScalarUDF>,
+    add: Arc<ScalarUDF>,
+    subtract: Arc<ScalarUDF>,
+    multiply: Arc<ScalarUDF>,
+    concatenate: Arc<ScalarUDF>,
 }
 
 impl Default for OperatorPlanner {
@@ -34,6 +44,10 @@ impl Default for OperatorPlanner {
             l2_distance: Arc::new(distance::udf::<L2Distance>()),
             inner_product: Arc::new(distance::udf::<InnerProduct>()),
             l1_distance: Arc::new(distance::udf::<L1Distance>()),
+            add: Arc::new(arithmetic::udf::<VectorAdd>()),
+            subtract: Arc::new(arithmetic::udf::<VectorSub>()),
+            multiply: Arc::new(arithmetic::udf::<VectorMul>()),
+            concatenate: Arc::new(arithmetic::udf::<VectorConcat>()),
         }
     }
 }
@@ -44,6 +58,31 @@ enum Sign {
 }
 
 impl OperatorPlanner {
+    /// `+ - * ||` where one side is a `vector`.
+    fn plan_arithmetic(
+        &self,
+        expr: RawBinaryExpr,
+        schema: &DFSchema,
+    ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let function = match expr.op {
+            BinaryOperator::Plus => &self.add,
+            BinaryOperator::Minus => &self.subtract,
+            BinaryOperator::Multiply => &self.multiply,
+            BinaryOperator::StringConcat => &self.concatenate,
+            _ => return Ok(PlannerResult::Original(expr)),
+        };
+        let is_vector = |side: &Expr| match side.to_field(schema) {
+            Ok((_, field)) => is_tagged(&field),
+            Err(_) => false,
+        };
+        if !is_vector(&expr.left) && !is_vector(&expr.right) {
+            return Ok(PlannerResult::Original(expr));
+        }
+        let args = vec![typed_parameter(expr.left), typed_parameter(expr.right)];
+        let call = ScalarFunction::new_udf(Arc::clone(function), args);
+        Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
+    }
+
     fn find(&self, operator: &BinaryOperator) -> Option<(&'static str, &Arc<ScalarUDF>, Sign)> {
         let spelling = match operator {
             BinaryOperator::LtDashGt => "<->",
@@ -70,7 +109,7 @@ impl ExprPlanner for OperatorPlanner {
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         let Some((operator, function, sign)) = self.find(&expr.op) else {
-            return Ok(PlannerResult::Original(expr));
+            return self.plan_arithmetic(expr, schema);
         };
         let left = typed_parameter(expr.left);
         let right = typed_parameter(expr.right);

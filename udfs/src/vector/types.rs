@@ -11,6 +11,9 @@ use crate::error::UdfError;
 /// The key and the value of the field metadata that make an Arrow list a `vector` on the wire.
 pub const VECTOR_TAG: (&str, &str) = ("pg.vector", "vector");
 
+/// The key and the value of the metadata of a cast's target that make it a `halfvec`.
+pub const HALFVEC_TAG: (&str, &str) = ("vigil.precision", "half");
+
 /// The most elements a vector can have, as in pgvector.
 pub const MAX_DIMENSIONS: usize = 16_000;
 
@@ -29,6 +32,20 @@ pub(crate) fn tagged(name: &str, dimensions: Option<i32>) -> Field {
 pub(super) fn is_tagged(field: &Field) -> bool {
     let (key, value) = VECTOR_TAG;
     field.metadata().get(key).is_some_and(|found| found == value)
+}
+
+/// Whether the field is a `halfvec`.
+pub(super) fn is_half(field: &Field) -> bool {
+    let (key, value) = HALFVEC_TAG;
+    field.metadata().get(key).is_some_and(|found| found == value)
+}
+
+/// The field that `halfvec(dimensions)` or `halfvec` is in a cast.
+pub fn halfvec_field(dimensions: Option<i32>) -> Field {
+    let mut field = tagged("", dimensions);
+    let (key, value) = HALFVEC_TAG;
+    field.metadata_mut().insert(key.to_owned(), value.to_owned());
+    field
 }
 
 pub(super) fn item(data_type: DataType) -> FieldRef {

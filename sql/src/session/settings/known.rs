@@ -80,6 +80,24 @@ pub(super) const KNOWN: &[Known] = &[
         "Accepted; floats are written with the shortest exact text.",
     ),
     parameter(
+        "hnsw.ef_search",
+        "100",
+        Takes::Integer(1, 1000),
+        "Candidates that a search of an index keeps.",
+    ),
+    parameter(
+        "hnsw.iterative_scan",
+        "strict_order",
+        Takes::OneOf(&["off", "relaxed_order", "strict_order"]),
+        "Whether a search goes on in the graph when its first candidates do not pass the filter; with off the matching rows are scanned instead.",
+    ),
+    parameter(
+        "hnsw.max_scan_tuples",
+        "20000",
+        Takes::Integer(1, 2_147_483_647),
+        "Rows that a search visits in the graph before the matching rows are scanned instead.",
+    ),
+    parameter(
         "idle_in_transaction_session_timeout",
         "0",
         Takes::Duration,

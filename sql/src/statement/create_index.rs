@@ -1,0 +1,115 @@
+//! `CREATE INDEX`: makes a graph over a column of vectors.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::{Answer, Definition, OwnStatement, StatementDoc};
+use crate::dialect::Cursor;
+use crate::{CreateIndex, Engine, Notice, SqlError};
+
+static DOC: StatementDoc = StatementDoc {
+    name: "CREATE INDEX",
+    syntax: "CREATE INDEX [ CONCURRENTLY ] [ [ IF NOT EXISTS ] name ]
+    ON table USING hnsw ( column operator_class )
+    [ WITH ( option = value [, ...] ) ] [ WHERE condition ]",
+    description: "Makes an index for `ORDER BY column <=> vector LIMIT n` and its like: a \
+hierarchical navigable small world graph. `captions.embedding` and `embeddings.embedding` have one \
+from the start.
+
+The operator classes are pgvector's: `vector_cosine_ops` for `<=>`, `vector_l2_ops` for `<->`, \
+`vector_ip_ops` for `<#>` and `vector_l1_ops` for `<+>`. Options are `m` (16), \
+`ef_construction` (200) and `precision`, the bits that the graph keeps of each element: `full` \
+(32), `half` (16) or `int8`; what it finds is ranked again by the table's own values. With `WHERE` \
+only the rows that fulfil the condition are in the index, and a query uses it whose own `WHERE` has \
+the same condition.
+
+The statement returns when the rows of the moment are in the graph; sources run on meanwhile, with \
+and without `CONCURRENTLY`.",
+    example: "CREATE INDEX IF NOT EXISTS captions_l2 ON captions
+    USING hnsw (embedding vector_l2_ops) WITH (m = 16, ef_construction = 100);",
+};
+
+pub(super) fn definition() -> Definition {
+    Definition { begins_with: &["CREATE", "INDEX"], doc: &DOC, parse }
+}
+
+#[derive(Debug)]
+struct Statement {
+    index: CreateIndex,
+    existing: Existing,
+}
+
+/// What becomes of a name that is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Existing {
+    /// An error.
+    Refused,
+    /// `IF NOT EXISTS`: a notice.
+    Kept,
+}
+
+fn parse(cursor: &mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError> {
+    cursor.accept(&["CONCURRENTLY"]);
+    let existing =
+        if cursor.accept(&["IF", "NOT", "EXISTS"]) { Existing::Kept } else { Existing::Refused };
+    let name = if existing == Existing::Refused && cursor.begins_with(&["ON"]) {
+        None
+    } else {
+        Some(cursor.identifier()?)
+    };
+    cursor.expect(&["ON"])?;
+    cursor.accept(&["ONLY"]);
+    let mut table = cursor.identifier()?;
+    if cursor.accept_sign(&Token::Period) {
+        table = cursor.identifier()?;
+    }
+    let method = if cursor.accept(&["USING"]) { cursor.identifier()? } else { "btree".into() };
+    if method != "hnsw" {
+        return Err(SqlError::Invalid {
+            sqlstate: if method == "btree" { "0A000" } else { "42704" },
+            message: match method.as_str() {
+                "btree" => "indexes other than hnsw are not supported".into(),
+                _ => format!("access method \"{method}\" does not exist"),
+            },
+            hint: Some("Write USING hnsw (embedding vector_cosine_ops).".into()),
+            position: None,
+        });
+    }
+    cursor.expect_sign(&Token::LParen)?;
+    let column = cursor.identifier()?;
+    let has_class = !cursor.sees_sign(&Token::RParen) && !cursor.sees_sign(&Token::Comma);
+    let operator_class = if has_class { Some(cursor.identifier()?) } else { None };
+    if cursor.sees_sign(&Token::Comma) {
+        return Err(SqlError::Invalid {
+            sqlstate: "0A000",
+            message: "access method \"hnsw\" does not support multicolumn indexes".into(),
+            hint: None,
+            position: Some(cursor.position()),
+        });
+    }
+    cursor.expect_sign(&Token::RParen)?;
+    let options = if cursor.accept(&["WITH"]) { cursor.options()? } else { Vec::new() };
+    let predicate = if cursor.accept(&["WHERE"]) { Some(cursor.rest()?) } else { None };
+    let index = CreateIndex { name, table, column, operator_class, options, predicate };
+    Ok(Arc::new(Statement { index, existing }))
+}
+
+#[async_trait]
+impl OwnStatement for Statement {
+    fn tag(&self) -> &'static str {
+        DOC.name
+    }
+
+    async fn run(&self, engine: &dyn Engine) -> Result<Answer, SqlError> {
+        match engine.create_index(self.index.clone()).await {
+            Ok(_) => Ok(Answer::Done(Vec::new())),
+            Err(error) if error.sqlstate == "42P07" && self.existing == Existing::Kept => {
+                let message = format!("{}, skipping", error.message);
+                Ok(Answer::Done(vec![Notice::new("42P07", message)]))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}

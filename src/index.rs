@@ -1,0 +1,39 @@
+//! Search by meaning: the vectors of a table go into a graph, the rows nearest to a query come out.
+//!
+//! | file | what is in it |
+//! | --- | --- |
+//! | `definition` | what `CREATE INDEX` says, checked |
+//! | `kernel`, `codes` | distances, and vectors in 32, 16 or 8 bits |
+//! | `graph`, `links`, `search`, `visited` | the graph: it grows while it is searched |
+//! | `table_rows` | the rows of a table in one snapshot, by position |
+//! | `vector_index` | a graph and which rows of the table are in it |
+//! | `registry` | all indexes, and the thread that fills them |
+//! | `scan` | one query: which way to take, and the rows that it gives |
+//! | `plan` | the rule that puts an index under `ORDER BY … LIMIT`, and the plan's node |
+//!
+//! A row is in the graph or it is searched exactly: no query waits for the graph, and none misses a
+//! row. The graph holds no rows, only vectors and where they are in the table, so a query gives the
+//! rows of its own snapshot.
+
+mod codes;
+mod definition;
+mod graph;
+mod kernel;
+mod links;
+mod plan;
+mod registry;
+mod scan;
+mod search;
+mod table_rows;
+#[cfg(test)]
+mod tests;
+mod vector_index;
+mod visited;
+
+pub use self::codes::Precision;
+pub use self::definition::{Definition, IndexError};
+pub use self::graph::{Graph, GraphOptions, LinkScratch, RowKey};
+pub use self::kernel::Metric;
+pub use self::plan::{IndexableScan, UseIndexes};
+pub use self::registry::Indexes;
+pub use self::search::{Found, Resumable, Search, SearchStatistics};

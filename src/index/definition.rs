@@ -1,0 +1,276 @@
+//! What an index is: `CREATE INDEX` goes in, a checked definition comes out.
+
+use std::fmt;
+
+use arrow::datatypes::DataType;
+use vigil_sql::catalog::StandardTable;
+use vigil_sql::{CreateIndex, EngineError};
+
+use super::codes::Precision;
+use super::kernel::Metric;
+
+/// Why an index cannot be made or found; PostgreSQL's and pgvector's words where they have it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IndexError {
+    /// The name is taken.
+    #[error("relation \"{0}\" already exists")]
+    Exists(String),
+    /// No index has the name.
+    #[error("index \"{0}\" does not exist")]
+    NotFound(String),
+    /// No table has the name.
+    #[error("relation \"{0}\" does not exist")]
+    UnknownTable(String),
+    /// No column has the name.
+    #[error("column \"{0}\" does not exist")]
+    UnknownColumn(String),
+    /// An operator class that is none.
+    #[error("operator class \"{0}\" does not exist for access method \"hnsw\"")]
+    UnknownClass(String),
+    /// An operator class on a column of another type.
+    #[error("operator class \"{class}\" does not accept data type {data_type}")]
+    WrongType {
+        /// The operator class.
+        class: String,
+        /// The column's type.
+        data_type: &'static str,
+    },
+    /// No operator class was written.
+    #[error("data type {0} has no default operator class for access method \"hnsw\"")]
+    NoClass(&'static str),
+    /// An option that is none.
+    #[error("unrecognized parameter \"{0}\"")]
+    UnknownOption(String),
+    /// A value that is no number.
+    #[error("invalid value for integer option \"{name}\": {value}")]
+    NoNumber {
+        /// The option.
+        name: String,
+        /// The value as written.
+        value: String,
+    },
+    /// A number out of its range.
+    #[error("value {value} out of bounds for option \"{name}\"")]
+    OutOfBounds {
+        /// The option.
+        name: String,
+        /// The value as written.
+        value: String,
+        /// The least and the greatest value.
+        bounds: (usize, usize),
+    },
+    /// Too few candidates for so many edges.
+    #[error("ef_construction must be greater than or equal to 2 * m")]
+    FewCandidates,
+    /// A precision that is none.
+    #[error("invalid value for parameter \"precision\": \"{0}\"")]
+    UnknownPrecision(String),
+    /// A condition that is none.
+    #[error("{0}")]
+    Predicate(String),
+    /// Rows that do not fit the table's schema.
+    #[error("the index could not be filled: {0}")]
+    Rows(String),
+}
+
+impl IndexError {
+    /// The SQLSTATE of PostgreSQL's appendix A, pgvector's own choice where it has the error.
+    pub fn sqlstate(&self) -> &'static str {
+        match self {
+            Self::Exists(_) => "42P07",
+            Self::NotFound(_) | Self::UnknownClass(_) | Self::NoClass(_) => "42704",
+            Self::UnknownTable(_) => "42P01",
+            Self::UnknownColumn(_) => "42703",
+            Self::WrongType { .. } => "42804",
+            Self::UnknownOption(_)
+            | Self::NoNumber { .. }
+            | Self::OutOfBounds { .. }
+            | Self::FewCandidates
+            | Self::UnknownPrecision(_) => "22023",
+            Self::Predicate(_) => "42P17",
+            Self::Rows(_) => "XX000",
+        }
+    }
+}
+
+impl From<IndexError> for EngineError {
+    fn from(error: IndexError) -> Self {
+        let detail = match &error {
+            IndexError::OutOfBounds { bounds: (low, high), .. } => {
+                Some(format!("Valid values are between \"{low}\" and \"{high}\"."))
+            }
+            _ => None,
+        };
+        let hint = match &error {
+            IndexError::NoClass(_) => Some(
+                "You must specify an operator class for the index or define a default operator class for the data type."
+                    .to_owned(),
+            ),
+            IndexError::UnknownClass(_) => Some(
+                "The operator classes are vector_cosine_ops, vector_l2_ops, vector_ip_ops and vector_l1_ops."
+                    .to_owned(),
+            ),
+            IndexError::UnknownPrecision(_) => {
+                Some("Available values: full, half, int8.".to_owned())
+            }
+            _ => None,
+        };
+        Self { sqlstate: error.sqlstate(), message: error.to_string(), detail, hint }
+    }
+}
+
+/// An index, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Definition {
+    /// Its name.
+    pub name: String,
+    /// The table.
+    pub table: StandardTable,
+    /// The column's place in the table.
+    pub column: usize,
+    /// How far two vectors are apart.
+    pub metric: Metric,
+    /// The precision that the graph keeps.
+    pub precision: Precision,
+    /// Edges of a node.
+    pub m: usize,
+    /// Candidates while the graph is built.
+    pub ef_construction: usize,
+    /// The condition that a row must fulfil, as written.
+    pub predicate: Option<String>,
+}
+
+impl Definition {
+    /// The index that a table with vectors has from the start.
+    pub fn built_in(table: StandardTable) -> Option<Self> {
+        let column = table.schema().index_of("embedding").ok()?;
+        Some(Self {
+            name: format!("{}_embedding_idx", table.name()),
+            table,
+            column,
+            metric: Metric::Cosine,
+            precision: Precision::Full,
+            m: 16,
+            ef_construction: 200,
+            predicate: None,
+        })
+    }
+
+    /// Checks a statement; `name` is the one that it gets.
+    ///
+    /// # Errors
+    /// [`IndexError`], in PostgreSQL's order: table, column, operator class, options.
+    pub fn check(create: &CreateIndex, name: String) -> Result<Self, IndexError> {
+        let table = StandardTable::ALL
+            .into_iter()
+            .find(|table| table.name() == create.table)
+            .ok_or_else(|| IndexError::UnknownTable(create.table.clone()))?;
+        let schema = table.schema();
+        let column = schema
+            .index_of(&create.column)
+            .map_err(|_| IndexError::UnknownColumn(create.column.clone()))?;
+        let data_type = type_name(schema.field(column).data_type());
+        let class = create.operator_class.as_deref().ok_or(IndexError::NoClass(data_type))?;
+        let metric = metric_of(class).ok_or_else(|| IndexError::UnknownClass(class.to_owned()))?;
+        if data_type != "vector" {
+            return Err(IndexError::WrongType { class: class.to_owned(), data_type });
+        }
+        let mut definition = Self {
+            name,
+            table,
+            column,
+            metric,
+            precision: Precision::Full,
+            m: 16,
+            ef_construction: 200,
+            predicate: create.predicate.clone(),
+        };
+        for (name, value) in &create.options {
+            match name.as_str() {
+                "m" => definition.m = number(name, value, (2, 100))?,
+                "ef_construction" => definition.ef_construction = number(name, value, (4, 1000))?,
+                "precision" => {
+                    definition.precision = match value.to_ascii_lowercase().as_str() {
+                        "full" => Precision::Full,
+                        "half" => Precision::Half,
+                        "int8" => Precision::Int8,
+                        _ => return Err(IndexError::UnknownPrecision(value.clone())),
+                    };
+                }
+                _ => return Err(IndexError::UnknownOption(name.clone())),
+            }
+        }
+        if definition.ef_construction < 2 * definition.m {
+            return Err(IndexError::FewCandidates);
+        }
+        Ok(definition)
+    }
+}
+
+impl fmt::Display for Definition {
+    /// The statement that makes it again.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let class = match self.metric {
+            Metric::Cosine => "vector_cosine_ops",
+            Metric::L2 => "vector_l2_ops",
+            Metric::InnerProduct => "vector_ip_ops",
+            Metric::L1 => "vector_l1_ops",
+        };
+        let precision = match self.precision {
+            Precision::Full => "",
+            Precision::Half => ", precision = 'half'",
+            Precision::Int8 => ", precision = 'int8'",
+        };
+        let schema = self.table.schema();
+        write!(
+            f,
+            "CREATE INDEX {} ON public.{} USING hnsw ({} {class}) WITH (m = {}, ef_construction = {}{precision})",
+            self.name,
+            self.table,
+            schema.field(self.column).name(),
+            self.m,
+            self.ef_construction,
+        )?;
+        match &self.predicate {
+            Some(predicate) => write!(f, " WHERE {predicate}"),
+            None => Ok(()),
+        }
+    }
+}
+
+fn metric_of(class: &str) -> Option<Metric> {
+    match class {
+        "vector_cosine_ops" => Some(Metric::Cosine),
+        "vector_l2_ops" => Some(Metric::L2),
+        "vector_ip_ops" => Some(Metric::InnerProduct),
+        "vector_l1_ops" => Some(Metric::L1),
+        _ => None,
+    }
+}
+
+fn number(name: &str, value: &str, bounds: (usize, usize)) -> Result<usize, IndexError> {
+    let number: i64 = value
+        .parse()
+        .map_err(|_| IndexError::NoNumber { name: name.to_owned(), value: value.to_owned() })?;
+    usize::try_from(number).ok().filter(|number| (bounds.0..=bounds.1).contains(number)).ok_or_else(
+        || IndexError::OutOfBounds { name: name.to_owned(), value: value.to_owned(), bounds },
+    )
+}
+
+fn type_name(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::FixedSizeList(item, _) | DataType::List(item)
+            if *item.data_type() == DataType::Float32 =>
+        {
+            "vector"
+        }
+        DataType::Utf8 => "text",
+        DataType::Int64 => "bigint",
+        DataType::Int32 => "integer",
+        DataType::Float32 => "real",
+        DataType::Float64 => "double precision",
+        DataType::Boolean => "boolean",
+        DataType::Timestamp(..) => "timestamp with time zone",
+        _ => "record",
+    }
+}

@@ -1,0 +1,394 @@
+//! A hierarchical navigable small world graph (Malkov and Yashunin, arXiv:1603.09320): vectors go
+//! in, a chunk at a time; the nearest ones come out, while others go in.
+//!
+//! Rows with the same vector are one node with a list of twins: a camera that sees a still scene
+//! writes one caption a thousand times, and a thousand nodes without any distance between them
+//! would be linked among themselves alone.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::codes::{Codes, Precision};
+use super::kernel::Metric;
+use super::links::{CHUNK, Links, NONE};
+use super::search::Candidates;
+use super::visited::VisitedPool;
+
+/// Which row a vector belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowKey {
+    /// The part of the table, such as a source; numbered by whoever fills the graph.
+    pub part: u32,
+    /// The row in its part.
+    pub row: u32,
+}
+
+/// What a graph is built with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GraphOptions {
+    /// Elements of a vector.
+    pub dimensions: usize,
+    /// How far two vectors are apart.
+    pub metric: Metric,
+    /// The precision that vectors are kept in.
+    pub precision: Precision,
+    /// Edges of a node; twice as many on the lowest level.
+    pub m: usize,
+    /// Candidates that are kept while a node looks for its edges.
+    pub ef_construction: usize,
+}
+
+/// The chunks of a graph at one moment. Edges may lead to nodes that came later.
+#[derive(Clone, Debug, Default)]
+pub(super) struct View {
+    pub(super) codes: Vec<Codes>,
+    pub(super) keys: Vec<Arc<[RowKey]>>,
+    pub(super) links: Vec<Arc<Links>>,
+}
+
+#[inline]
+pub(super) fn place(node: u32) -> (usize, usize) {
+    (node as usize / CHUNK, node as usize % CHUNK)
+}
+
+impl View {
+    /// Nodes, those that are not linked yet included.
+    pub(super) fn nodes(&self) -> usize {
+        self.codes.len() * CHUNK
+    }
+
+    #[inline]
+    pub(super) fn distance(&self, metric: Metric, query: &[f32], node: u32) -> f32 {
+        let (chunk, at) = place(node);
+        self.codes[chunk].distance(metric, query, at)
+    }
+
+    #[inline]
+    pub(super) fn key(&self, node: u32) -> RowKey {
+        let (chunk, at) = place(node);
+        self.keys[chunk][at]
+    }
+
+    pub(super) fn twin(&self, node: u32) -> u32 {
+        let (chunk, at) = place(node);
+        self.links[chunk].twin(at)
+    }
+}
+
+/// A graph that grows while it is searched.
+#[derive(Debug)]
+pub struct Graph {
+    options: GraphOptions,
+    view: RwLock<Arc<View>>,
+    /// Level and number of the node where searches begin; all ones while there is none.
+    entry: AtomicU64,
+    /// Held while the entry changes.
+    entry_lock: Mutex<()>,
+    pub(super) visited: VisitedPool,
+}
+
+/// Candidates that are kept while a node of an upper level looks for one with the same vector.
+const TWIN_SEARCH: usize = 16;
+
+const NO_ENTRY: u64 = u64::MAX;
+
+impl Graph {
+    /// Rows that go in together.
+    pub const CHUNK: usize = CHUNK;
+
+    /// A graph without nodes.
+    pub fn new(options: GraphOptions) -> Self {
+        Self {
+            options,
+            view: RwLock::default(),
+            entry: AtomicU64::new(NO_ENTRY),
+            entry_lock: Mutex::default(),
+            visited: VisitedPool::default(),
+        }
+    }
+
+    /// What it is built with.
+    pub fn options(&self) -> &GraphOptions {
+        &self.options
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> usize {
+        self.view().nodes()
+    }
+
+    /// Bytes of memory.
+    pub fn bytes(&self) -> usize {
+        let view = self.view();
+        let keys: usize = view.keys.iter().map(|keys| size_of_val(keys.as_ref())).sum();
+        let codes: usize = view.codes.iter().map(Codes::bytes).sum();
+        keys + codes + view.links.iter().map(|links| links.bytes()).sum::<usize>()
+    }
+
+    pub(super) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The node where a search begins and its level.
+    pub(super) fn entry(&self) -> Option<(usize, u32)> {
+        match self.entry.load(Ordering::Acquire) {
+            NO_ENTRY => None,
+            entry => Some(((entry >> 32) as usize, entry as u32)),
+        }
+    }
+
+    /// Adds a chunk of [`Graph::CHUNK`] rows and gives the number of its first node. The rows are
+    /// found once each of them has been linked by [`Graph::link`].
+    ///
+    /// `vectors` are the rows' vectors one after the other, normalised for [`Metric::Cosine`].
+    pub fn add_chunk(&self, keys: &[RowKey], vectors: Vec<f32>) -> u32 {
+        debug_assert_eq!(keys.len(), CHUNK);
+        debug_assert_eq!(vectors.len(), CHUNK * self.options.dimensions);
+        let mut view = self.view.write().unwrap_or_else(PoisonError::into_inner);
+        let first = u32::try_from(view.nodes()).unwrap_or(NONE);
+        let levels: Vec<u8> =
+            (0..keys.len()).map(|at| level(first as usize + at, self.options.m)).collect();
+        let codes = Codes::encode(self.options.precision, self.options.dimensions, vectors);
+        let links = Arc::new(Links::new(self.options.m, &levels));
+        let view = Arc::make_mut(&mut view);
+        view.codes.push(codes);
+        view.keys.push(keys.into());
+        view.links.push(links);
+        first
+    }
+
+    /// Links a node that [`Graph::add_chunk`] has added. Several threads may link different nodes
+    /// at once.
+    pub fn link(&self, node: u32, scratch: &mut LinkScratch) {
+        let view = self.view();
+        let (chunk, at) = place(node);
+        let links = &view.links[chunk];
+        let top = links.level(at);
+        let Some((entry_level, entry)) = self.entry().or_else(|| self.begin_with(node, top)) else {
+            return;
+        };
+        let LinkScratch { vector, decoded, candidates, chosen } = scratch;
+        let query = view.codes[chunk].decode(self.options.dimensions, at, vector);
+
+        let mut nearest = (view.distance(self.options.metric, query, entry), entry);
+        for level in (top + 1..=entry_level).rev() {
+            nearest = self.descend(&view, query, nearest, level);
+        }
+        let mut starts = vec![nearest];
+        if top > 0 {
+            // A twin is on no upper level either, so look for it before anything is linked.
+            let mut low = nearest;
+            for level in (1..=top.min(entry_level)).rev() {
+                low = self.descend(&view, query, low, level);
+            }
+            self.search_level(&view, query, &[low], TWIN_SEARCH, 0, candidates);
+            if self.becomes_twin(&view, node, &candidates.nearest()) {
+                return;
+            }
+        }
+        for level in (0..=top.min(entry_level)).rev() {
+            let ef = self.options.ef_construction;
+            self.search_level(&view, query, &starts, ef, level, candidates);
+            starts = candidates.nearest();
+            starts.retain(|(_, found)| *found != node);
+            if level == 0 && self.becomes_twin(&view, node, &starts) {
+                return;
+            }
+            self.choose(&view, &starts, self.options.m, decoded, chosen);
+            {
+                // Nobody else knows the node yet, but readers will in a moment.
+                let _lock = links.lock(at);
+                links.write(at, level, chosen);
+            }
+            for neighbour in chosen.clone() {
+                self.connect(&view, neighbour, node, level, decoded, chosen);
+            }
+        }
+        if top > entry_level {
+            self.raise_entry(top, node);
+        }
+    }
+
+    /// Makes the first node the entry; `None` when this was the first one.
+    fn begin_with(&self, node: u32, top: usize) -> Option<(usize, u32)> {
+        let _lock = self.entry_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        match self.entry() {
+            Some(entry) => Some(entry),
+            None => {
+                self.entry.store((top as u64) << 32 | u64::from(node), Ordering::Release);
+                None
+            }
+        }
+    }
+
+    fn raise_entry(&self, top: usize, node: u32) {
+        let _lock = self.entry_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.entry().is_none_or(|(level, _)| top > level) {
+            self.entry.store((top as u64) << 32 | u64::from(node), Ordering::Release);
+        }
+    }
+
+    /// Hangs the node on one with the same vector, if there is one among the nearest.
+    fn becomes_twin(&self, view: &View, node: u32, nearest: &[(f32, u32)]) -> bool {
+        let (chunk, at) = place(node);
+        let dimensions = self.options.dimensions;
+        let same = |other: u32| {
+            let (other_chunk, other_at) = place(other);
+            view.codes[chunk].same(at, &view.codes[other_chunk], other_at, dimensions)
+        };
+        let Some((_, twin)) =
+            nearest.iter().take(4).find(|(_, other)| *other != node && same(*other))
+        else {
+            return false;
+        };
+        let (twin_chunk, twin_at) = place(*twin);
+        let links = &view.links[twin_chunk];
+        let _lock = links.lock(twin_at);
+        view.links[chunk].set_twin(at, links.twin(twin_at));
+        links.set_twin(twin_at, node);
+        true
+    }
+
+    /// Greedily to the nearest node of a level.
+    pub(super) fn descend(
+        &self,
+        view: &View,
+        query: &[f32],
+        mut nearest: (f32, u32),
+        level: usize,
+    ) -> (f32, u32) {
+        loop {
+            let (chunk, at) = place(nearest.1);
+            let before = nearest;
+            for neighbour in view.links[chunk].read(at, level) {
+                if neighbour as usize >= view.nodes() {
+                    continue;
+                }
+                let distance = view.distance(self.options.metric, query, neighbour);
+                if distance < nearest.0 {
+                    nearest = (distance, neighbour);
+                }
+            }
+            if nearest.1 == before.1 {
+                return nearest;
+            }
+        }
+    }
+
+    fn search_level(
+        &self,
+        view: &View,
+        query: &[f32],
+        starts: &[(f32, u32)],
+        ef: usize,
+        level: usize,
+        candidates: &mut Candidates,
+    ) {
+        let mut visited = self.visited.take(view.nodes());
+        candidates.clear();
+        for (distance, node) in starts {
+            if visited.mark(*node) {
+                candidates.offer(*distance, *node, ef);
+            }
+        }
+        while let Some((_, node)) = candidates.next(ef) {
+            let (chunk, at) = place(node);
+            candidates.fresh.clear();
+            for neighbour in view.links[chunk].read(at, level) {
+                if visited.mark(neighbour) {
+                    let (chunk, at) = place(neighbour);
+                    view.codes[chunk].prefetch(self.options.dimensions, at);
+                    candidates.fresh.push(neighbour);
+                }
+            }
+            for index in 0..candidates.fresh.len() {
+                let neighbour = candidates.fresh[index];
+                let distance = view.distance(self.options.metric, query, neighbour);
+                candidates.offer(distance, neighbour, ef);
+            }
+        }
+        self.visited.give_back(visited);
+    }
+
+    /// The neighbours that keep the graph navigable: of candidates by distance, each that is
+    /// nearer to the node than to those chosen before (algorithm 4 of the paper).
+    fn choose(
+        &self,
+        view: &View,
+        candidates: &[(f32, u32)],
+        count: usize,
+        decoded: &mut Vec<f32>,
+        chosen: &mut Vec<u32>,
+    ) {
+        let metric = self.options.metric;
+        chosen.clear();
+        for (distance, node) in candidates {
+            if chosen.len() == count {
+                return;
+            }
+            let (chunk, at) = place(*node);
+            let vector = view.codes[chunk].decode(self.options.dimensions, at, decoded);
+            if chosen.iter().all(|other| view.distance(metric, vector, *other) >= *distance) {
+                chosen.push(*node);
+            }
+        }
+    }
+
+    /// Adds the edge from `node` to `new`, and takes the least useful ones away when there are
+    /// too many.
+    fn connect(
+        &self,
+        view: &View,
+        node: u32,
+        new: u32,
+        level: usize,
+        decoded: &mut Vec<f32>,
+        chosen: &mut Vec<u32>,
+    ) {
+        let (chunk, at) = place(node);
+        let links = &view.links[chunk];
+        let _lock = links.lock(at);
+        let mut edges: Vec<u32> = links.read(at, level).collect();
+        if edges.contains(&new) {
+            return;
+        }
+        edges.push(new);
+        if edges.len() > links.width(level) {
+            let mut scratch = Vec::new();
+            let vector = view.codes[chunk].decode(self.options.dimensions, at, &mut scratch);
+            // An edge to a node beyond this view was written by another thread; it stays out of
+            // the choice and out of the list, as its other direction remains.
+            let mut by_distance: Vec<(f32, u32)> = edges
+                .iter()
+                .filter(|edge| (**edge as usize) < view.nodes())
+                .map(|edge| (view.distance(self.options.metric, vector, *edge), *edge))
+                .collect();
+            by_distance.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
+            self.choose(view, &by_distance, links.width(level), decoded, chosen);
+            links.write(at, level, chosen);
+        } else {
+            links.write(at, level, &edges);
+        }
+    }
+}
+
+/// Memory that linking a node needs, kept from one node to the next.
+#[derive(Debug, Default)]
+pub struct LinkScratch {
+    vector: Vec<f32>,
+    decoded: Vec<f32>,
+    candidates: Candidates,
+    chosen: Vec<u32>,
+}
+
+/// The highest level of a node: geometrically distributed, and the same each time.
+#[expect(clippy::cast_precision_loss, reason = "a random number needs no more")]
+#[expect(clippy::cast_possible_truncation, reason = "it is between 0 and 16")]
+fn level(node: usize, m: usize) -> u8 {
+    let mut bits = (node as u64).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^= bits >> 31;
+    let uniform = ((bits >> 11) as f64 + 0.5) / (1_u64 << 53) as f64;
+    (-uniform.ln() / (m.max(2) as f64).ln()).min(15.0) as u8
+}

@@ -1,0 +1,263 @@
+//! Distances between a query of `f32` and a stored vector: sums over pairs of elements, compiled
+//! for the vector instructions of the processor that runs them.
+//!
+//! Sums are kept in `f32`: they rank candidates. What a client sees is computed again in `f64`
+//! from the table's own values.
+
+use std::sync::LazyLock;
+
+/// An element of a stored vector.
+pub trait Stored: Copy {
+    /// Its value.
+    fn widen(self) -> f32;
+}
+
+impl Stored for f32 {
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        self
+    }
+}
+
+/// Half precision, IEEE 754 binary16, as its bits; never infinite and never NaN.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Half(pub u16);
+
+/// 2¹¹²: moves the exponent of a half, read as that of a float, to where a float has it.
+const HALF_SCALE: f32 = f32::from_bits(0x7780_0000);
+
+impl Stored for Half {
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        let magnitude = f32::from_bits(u32::from(self.0 & 0x7fff) << 13) * HALF_SCALE;
+        f32::from_bits(magnitude.to_bits() | (u32::from(self.0 & 0x8000) << 16))
+    }
+}
+
+impl Half {
+    /// The nearest half; a value out of its range becomes the greatest or the least one.
+    pub fn nearest(value: f32) -> Self {
+        let sign = ((value.to_bits() >> 16) & 0x8000) as u16;
+        let magnitude = value.abs().min(65_504.0) / HALF_SCALE;
+        let bits = magnitude.to_bits();
+        // Round to nearest, ties to even, on the thirteen bits that fall away.
+        let rounded = (bits + 0x0fff + ((bits >> 13) & 1)) >> 13;
+        Self(sign | u16::try_from(rounded).unwrap_or(0x7bff))
+    }
+}
+
+impl Stored for i8 {
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        f32::from(self)
+    }
+}
+
+/// One step of a sum over pairs of elements.
+trait Step {
+    /// `sum` and the term of the pair; `FUSED` where the processor multiplies and adds in one.
+    fn add<const FUSED: bool>(sum: f32, left: f32, right: f32) -> f32;
+}
+
+#[inline(always)]
+fn multiply_add<const FUSED: bool>(left: f32, right: f32, sum: f32) -> f32 {
+    // Without the instruction `mul_add` would be a call of the C library.
+    if FUSED { left.mul_add(right, sum) } else { left * right + sum }
+}
+
+/// `Σ a·b`.
+struct Products;
+/// `Σ (a − b)²`.
+struct Squares;
+/// `Σ |a − b|`.
+struct Differences;
+
+impl Step for Products {
+    #[inline(always)]
+    fn add<const FUSED: bool>(sum: f32, left: f32, right: f32) -> f32 {
+        multiply_add::<FUSED>(left, right, sum)
+    }
+}
+
+impl Step for Squares {
+    #[inline(always)]
+    fn add<const FUSED: bool>(sum: f32, left: f32, right: f32) -> f32 {
+        let difference = left - right;
+        multiply_add::<FUSED>(difference, difference, sum)
+    }
+}
+
+impl Step for Differences {
+    #[inline(always)]
+    fn add<const FUSED: bool>(sum: f32, left: f32, right: f32) -> f32 {
+        sum + (left - right).abs()
+    }
+}
+
+/// Sums that run side by side, so that the compiler may use wide registers.
+const LANES: usize = 64;
+
+#[inline(always)]
+fn fold<S: Step, T: Stored, const FUSED: bool>(query: &[f32], stored: &[T], scale: f32) -> f32 {
+    let mut lanes = [0.0_f32; LANES];
+    let (query_chunks, query_rest) = query.as_chunks::<LANES>();
+    let (stored_chunks, stored_rest) = stored.as_chunks::<LANES>();
+    for (left, right) in query_chunks.iter().zip(stored_chunks) {
+        for lane in 0..LANES {
+            lanes[lane] = S::add::<FUSED>(lanes[lane], left[lane], right[lane].widen() * scale);
+        }
+    }
+    for (lane, (left, right)) in query_rest.iter().zip(stored_rest).enumerate() {
+        lanes[lane] = S::add::<FUSED>(lanes[lane], *left, right.widen() * scale);
+    }
+    let mut width = LANES / 2;
+    while width > 0 {
+        for lane in 0..width {
+            lanes[lane] += lanes[lane + width];
+        }
+        width /= 2;
+    }
+    lanes[0]
+}
+
+#[cfg(target_arch = "x86_64")]
+mod wide {
+    use super::{Step, Stored, fold};
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn avx2<S: Step, T: Stored>(query: &[f32], stored: &[T], scale: f32) -> f32 {
+        fold::<S, T, true>(query, stored, scale)
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
+    pub(super) fn avx512<S: Step, T: Stored>(query: &[f32], stored: &[T], scale: f32) -> f32 {
+        fold::<S, T, true>(query, stored, scale)
+    }
+}
+
+/// The instructions that sums are compiled for.
+#[derive(Clone, Copy)]
+enum Width {
+    Plain,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+}
+
+/// The widest ones that this processor has.
+static WIDTH: LazyLock<Width> = LazyLock::new(|| {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let fused = is_x86_feature_detected!("fma") && is_x86_feature_detected!("avx2");
+        let wide = is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl");
+        match (fused, wide) {
+            (true, true) => return Width::Avx512,
+            (true, false) => return Width::Avx2,
+            (false, _) => {}
+        }
+    }
+    Width::Plain
+});
+
+#[inline]
+fn sum<S: Step, T: Stored>(query: &[f32], stored: &[T], scale: f32) -> f32 {
+    match *WIDTH {
+        Width::Plain => fold::<S, T, false>(query, stored, scale),
+        // SAFETY: the processor has the instructions, as was asked when the width was chosen.
+        #[cfg(target_arch = "x86_64")]
+        Width::Avx2 => unsafe { wide::avx2::<S, T>(query, stored, scale) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Width::Avx512 => unsafe { wide::avx512::<S, T>(query, stored, scale) },
+    }
+}
+
+/// How far two vectors are apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Metric {
+    /// One minus the cosine, of vectors that have been normalised before.
+    Cosine,
+    /// The square of the Euclidean distance, which ranks as the distance does.
+    L2,
+    /// The negative inner product.
+    InnerProduct,
+    /// The sum of absolute differences.
+    L1,
+}
+
+impl Metric {
+    /// The distance of `query` and `stored`, whose elements count `scale` each.
+    #[inline]
+    pub fn distance<T: Stored>(self, query: &[f32], stored: &[T], scale: f32) -> f32 {
+        match self {
+            Self::Cosine => 1.0 - sum::<Products, T>(query, stored, scale),
+            Self::InnerProduct => -sum::<Products, T>(query, stored, scale),
+            Self::L2 => sum::<Squares, T>(query, stored, scale),
+            Self::L1 => sum::<Differences, T>(query, stored, scale),
+        }
+    }
+}
+
+/// Asks the memory for a vector that is read soon.
+#[inline]
+pub fn prefetch<T>(stored: &[T]) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        const LINE: usize = 64;
+        let bytes = std::mem::size_of_val(stored).min(3 * LINE);
+        let start = stored.as_ptr().cast::<i8>();
+        for offset in (0..bytes).step_by(LINE) {
+            // SAFETY: the address is within `stored`, and a prefetch reads nothing.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(offset)) };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = stored;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn halves_are_the_nearest_ones() {
+        for (value, bits) in [
+            (0.0, 0x0000),
+            (1.0, 0x3c00),
+            (-2.0, 0xc000),
+            (65_504.0, 0x7bff),
+            (1e9, 0x7bff),
+            (5.960_464_5e-8, 0x0001),
+            (0.333_333_34, 0x3555),
+        ] {
+            assert_eq!(Half::nearest(value), Half(bits), "{value}");
+        }
+        for bits in (0..0x7c00).chain(0x8000..0xfc00) {
+            let value = Half(bits).widen();
+            assert_eq!(Half::nearest(value), Half(bits), "{value}");
+        }
+    }
+
+    #[test]
+    fn wide_sums_are_the_plain_ones() {
+        let left: Vec<f32> = (0..391_u16).map(|n| (f32::from(n) * 0.7).sin()).collect();
+        let right: Vec<f32> = (0..391_u16).map(|n| (f32::from(n) * 0.3).cos()).collect();
+        let pairs = || left.iter().zip(&right).map(|(l, r)| (f64::from(*l), f64::from(*r)));
+        let products: f64 = pairs().map(|(l, r)| l * r).sum();
+        let squares: f64 = pairs().map(|(l, r)| (l - r) * (l - r)).sum();
+        let differences: f64 = pairs().map(|(l, r)| (l - r).abs()).sum();
+        for (metric, expected) in [
+            (Metric::Cosine, 1.0 - products),
+            (Metric::InnerProduct, -products),
+            (Metric::L2, squares),
+            (Metric::L1, differences),
+        ] {
+            let found = f64::from(metric.distance(&left, &right, 1.0));
+            assert!((found - expected).abs() < 1e-3, "{metric:?}: {found} {expected}");
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! All indexes by name, and the thread that fills them, takes deleted rows out and checks samples
+//! of queries.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+use datafusion::common::DFSchema;
+use datafusion::prelude::SessionContext;
+use vigil_sql::catalog::StandardTable;
+use vigil_sql::{CreateIndex, IndexInfo};
+
+use super::definition::{Definition, IndexError};
+use super::graph::Graph;
+use super::kernel::Metric;
+use super::scan;
+use super::table_rows::TableRows;
+use super::vector_index::VectorIndex;
+use crate::tables::{Snapshot, Tables};
+
+/// Samples that wait to be answered exactly; more are let go.
+const SAMPLES: usize = 8;
+
+/// One in so many queries is a sample.
+pub(super) const SAMPLE_EVERY: u64 = 32;
+
+/// A query and what the index gave for it.
+#[derive(Debug)]
+pub(super) struct Sample {
+    pub(super) index: Arc<VectorIndex>,
+    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) query: Vec<f32>,
+    pub(super) found: Vec<usize>,
+}
+
+/// The indexes of an engine.
+#[derive(Debug)]
+pub struct Indexes {
+    tables: Arc<Tables>,
+    list: Mutex<BTreeMap<String, Arc<VectorIndex>>>,
+    reserved: Mutex<BTreeSet<String>>,
+    samples: Sender<Sample>,
+    wake: Sender<()>,
+}
+
+impl Indexes {
+    /// The built-in indexes over `tables`, and the thread `index` that fills them.
+    ///
+    /// # Errors
+    /// When the thread cannot be started.
+    pub fn start(tables: Arc<Tables>) -> std::io::Result<Arc<Self>> {
+        let (samples, sampled) = bounded(SAMPLES);
+        let (wake, woken) = bounded(1);
+        tables.tell(wake.clone());
+        let built_in = StandardTable::ALL.into_iter().filter_map(Definition::built_in);
+        let list = built_in
+            .map(|definition| {
+                (definition.name.clone(), Arc::new(VectorIndex::new(definition, None)))
+            })
+            .collect();
+        let list = Mutex::new(list);
+        let indexes = Arc::new(Self { tables, list, reserved: Mutex::default(), samples, wake });
+        let this = Arc::downgrade(&indexes);
+        std::thread::Builder::new()
+            .name("index".to_owned())
+            .spawn(move || while tend(&this, &woken, &sampled) {})?;
+        Ok(indexes)
+    }
+
+    fn list(&self) -> MutexGuard<'_, BTreeMap<String, Arc<VectorIndex>>> {
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reserved(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes an index and fills it with the rows of the moment; gives its name. It blocks.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn create(&self, create: &CreateIndex) -> Result<String, IndexError> {
+        let name = self.reserve(create)?;
+        let made = self.build(create, &name);
+        if let Ok(index) = &made {
+            self.list().insert(name.clone(), Arc::clone(index));
+        }
+        self.reserved().remove(&name);
+        made?;
+        // Rows that came while it was built.
+        let _ = self.wake.try_send(());
+        Ok(name)
+    }
+
+    /// Takes a name, the next free one of PostgreSQL's kind where none is given.
+    fn reserve(&self, create: &CreateIndex) -> Result<String, IndexError> {
+        let list = self.list();
+        let mut reserved = self.reserved();
+        let is_table = |name: &str| StandardTable::ALL.iter().any(|table| table.name() == name);
+        let taken =
+            |name: &str| list.contains_key(name) || reserved.contains(name) || is_table(name);
+        let name = match &create.name {
+            Some(name) if taken(name) => return Err(IndexError::Exists(name.clone())),
+            Some(name) => name.clone(),
+            None => {
+                let base = format!("{}_{}_idx", create.table, create.column);
+                let mut numbered = (1..).map(|number| format!("{base}{number}"));
+                let mut name = base.clone();
+                while taken(&name) {
+                    name = numbered.next().unwrap_or_default();
+                }
+                name
+            }
+        };
+        reserved.insert(name.clone());
+        Ok(name)
+    }
+
+    fn build(&self, create: &CreateIndex, name: &str) -> Result<Arc<VectorIndex>, IndexError> {
+        let definition = Definition::check(create, name.to_owned())?;
+        let predicate = match &definition.predicate {
+            None => None,
+            Some(text) => {
+                let schema = DFSchema::try_from(definition.table.schema());
+                let predicate = schema.and_then(|schema| {
+                    let context = SessionContext::new();
+                    let expr = context.parse_sql_expr(text, &schema)?;
+                    context.create_physical_expr(expr, &schema)
+                });
+                Some(predicate.map_err(|error| {
+                    IndexError::Predicate(error.strip_backtrace().to_lowercase())
+                })?)
+            }
+        };
+        let index = Arc::new(VectorIndex::new(definition, predicate));
+        let rows = TableRows::new(&self.tables.snapshot(), index.definition.table);
+        index.fill(&rows, threads())?;
+        Ok(index)
+    }
+
+    /// Removes an index.
+    ///
+    /// # Errors
+    /// [`IndexError::NotFound`].
+    pub fn drop_index(&self, name: &str) -> Result<(), IndexError> {
+        match self.list().remove(name) {
+            Some(_) => Ok(()),
+            None => Err(IndexError::NotFound(name.to_owned())),
+        }
+    }
+
+    /// Builds an index again. It blocks.
+    ///
+    /// # Errors
+    /// [`IndexError`].
+    pub fn reindex(&self, name: &str) -> Result<(), IndexError> {
+        let index = self.list().get(name).cloned();
+        let index = index.ok_or_else(|| IndexError::NotFound(name.to_owned()))?;
+        let rows = TableRows::new(&self.tables.snapshot(), index.definition.table);
+        index.rebuild(&rows, threads())
+    }
+
+    /// What `vigil_catalog.indexes` shows.
+    pub fn infos(&self) -> Vec<IndexInfo> {
+        let snapshot = self.tables.snapshot();
+        let indexes: Vec<_> = self.list().values().cloned().collect();
+        let info = |index: Arc<VectorIndex>| {
+            index.info(&TableRows::new(&snapshot, index.definition.table))
+        };
+        indexes.into_iter().map(info).collect()
+    }
+
+    /// The indexes of a column for a metric, partial ones first: they are smaller.
+    pub(super) fn over(
+        &self,
+        table: StandardTable,
+        column: usize,
+        metric: Metric,
+    ) -> Vec<Arc<VectorIndex>> {
+        let mut found: Vec<_> = self
+            .list()
+            .values()
+            .filter(|index| {
+                let definition = &index.definition;
+                (definition.table, definition.column, definition.metric) == (table, column, metric)
+            })
+            .cloned()
+            .collect();
+        found.sort_by_key(|index| index.predicate.is_none());
+        found
+    }
+
+    /// Hands a sample over, unless too many wait.
+    pub(super) fn sample(&self, sample: Sample) {
+        let _ = self.samples.try_send(sample);
+    }
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// Waits for rows or for a sample and does what is to be done; false when the engine is gone.
+fn tend(indexes: &Weak<Indexes>, woken: &Receiver<()>, sampled: &Receiver<Sample>) -> bool {
+    select! {
+        recv(woken) -> woken => {
+            let Some(indexes) = woken.ok().and_then(|()| indexes.upgrade()) else { return false };
+            keep_up(&indexes);
+        }
+        recv(sampled) -> sample => {
+            let Ok(sample) = sample else { return false };
+            scan::check_sample(&sample);
+        }
+    }
+    true
+}
+
+/// Fills every index, and builds one again that is a fifth of deleted rows.
+fn keep_up(indexes: &Indexes) {
+    let list: Vec<_> = indexes.list().values().cloned().collect();
+    for index in list {
+        let rows = TableRows::new(&indexes.tables.snapshot(), index.definition.table);
+        let deleted = index.deleted(&rows);
+        let kept = if deleted >= Graph::CHUNK && deleted * 5 >= index.linked() {
+            index.rebuild(&rows, 1)
+        } else {
+            index.fill(&rows, 1)
+        };
+        if let Err(error) = kept {
+            tracing::warn!(index = index.definition.name, %error, "an index is not kept up");
+        }
+    }
+}

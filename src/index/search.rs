@@ -1,0 +1,268 @@
+//! Searching a graph: a query goes in, rows come out batch by batch, no row twice.
+//!
+//! What a row must fulfil is asked while the graph is walked: a row that does not pass leads on
+//! to its neighbours and takes no place among the `ef` best. So deleted rows, rows after the
+//! query's cut and rows that a filter excludes cost their visit and nothing else.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use super::graph::{Graph, RowKey, View, place};
+use super::links::NONE;
+use super::visited::Visited;
+
+/// What a search did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SearchStatistics {
+    /// Nodes whose edges were followed.
+    pub hops: usize,
+    /// Rows whose distance was computed.
+    pub visited: usize,
+    /// Rows that were not accepted.
+    pub filtered: usize,
+    /// Rows that were returned.
+    pub returned: usize,
+}
+
+/// A row that was found.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Found {
+    /// Its distance as the graph keeps vectors.
+    pub distance: f32,
+    /// Which one it is.
+    pub key: RowKey,
+}
+
+/// A distance and a node as one number that sorts as the distance does.
+#[inline]
+pub(super) fn pack(distance: f32, node: u32) -> u64 {
+    let bits = distance.to_bits();
+    let ordered = if bits >> 31 == 0 { bits | 0x8000_0000 } else { !bits };
+    u64::from(ordered) << 32 | u64::from(node)
+}
+
+#[inline]
+pub(super) fn unpack(packed: u64) -> (f32, u32) {
+    let ordered = (packed >> 32) as u32;
+    let bits = if ordered >> 31 == 1 { ordered & 0x7fff_ffff } else { !ordered };
+    (f32::from_bits(bits), packed as u32)
+}
+
+/// The nodes of a search on one level: those to look at next and the best so far.
+#[derive(Debug, Default)]
+pub(super) struct Candidates {
+    open: BinaryHeap<Reverse<u64>>,
+    pub(super) found: BinaryHeap<u64>,
+    pub(super) fresh: Vec<u32>,
+}
+
+impl Candidates {
+    pub(super) fn clear(&mut self) {
+        self.open.clear();
+        self.found.clear();
+    }
+
+    /// The best, nearest first.
+    pub(super) fn nearest(&self) -> Vec<(f32, u32)> {
+        let mut found: Vec<u64> = self.found.iter().copied().collect();
+        found.sort_unstable();
+        found.into_iter().map(unpack).collect()
+    }
+
+    #[inline]
+    pub(super) fn offer(&mut self, distance: f32, node: u32, ef: usize) {
+        let packed = pack(distance, node);
+        if self.found.len() < ef {
+            self.found.push(packed);
+        } else if let Some(mut worst) = self.found.peek_mut()
+            && packed < *worst
+        {
+            *worst = packed;
+        } else {
+            return;
+        }
+        self.open.push(Reverse(packed));
+    }
+
+    /// The nearest node not looked at yet; `None` when the best cannot get better.
+    #[inline]
+    pub(super) fn next(&mut self, ef: usize) -> Option<(f32, u32)> {
+        let Reverse(nearest) = self.open.pop()?;
+        if self.found.len() >= ef && self.found.peek().is_some_and(|worst| nearest > *worst) {
+            return None;
+        }
+        Some(unpack(nearest))
+    }
+}
+
+/// A search that can go on.
+pub struct Search<'a, A> {
+    graph: &'a Graph,
+    view: Arc<View>,
+    query: &'a [f32],
+    accept: A,
+    visited: Visited,
+    open: BinaryHeap<Reverse<u64>>,
+    found: BinaryHeap<u64>,
+    /// Accepted rows that were not among the best: the next batch's first.
+    spare: BinaryHeap<Reverse<u64>>,
+    fresh: Vec<u32>,
+    statistics: SearchStatistics,
+    resumable: bool,
+}
+
+impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
+    /// A search for the rows nearest to `query` among those that `accept` takes. A search that is
+    /// not `resumable` gives one batch and is a little faster.
+    pub fn new(graph: &'a Graph, query: &'a [f32], accept: A, resumable: Resumable) -> Self {
+        let view = graph.view();
+        let visited = graph.visited.take(view.nodes());
+        let mut search = Self {
+            graph,
+            view,
+            query,
+            accept,
+            visited,
+            open: BinaryHeap::new(),
+            found: BinaryHeap::new(),
+            spare: BinaryHeap::new(),
+            fresh: Vec::new(),
+            statistics: SearchStatistics::default(),
+            resumable: resumable == Resumable::Yes,
+        };
+        search.begin();
+        search
+    }
+
+    fn begin(&mut self) {
+        let Some((top, entry)) = self.graph.entry() else { return };
+        // A chunk that came after the view was taken may hold a new entry.
+        if entry as usize >= self.view.nodes() {
+            self.view = self.graph.view();
+            self.graph.visited.give_back(std::mem::take(&mut self.visited));
+            self.visited = self.graph.visited.take(self.view.nodes());
+        }
+        let metric = self.graph.options().metric;
+        let mut nearest = (self.view.distance(metric, self.query, entry), entry);
+        for level in (1..=top).rev() {
+            nearest = self.graph.descend(&self.view, self.query, nearest, level);
+            self.statistics.hops += 1;
+        }
+        self.visited.mark(nearest.1);
+        self.statistics.visited += 1;
+        self.open.push(Reverse(pack(nearest.0, nearest.1)));
+        self.offer(nearest.0, nearest.1, usize::MAX);
+    }
+
+    /// The next rows by distance, at most `ef` of them and none that came before. Fewer come when
+    /// no more can be reached or when `most` rows have been visited in all.
+    pub fn next_batch(&mut self, ef: usize, most: usize) -> Vec<Found> {
+        self.refill(ef);
+        while self.statistics.visited < most
+            && let Some(Reverse(nearest)) = self.open.peek().copied()
+        {
+            if self.found.len() >= ef && self.found.peek().is_some_and(|worst| nearest > *worst) {
+                break;
+            }
+            self.open.pop();
+            self.expand(unpack(nearest).1, ef);
+        }
+        let mut batch: Vec<u64> = self.found.drain().collect();
+        batch.sort_unstable();
+        self.statistics.returned += batch.len();
+        let found = |packed| {
+            let (distance, node) = unpack(packed);
+            Found { distance, key: self.view.key(node) }
+        };
+        batch.into_iter().map(found).collect()
+    }
+
+    /// What the search has done so far.
+    pub fn statistics(&self) -> SearchStatistics {
+        self.statistics
+    }
+
+    /// Puts the best of the rows that had no place before among the found ones.
+    fn refill(&mut self, ef: usize) {
+        while self.found.len() < ef
+            && let Some(Reverse(packed)) = self.spare.pop()
+        {
+            self.found.push(packed);
+        }
+        while self.found.len() > ef {
+            if let Some(worst) = self.found.pop() {
+                self.spare.push(Reverse(worst));
+            }
+        }
+    }
+
+    fn expand(&mut self, node: u32, ef: usize) {
+        self.statistics.hops += 1;
+        let metric = self.graph.options().metric;
+        let (chunk, at) = place(node);
+        let mut fresh = std::mem::take(&mut self.fresh);
+        fresh.clear();
+        for neighbour in self.view.links[chunk].read(at, 0) {
+            if self.visited.mark(neighbour) {
+                let (chunk, at) = place(neighbour);
+                self.view.codes[chunk].prefetch(self.query.len(), at);
+                fresh.push(neighbour);
+            }
+        }
+        self.statistics.visited += fresh.len();
+        for neighbour in &fresh {
+            let distance = self.view.distance(metric, self.query, *neighbour);
+            let packed = pack(distance, *neighbour);
+            let is_better =
+                self.found.len() < ef || self.found.peek().is_some_and(|worst| packed < *worst);
+            if is_better || self.resumable {
+                self.open.push(Reverse(packed));
+                self.offer(distance, *neighbour, ef);
+            }
+        }
+        self.fresh = fresh;
+    }
+
+    /// Gives the node's rows a place among the best `ef`, as far as they are accepted.
+    fn offer(&mut self, distance: f32, node: u32, ef: usize) {
+        let mut row = node;
+        while row != NONE && (row as usize) < self.view.nodes() {
+            if (self.accept)(self.view.key(row)) {
+                let packed = pack(distance, row);
+                self.found.push(packed);
+                if self.found.len() > ef
+                    && let Some(worst) = self.found.pop()
+                    && self.resumable
+                {
+                    self.spare.push(Reverse(worst));
+                }
+                // More twins would only take the place of this one.
+                if !self.resumable
+                    && self.found.len() >= ef
+                    && self.found.peek().is_some_and(|worst| unpack(*worst).0 <= distance)
+                {
+                    return;
+                }
+            } else {
+                self.statistics.filtered += 1;
+            }
+            row = self.view.twin(row);
+        }
+    }
+}
+
+impl<A> Drop for Search<'_, A> {
+    fn drop(&mut self) {
+        self.graph.visited.give_back(std::mem::take(&mut self.visited));
+    }
+}
+
+/// Whether a search gives more than one batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resumable {
+    /// It remembers all that it has seen.
+    Yes,
+    /// It forgets what is not among the best.
+    No,
+}

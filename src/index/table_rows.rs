@@ -1,0 +1,139 @@
+//! The rows of a table in one snapshot, by position: all sources one after the other, each in the
+//! order of its commits.
+//!
+//! A source's rows only ever grow at their end, so a row's number in its source stays the same
+//! from one snapshot to the next, however chunks are merged.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::interleave_record_batch;
+use arrow::datatypes::{DataType, Float32Type};
+use arrow::error::ArrowError;
+use vigil_sql::catalog::StandardTable;
+
+use crate::source_id::SourceId;
+use crate::tables::Snapshot;
+
+/// The rows of a table.
+#[derive(Debug, Default)]
+pub(super) struct TableRows {
+    batches: Vec<RecordBatch>,
+    /// The position of each batch's first row.
+    starts: Vec<usize>,
+    /// The positions of each source's rows.
+    sources: BTreeMap<SourceId, Range<usize>>,
+    rows: usize,
+}
+
+impl TableRows {
+    pub(super) fn new(snapshot: &Snapshot, table: StandardTable) -> Self {
+        let mut all = Self::default();
+        for (id, tables) in snapshot.entries() {
+            let chunks = match table {
+                StandardTable::Captions => &tables.captions,
+                StandardTable::Embeddings => &tables.embeddings,
+                StandardTable::Frames => &tables.frames,
+                StandardTable::Detections => &tables.detections,
+                StandardTable::Tracks => continue,
+            };
+            let first = all.rows;
+            for chunk in chunks.iter() {
+                all.starts.push(all.rows);
+                all.rows += chunk.batch.num_rows();
+                all.batches.push(chunk.batch.clone());
+            }
+            all.sources.insert(id, first..all.rows);
+        }
+        all
+    }
+
+    /// Number of rows.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// The sources with the positions of their rows.
+    pub(super) fn sources(&self) -> impl Iterator<Item = (SourceId, Range<usize>)> + '_ {
+        self.sources.iter().map(|(id, rows)| (*id, rows.clone()))
+    }
+
+    /// The positions of a source's rows; `None` when it is gone.
+    pub(super) fn source(&self, id: SourceId) -> Option<Range<usize>> {
+        self.sources.get(&id).cloned()
+    }
+
+    /// The batches in order.
+    pub(super) fn batches(&self) -> &[RecordBatch] {
+        &self.batches
+    }
+
+    /// The batch that a position is in, and the row in it.
+    pub(super) fn locate(&self, position: usize) -> (usize, usize) {
+        let batch = self.starts.partition_point(|start| *start <= position).saturating_sub(1);
+        (batch, position - self.starts.get(batch).copied().unwrap_or(0))
+    }
+
+    /// The vector at a position; `None` when it is NULL.
+    pub(super) fn vector(&self, column: usize, position: usize) -> Option<&[f32]> {
+        let (batch, row) = self.locate(position);
+        vector(self.batches.get(batch)?, column, row)
+    }
+
+    /// The rows at `positions`, in their order, with the columns of `projection`.
+    pub(super) fn gather(
+        &self,
+        positions: &[usize],
+        projection: Option<&[usize]>,
+    ) -> Result<Option<RecordBatch>, ArrowError> {
+        if positions.is_empty() {
+            return Ok(None);
+        }
+        let projected = |batch: &RecordBatch| match projection {
+            Some(columns) => batch.project(columns),
+            None => Ok(batch.clone()),
+        };
+        // Only the batches that are needed are projected.
+        let mut needed: BTreeMap<usize, usize> = BTreeMap::new();
+        let mut batches = Vec::new();
+        let mut places = Vec::with_capacity(positions.len());
+        for position in positions {
+            let (batch, row) = self.locate(*position);
+            let at = match needed.get(&batch) {
+                Some(at) => *at,
+                None => {
+                    batches.push(projected(&self.batches[batch])?);
+                    needed.insert(batch, batches.len() - 1);
+                    batches.len() - 1
+                }
+            };
+            places.push((at, row));
+        }
+        let batches: Vec<&RecordBatch> = batches.iter().collect();
+        interleave_record_batch(&batches, &places).map(Some)
+    }
+}
+
+/// The vector of a row; `None` when it is NULL.
+pub(super) fn vector(batch: &RecordBatch, column: usize, row: usize) -> Option<&[f32]> {
+    let column = batch.column(column);
+    if column.is_null(row) {
+        return None;
+    }
+    let (values, span) = match column.data_type() {
+        DataType::FixedSizeList(_, length) => {
+            let length = usize::try_from(*length).ok()?;
+            let list = column.as_fixed_size_list();
+            (list.values(), row * length..(row + 1) * length)
+        }
+        DataType::List(_) => {
+            let list = column.as_list_opt::<i32>()?;
+            let offsets = list.value_offsets();
+            let offset = |at: usize| usize::try_from(offsets[at]).ok();
+            (list.values(), offset(row)?..offset(row + 1)?)
+        }
+        _ => return None,
+    };
+    values.as_primitive_opt::<Float32Type>()?.values().get(span)
+}

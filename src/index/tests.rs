@@ -1,0 +1,200 @@
+//! The graph against an exact scan, on vectors of real sentences: the words of Flickr8k's captions,
+//! each word a direction of its own.
+
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+
+use super::graph::{Graph, GraphOptions, LinkScratch, RowKey};
+use super::kernel::Metric;
+use super::search::{Found, Resumable, Search};
+use super::*;
+
+const DIMENSIONS: usize = 96;
+
+/// A sum of directions, one for each word.
+fn sentence_vector(sentence: &str) -> Vec<f32> {
+    let mut vector = vec![0.0; DIMENSIONS];
+    for word in sentence.split_whitespace() {
+        let mut hasher = DefaultHasher::new();
+        word.to_lowercase().hash(&mut hasher);
+        let mut bits = hasher.finish() | 1;
+        for element in &mut vector {
+            bits ^= bits << 13;
+            bits ^= bits >> 7;
+            bits ^= bits << 17;
+            *element += f32::from((bits >> 56) as u8) / 128.0 - 1.0;
+        }
+    }
+    let length = vector.iter().map(|element| element * element).sum::<f32>().sqrt();
+    vector.iter().map(|element| element / length.max(f32::MIN_POSITIVE)).collect()
+}
+
+fn sentences() -> Vec<Vec<f32>> {
+    let shared = std::env::var_os("VIGIL_SHARED").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
+        PathBuf::from,
+    );
+    let path = shared.join("data/captions/flickr8k-captions.txt");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    let lines = text.lines().filter_map(|line| line.split_once('\t'));
+    lines.map(|(_, sentence)| sentence_vector(sentence)).take(16 * Graph::CHUNK).collect()
+}
+
+fn graph(vectors: &[Vec<f32>], metric: Metric, precision: Precision) -> Graph {
+    let options =
+        GraphOptions { dimensions: DIMENSIONS, metric, precision, m: 16, ef_construction: 100 };
+    let graph = Graph::new(options);
+    let mut scratch = LinkScratch::default();
+    for (number, chunk) in vectors.chunks_exact(Graph::CHUNK).enumerate() {
+        let row = |at| u32::try_from(number * Graph::CHUNK + at).expect("few rows");
+        let keys: Vec<RowKey> =
+            (0..Graph::CHUNK).map(|at| RowKey { part: 0, row: row(at) }).collect();
+        let first = graph.add_chunk(&keys, chunk.concat());
+        for node in first..first + u32::try_from(Graph::CHUNK).expect("few") {
+            graph.link(node, &mut scratch);
+        }
+    }
+    graph
+}
+
+fn exact(
+    vectors: &[Vec<f32>],
+    metric: Metric,
+    query: &[f32],
+    accept: impl Fn(u32) -> bool,
+) -> Vec<(f32, u32)> {
+    let rows = (0..).zip(vectors).filter(|(row, _)| accept(*row));
+    let mut all: Vec<(f32, u32)> =
+        rows.map(|(row, vector)| (metric.distance(query, vector, 1.0), row)).collect();
+    all.sort_by(|left, right| left.0.total_cmp(&right.0));
+    all
+}
+
+/// The share of the ten found rows that are as near as the true tenth.
+fn recall(
+    vectors: &[Vec<f32>],
+    graph: &Graph,
+    metric: Metric,
+    accept: impl Fn(u32) -> bool + Copy,
+) -> f64 {
+    let queries: Vec<&Vec<f32>> = vectors.iter().step_by(97).collect();
+    let mut hits = 0;
+    for query in &queries {
+        let nearest = exact(vectors, metric, query, accept);
+        let limit = nearest[9].0 + 1e-5;
+        let mut search = Search::new(graph, query, |key: RowKey| accept(key.row), Resumable::No);
+        let found = search.next_batch(100, usize::MAX);
+        assert!(found.iter().all(|found| accept(found.key.row)));
+        let again =
+            |found: &Found| metric.distance(query, &vectors[found.key.row as usize], 1.0) <= limit;
+        hits += found.iter().take(20).filter(|found| again(found)).count().min(10);
+    }
+    hits as f64 / (10 * queries.len()) as f64
+}
+
+#[test]
+fn the_nearest_rows_are_found_for_every_distance() {
+    let vectors = sentences();
+    for metric in [Metric::Cosine, Metric::L2, Metric::InnerProduct, Metric::L1] {
+        let graph = graph(&vectors, metric, Precision::Full);
+        let found = recall(&vectors, &graph, metric, |_| true);
+        assert!(found > 0.97, "{metric:?}: {found}");
+    }
+}
+
+#[test]
+fn fewer_bits_find_nearly_the_same_rows() {
+    let vectors = sentences();
+    for (precision, least) in [(Precision::Half, 0.97), (Precision::Int8, 0.9)] {
+        let graph = graph(&vectors, Metric::Cosine, precision);
+        let found = recall(&vectors, &graph, Metric::Cosine, |_| true);
+        assert!(found > least, "{precision:?}: {found}");
+    }
+}
+
+#[test]
+fn rows_that_do_not_count_take_no_place() {
+    let vectors = sentences();
+    let graph = graph(&vectors, Metric::Cosine, Precision::Full);
+    for every in [2, 20, 100] {
+        let found = recall(&vectors, &graph, Metric::Cosine, |row| row % every == 0);
+        assert!(found > 0.97, "one in {every}: {found}");
+    }
+}
+
+#[test]
+fn as_many_rows_come_as_are_asked_for() {
+    let vectors = sentences();
+    let graph = graph(&vectors, Metric::Cosine, Precision::Full);
+    let mut search = Search::new(&graph, &vectors[5], |_| true, Resumable::No);
+    assert_eq!(search.next_batch(500, usize::MAX).len(), 500);
+    assert!(search.statistics().hops > 100);
+}
+
+#[test]
+fn pages_repeat_no_row_and_end_with_all_of_them() {
+    let vectors = sentences();
+    let graph = graph(&vectors, Metric::Cosine, Precision::Full);
+    let mut search = Search::new(&graph, &vectors[7], |_| true, Resumable::Yes);
+    let mut seen = BTreeSet::new();
+    loop {
+        let page = search.next_batch(100, usize::MAX);
+        if page.is_empty() {
+            break;
+        }
+        for found in page {
+            assert!(seen.insert(found.key), "{:?} came twice", found.key);
+        }
+    }
+    let share = seen.len() as f64 / vectors.len() as f64;
+    assert!(share > 0.99, "{share} of the rows can be reached");
+}
+
+#[test]
+fn thousands_of_the_same_sentence_hide_no_other() {
+    let mut vectors = sentences();
+    let copy = vectors[0].clone();
+    for vector in vectors.iter_mut().take(9 * Graph::CHUNK) {
+        *vector = copy.clone();
+    }
+    let graph = graph(&vectors, Metric::Cosine, Precision::Full);
+    let found = recall(&vectors, &graph, Metric::Cosine, |_| true);
+    assert!(found > 0.97, "{found}");
+    let others = |row: u32| row as usize >= 9 * Graph::CHUNK;
+    let mut search = Search::new(&graph, &copy, |key: RowKey| others(key.row), Resumable::No);
+    assert_eq!(search.next_batch(100, usize::MAX).len(), 100);
+}
+
+#[test]
+fn threads_that_link_at_once_lose_no_row() {
+    let vectors = sentences();
+    let options = GraphOptions {
+        dimensions: DIMENSIONS,
+        metric: Metric::Cosine,
+        precision: Precision::Full,
+        m: 16,
+        ef_construction: 100,
+    };
+    let graph = Graph::new(options);
+    for (number, chunk) in vectors.chunks_exact(Graph::CHUNK).enumerate() {
+        let row = |at| u32::try_from(number * Graph::CHUNK + at).expect("few rows");
+        let keys: Vec<RowKey> =
+            (0..Graph::CHUNK).map(|at| RowKey { part: 0, row: row(at) }).collect();
+        graph.add_chunk(&keys, chunk.concat());
+    }
+    let nodes = u32::try_from(graph.rows()).expect("few rows");
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let graph = &graph;
+            scope.spawn(move || {
+                let mut scratch = LinkScratch::default();
+                for node in (thread..nodes).step_by(4) {
+                    graph.link(node, &mut scratch);
+                }
+            });
+        }
+    });
+    let found = recall(&vectors, &graph, Metric::Cosine, |_| true);
+    assert!(found > 0.97, "{found}");
+}

@@ -1,0 +1,304 @@
+//! An index: a graph, and which rows of the table are in it.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
+
+use arrow::array::{BooleanArray, RecordBatch};
+use datafusion::physical_expr::PhysicalExpr;
+use vigil_sql::IndexInfo;
+
+use super::definition::{Definition, IndexError};
+use super::graph::{Graph, GraphOptions, LinkScratch, RowKey};
+use super::kernel::Metric;
+use super::table_rows::TableRows;
+use crate::source_id::SourceId;
+
+/// A graph and how far it follows each source.
+#[derive(Debug, Default)]
+pub(super) struct Built {
+    graph: OnceLock<Graph>,
+    parts: RwLock<Parts>,
+    /// Held by who fills it.
+    filling: Mutex<()>,
+    /// Rows with a vector of another length than the graph's.
+    other_lengths: AtomicUsize,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parts {
+    /// The number of each source in the graph's keys.
+    numbers: BTreeMap<SourceId, u32>,
+    /// For each of them: so many rows from the first one on need no exact search.
+    done: Vec<usize>,
+    /// For each of them: rows in the graph.
+    linked: Vec<usize>,
+}
+
+impl Parts {
+    pub(super) fn number(&self, source: SourceId) -> Option<usize> {
+        self.numbers.get(&source).map(|number| *number as usize)
+    }
+
+    pub(super) fn done(&self, source: SourceId) -> usize {
+        self.number(source).map_or(0, |number| self.done[number])
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.done.len()
+    }
+
+    fn number_or_new(&mut self, source: SourceId) -> usize {
+        if let Some(number) = self.number(source) {
+            return number;
+        }
+        let number = self.done.len();
+        self.numbers.insert(source, u32::try_from(number).unwrap_or(u32::MAX));
+        self.done.push(0);
+        self.linked.push(0);
+        number
+    }
+}
+
+impl Built {
+    pub(super) fn graph(&self) -> Option<&Graph> {
+        self.graph.get()
+    }
+
+    /// Up to where each source is in the graph. Rows before that are linked already.
+    pub(super) fn parts(&self) -> Parts {
+        self.parts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether a search of the graph answers for all vectors.
+    pub(super) fn has_one_length(&self) -> bool {
+        self.other_lengths.load(Ordering::Relaxed) == 0
+    }
+}
+
+/// An index of a table.
+#[derive(Debug)]
+pub struct VectorIndex {
+    /// What it is.
+    pub(super) definition: Definition,
+    /// The condition of a partial index, over the table's columns.
+    pub(super) predicate: Option<Arc<dyn PhysicalExpr>>,
+    built: RwLock<Arc<Built>>,
+    pub(super) queries: AtomicU64,
+    sampled: AtomicU64,
+    expected: AtomicU64,
+    matched: AtomicU64,
+}
+
+impl VectorIndex {
+    pub(super) fn new(definition: Definition, predicate: Option<Arc<dyn PhysicalExpr>>) -> Self {
+        Self {
+            definition,
+            predicate,
+            built: RwLock::default(),
+            queries: AtomicU64::default(),
+            sampled: AtomicU64::default(),
+            expected: AtomicU64::default(),
+            matched: AtomicU64::default(),
+        }
+    }
+
+    pub(super) fn built(&self) -> Arc<Built> {
+        Arc::clone(&self.built.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts the rows that are missing into the graph, as far as they fill chunks.
+    ///
+    /// # Errors
+    /// [`IndexError::Rows`] when the condition cannot be evaluated.
+    pub(super) fn fill(&self, rows: &TableRows, threads: usize) -> Result<(), IndexError> {
+        self.fill_one(&self.built(), rows, threads)
+    }
+
+    /// Builds the graph again and takes the new one.
+    ///
+    /// # Errors
+    /// [`IndexError::Rows`] when the condition cannot be evaluated.
+    pub(super) fn rebuild(&self, rows: &TableRows, threads: usize) -> Result<(), IndexError> {
+        let built = Arc::new(Built::default());
+        self.fill_one(&built, rows, threads)?;
+        *self.built.write().unwrap_or_else(PoisonError::into_inner) = built;
+        Ok(())
+    }
+
+    fn fill_one(&self, built: &Built, rows: &TableRows, threads: usize) -> Result<(), IndexError> {
+        let _filling: MutexGuard<'_, ()> =
+            built.filling.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut chunk = Chunk::default();
+        let mut links = Vec::new();
+        for (source, positions) in rows.sources() {
+            let number = {
+                let mut parts = built.parts.write().unwrap_or_else(PoisonError::into_inner);
+                parts.number_or_new(source)
+            };
+            let done = built.parts().done(source);
+            let mut batch = usize::MAX;
+            let mut passes: Option<BooleanArray> = None;
+            for position in positions.clone().skip(done) {
+                let (in_batch, row) = rows.locate(position);
+                if in_batch != batch {
+                    batch = in_batch;
+                    passes = self.passes(&rows.batches()[batch])?;
+                }
+                let chosen = passes.as_ref().is_none_or(|passes| {
+                    passes.value(row) && !arrow::array::Array::is_null(passes, row)
+                });
+                let vector = rows.vector(self.definition.column, position).filter(|_| chosen);
+                let row = position - positions.start;
+                chunk.seen.insert(number, row + 1);
+                let Some(vector) =
+                    vector.and_then(|vector| prepared(self.definition.metric, vector))
+                else {
+                    continue;
+                };
+                let graph = built.graph.get_or_init(|| Graph::new(self.options(vector.len())));
+                if vector.len() != graph.options().dimensions {
+                    built.other_lengths.fetch_add(1, Ordering::Relaxed);
+                    continue;
+                }
+                let row = u32::try_from(row).unwrap_or(u32::MAX);
+                chunk.keys.push(RowKey { part: u32::try_from(number).unwrap_or(u32::MAX), row });
+                chunk.vectors.extend(vector);
+                if chunk.keys.len() == Graph::CHUNK {
+                    let vectors = std::mem::take(&mut chunk.vectors);
+                    let first = graph.add_chunk(&chunk.keys, vectors);
+                    links.push((first, std::mem::take(&mut chunk)));
+                    // A small share at once, so that rows are found early.
+                    if links.len() == CHUNKS_AT_ONCE {
+                        link(built, graph, &mut links, threads);
+                    }
+                }
+            }
+        }
+        if let Some(graph) = built.graph() {
+            link(built, graph, &mut links, threads);
+        }
+        Ok(())
+    }
+
+    fn options(&self, dimensions: usize) -> GraphOptions {
+        GraphOptions {
+            dimensions,
+            metric: self.definition.metric,
+            precision: self.definition.precision,
+            m: self.definition.m,
+            ef_construction: self.definition.ef_construction,
+        }
+    }
+
+    /// Which rows a partial index has.
+    fn passes(&self, batch: &RecordBatch) -> Result<Option<BooleanArray>, IndexError> {
+        let Some(predicate) = &self.predicate else { return Ok(None) };
+        super::scan::evaluate(predicate, batch)
+            .map(Some)
+            .map_err(|error| IndexError::Rows(error.to_string()))
+    }
+
+    /// Rows in the graph whose source is gone.
+    pub(super) fn deleted(&self, rows: &TableRows) -> usize {
+        let parts = self.built().parts();
+        let gone = parts.numbers.iter().filter(|(source, _)| rows.source(**source).is_none());
+        gone.map(|(_, number)| parts.linked[*number as usize]).sum()
+    }
+
+    /// Rows in the graph.
+    pub(super) fn linked(&self) -> usize {
+        self.built().parts().linked.iter().sum()
+    }
+
+    /// Counts a query that was answered exactly as well.
+    pub(super) fn count_sample(&self, expected: usize, matched: usize) {
+        self.sampled.fetch_add(1, Ordering::Relaxed);
+        self.expected.fetch_add(expected as u64, Ordering::Relaxed);
+        self.matched.fetch_add(matched as u64, Ordering::Relaxed);
+    }
+
+    /// What `vigil_catalog.indexes` shows.
+    #[expect(clippy::cast_precision_loss, reason = "shares of rows")]
+    pub(super) fn info(&self, rows: &TableRows) -> IndexInfo {
+        let built = self.built();
+        let parts = built.parts();
+        let done: usize =
+            rows.sources().map(|(source, rows)| parts.done(source).min(rows.len())).sum();
+        let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        let expected = self.expected.load(Ordering::Relaxed);
+        let matched = self.matched.load(Ordering::Relaxed);
+        IndexInfo {
+            name: self.definition.name.clone(),
+            table: self.definition.table.name().to_owned(),
+            definition: self.definition.to_string(),
+            rows: whole(self.linked()),
+            pending: whole(rows.rows() - done),
+            deleted: whole(self.deleted(rows)),
+            bytes: whole(built.graph().map_or(0, Graph::bytes)),
+            progress: if rows.rows() == 0 { 1.0 } else { done as f64 / rows.rows() as f64 },
+            recall_at_10: (expected > 0).then(|| matched as f64 / expected as f64),
+            sampled_queries: i64::try_from(self.sampled.load(Ordering::Relaxed))
+                .unwrap_or(i64::MAX),
+        }
+    }
+}
+
+/// Chunks that are linked before their rows count as found.
+const CHUNKS_AT_ONCE: usize = 16;
+
+/// Rows on their way into the graph.
+#[derive(Debug, Default)]
+struct Chunk {
+    keys: Vec<RowKey>,
+    vectors: Vec<f32>,
+    /// Up to where each source has been read when the chunk was full.
+    seen: BTreeMap<usize, usize>,
+}
+
+/// Links chunks and says that their rows are in the graph.
+fn link(built: &Built, graph: &Graph, chunks: &mut Vec<(u32, Chunk)>, threads: usize) {
+    let nodes: Vec<u32> = chunks
+        .iter()
+        .flat_map(|(first, chunk)| (0..chunk.keys.len()).map(move |at| first + at as u32))
+        .collect();
+    let next = AtomicU32::new(0);
+    let work = || {
+        let mut scratch = LinkScratch::default();
+        while let Some(node) = nodes.get(next.fetch_add(1, Ordering::Relaxed) as usize) {
+            graph.link(*node, &mut scratch);
+        }
+    };
+    std::thread::scope(|scope| {
+        for number in 1..threads {
+            let name = format!("index-{number}");
+            // Without it the work takes longer and is done all the same.
+            let _ = std::thread::Builder::new().name(name).spawn_scoped(scope, work);
+        }
+        work();
+    });
+    let mut parts = built.parts.write().unwrap_or_else(PoisonError::into_inner);
+    for (_, chunk) in chunks.drain(..) {
+        for key in &chunk.keys {
+            parts.linked[key.part as usize] += 1;
+        }
+        for (number, seen) in chunk.seen {
+            parts.done[number] = parts.done[number].max(seen);
+        }
+    }
+}
+
+/// A vector as the graph of `metric` wants it; `None` for one of zeros under the cosine.
+pub(super) fn prepared(metric: Metric, vector: &[f32]) -> Option<Vec<f32>> {
+    if metric != Metric::Cosine {
+        return Some(vector.to_vec());
+    }
+    let norm = norm(vector);
+    (norm > 0.0).then(|| vector.iter().map(|value| value / norm).collect())
+}
+
+/// The Euclidean length.
+#[expect(clippy::cast_possible_truncation, reason = "the elements are of `f32`")]
+pub(super) fn norm(vector: &[f32]) -> f32 {
+    vector.iter().map(|value| f64::from(*value) * f64::from(*value)).sum::<f64>().sqrt() as f32
+}

@@ -1,0 +1,349 @@
+//! Search by meaning through SQL: rows are committed as a source commits them, and every answer of
+//! an index is compared with that of the same statement without one.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arrow::array::{Array, RecordBatch};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use futures::TryStreamExt;
+use vigil::source::SourceDefaults;
+use vigil::tables::{CaptionCommit, CaptionRow, RowContext};
+use vigil::{Engine, EngineConfig, SourceId};
+use vigil_sql::{Database, Outcome, Session, SqlError};
+
+const DIMENSIONS: usize = 384;
+
+struct Fixture {
+    engine: Arc<Engine>,
+    session: Session,
+    runtime: tokio::runtime::Runtime,
+    sentences: Vec<String>,
+    _data: tempfile::TempDir,
+}
+
+fn shared() -> PathBuf {
+    std::env::var_os("VIGIL_SHARED").map_or_else(
+        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
+        PathBuf::from,
+    )
+}
+
+/// A sum of directions, one for each word: sentences with words in common are near.
+fn vector_of(sentence: &str) -> Vec<f32> {
+    let mut vector = vec![0.0; DIMENSIONS];
+    for word in sentence.split_whitespace() {
+        let mut hasher = DefaultHasher::new();
+        word.to_lowercase().hash(&mut hasher);
+        let mut bits = hasher.finish() | 1;
+        for element in &mut vector {
+            bits ^= bits << 13;
+            bits ^= bits >> 7;
+            bits ^= bits << 17;
+            *element += f32::from((bits >> 56) as u8) / 128.0 - 1.0;
+        }
+    }
+    let length = vector.iter().map(|element| element * element).sum::<f32>().sqrt();
+    vector.iter().map(|element| element / length.max(f32::MIN_POSITIVE)).collect()
+}
+
+fn literal(sentence: &str) -> String {
+    let elements: Vec<String> = vector_of(sentence).iter().map(f32::to_string).collect();
+    format!("'[{}]'", elements.join(","))
+}
+
+impl Fixture {
+    fn new() -> Self {
+        let path = shared().join("data/captions/flickr8k-captions.txt");
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+        let lines = text.lines().filter_map(|line| line.split_once('\t'));
+        let sentences = lines.map(|(_, sentence)| sentence.to_owned()).collect();
+        let data = tempfile::tempdir().expect("a folder");
+        let engine = Engine::start(EngineConfig {
+            data: data.path().display().to_string(),
+            models_dir: shared().join("models"),
+            workers: 1,
+            inference_threads: 1,
+            defaults: SourceDefaults::default(),
+            base_dir: shared().join("data"),
+        })
+        .expect("an engine");
+        let session = Database::new(Arc::<Engine>::clone(&engine)).expect("a database").session();
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        Self { engine, session, runtime, sentences, _data: data }
+    }
+
+    /// Commits rows of a source as its dataflow does.
+    fn commit(&self, source: i64, name: &str, rows: std::ops::Range<usize>) {
+        let tables = self.engine.tables();
+        if tables.snapshot().source(SourceId(source)).is_none() {
+            let context = RowContext {
+                source: name.to_owned(),
+                detector: None,
+                tracker: "iou".into(),
+                captioner: Some("test:1".into()),
+                embedder: Some("words:1".into()),
+                labels: Arc::from([]),
+            };
+            tables.add_source(SourceId(source), context);
+        }
+        let captions = rows.map(|row| CaptionRow {
+            frame_number: i64::try_from(row).expect("few rows"),
+            ts_micros: i64::try_from(row).expect("few rows") * 40_000,
+            caption: Some(self.sentences[row].clone()),
+            scene: None,
+            objects: BTreeMap::new(),
+            embedding: Some(Arc::from(vector_of(&self.sentences[row]))),
+        });
+        let commit = CaptionCommit { captions: captions.collect(), tick: None };
+        tables.commit_captions(SourceId(source), &commit).expect("rows of the schema");
+    }
+
+    fn try_rows(&mut self, sql: &str) -> Result<Vec<Vec<String>>, SqlError> {
+        let statements = self.session.parse(sql)?;
+        let mut rows = Vec::new();
+        for statement in statements {
+            let outcome = self.runtime.block_on(self.session.execute(&statement))?;
+            if let Outcome::Rows { batches, .. } = outcome {
+                let batches: Vec<RecordBatch> =
+                    self.runtime.block_on(batches.try_collect()).map_err(SqlError::from)?;
+                rows = batches.iter().flat_map(shown).collect();
+            }
+        }
+        Ok(rows)
+    }
+
+    fn rows(&mut self, sql: &str) -> Vec<Vec<String>> {
+        self.try_rows(sql).unwrap_or_else(|error| panic!("{sql:.200}: {error}"))
+    }
+
+    fn refused(&mut self, sql: &str) -> (String, String) {
+        let error = self.try_rows(sql).expect_err(sql);
+        (error.sqlstate().to_owned(), error.to_string())
+    }
+
+    /// Builds the index over what is there, so that a test knows what the graph holds.
+    fn reindex(&mut self) {
+        self.rows("REINDEX INDEX captions_embedding_idx");
+    }
+
+    fn plan(&mut self, sql: &str) -> String {
+        let lines = self.rows(&format!("EXPLAIN ANALYZE {sql}"));
+        lines.concat().join("\n")
+    }
+}
+
+fn shown(batch: &RecordBatch) -> Vec<Vec<String>> {
+    let options = FormatOptions::default();
+    let columns: Vec<_> = batch
+        .columns()
+        .iter()
+        .map(|column| (column, ArrayFormatter::try_new(column, &options).expect("displayable")))
+        .collect();
+    let value = |row: usize| {
+        let values = columns.iter().map(|(column, shown)| {
+            if column.is_null(row) { "NULL".to_owned() } else { shown.value(row).to_string() }
+        });
+        values.collect()
+    };
+    (0..batch.num_rows()).map(value).collect()
+}
+
+/// The share of the rows of `expected` that are in `found`.
+fn recall(found: &[Vec<String>], expected: &[Vec<String>]) -> f64 {
+    let hits = expected.iter().filter(|row| found.contains(row)).count();
+    hits as f64 / expected.len().max(1) as f64
+}
+
+#[test]
+fn an_index_gives_what_a_scan_gives() {
+    let mut fixture = Fixture::new();
+    fixture.commit(1, "lobby", 0..6000);
+    fixture.commit(2, "yard", 6000..8000);
+    fixture.reindex();
+    let query = literal("two dogs run in the snow");
+    // A caption is in no filter of its own, so a few sentences may be as far as others.
+    let statement = |filter: &str, limit: &str| {
+        format!(
+            "SELECT round((embedding <=> {query})::numeric, 4) AS d FROM captions {filter} ORDER BY embedding <=> {query} {limit}"
+        )
+    };
+    let cases = [
+        ("", "LIMIT 10", "graph"),
+        ("", "LIMIT 500", "graph"),
+        ("", "LIMIT 10 OFFSET 20", "graph"),
+        ("WHERE source = 'lobby'", "LIMIT 10", "traversal"),
+        ("WHERE frame_number % 100 = 3", "LIMIT 10", "exact"),
+        ("WHERE source = 'yard' AND frame_number < 6010", "LIMIT 20", "exact"),
+        ("WHERE source = 'nowhere'", "LIMIT 10", "exact"),
+        ("", "LIMIT 100000", "exact"),
+        ("", "LIMIT 0", ""),
+    ];
+    let mut with_index = Vec::new();
+    for (filter, limit, way) in cases {
+        let sql = statement(filter, limit);
+        if !way.is_empty() {
+            let plan = fixture.plan(&sql);
+            assert!(plan.contains("index=captions_embedding_idx"), "{filter} {limit}: {plan}");
+            assert!(plan.contains(&format!("way={way}")), "{filter} {limit}: {plan}");
+            assert!(plan.contains("candidates="), "{plan}");
+        }
+        with_index.push(fixture.rows(&sql));
+    }
+    fixture.rows("DROP INDEX captions_embedding_idx");
+    for ((filter, limit, way), found) in cases.iter().zip(with_index) {
+        let sql = statement(filter, limit);
+        let expected = fixture.rows(&sql);
+        assert_eq!(found.len(), expected.len(), "{filter} {limit}");
+        let share = recall(&found, &expected);
+        assert!(share >= 0.95, "{filter} {limit}: {share}");
+        if *way == "exact" {
+            assert_eq!(found, expected, "{filter} {limit}");
+        }
+    }
+}
+
+#[test]
+fn new_rows_are_found_and_those_of_a_dropped_source_are_not() {
+    let mut fixture = Fixture::new();
+    fixture.commit(1, "lobby", 0..1000);
+    fixture.reindex();
+    let found = |fixture: &mut Fixture, row: usize| {
+        let query = literal(&fixture.sentences[row].clone());
+        fixture.rows(&format!(
+            "SELECT source, frame_number FROM captions ORDER BY embedding <=> {query}, frame_number LIMIT 1"
+        ))
+    };
+    fixture.commit(2, "yard", 1000..1010);
+    for row in 1000..1010 {
+        let expected = [["yard".to_owned(), row.to_string()]];
+        let nearest = found(&mut fixture, row);
+        let same = fixture.sentences[..row].contains(&fixture.sentences[row]);
+        assert!(same || nearest == expected, "{row}: {nearest:?}");
+    }
+    fixture.engine.tables().remove_source(SourceId(2));
+    for row in 1000..1010 {
+        assert_eq!(found(&mut fixture, row)[0][0], "lobby");
+    }
+}
+
+#[test]
+fn the_catalog_tells_of_indexes() {
+    let mut fixture = Fixture::new();
+    fixture.commit(1, "lobby", 0..1100);
+    fixture.reindex();
+    let sql = "SELECT rows, pending, deleted, bytes > 0, progress > 0.9 FROM vigil_catalog.indexes WHERE name = 'captions_embedding_idx'";
+    assert_eq!(fixture.rows(sql), [["1024", "76", "0", "true", "true"]]);
+    fixture.rows(
+        "CREATE INDEX lobby ON captions USING hnsw (embedding vector_l2_ops) WITH (m = 8, ef_construction = 64, precision = 'int8') WHERE source = 'lobby'",
+    );
+    let sql = "SELECT definition FROM vigil_catalog.indexes WHERE name = 'lobby'";
+    assert_eq!(
+        fixture.rows(sql),
+        [[
+            "CREATE INDEX lobby ON public.captions USING hnsw (embedding vector_l2_ops) WITH (m = 8, ef_construction = 64, precision = 'int8') WHERE source = 'lobby'"
+        ]]
+    );
+    let query = literal("a man on a bicycle");
+    let order = format!("ORDER BY embedding <-> {query} LIMIT 5");
+    let partial =
+        fixture.plan(&format!("SELECT caption FROM captions WHERE source = 'lobby' {order}"));
+    assert!(partial.contains("index=lobby"), "{partial}");
+    let whole = fixture.plan(&format!("SELECT caption FROM captions {order}"));
+    assert!(!whole.contains("VectorScan"), "{whole}");
+}
+
+#[test]
+fn wrong_indexes_are_refused_as_pgvector_does() {
+    let mut fixture = Fixture::new();
+    let on = "CREATE INDEX ON captions USING hnsw";
+    let cases = [
+        (
+            format!("{on} (caption vector_cosine_ops)"),
+            "42804",
+            "operator class \"vector_cosine_ops\" does not accept data type text",
+        ),
+        (
+            format!("{on} (embedding vector_cosine_ops) WITH (m = 1)"),
+            "22023",
+            "value 1 out of bounds for option \"m\"",
+        ),
+        (
+            format!("{on} (embedding vector_cosine_ops) WITH (m = 30, ef_construction = 40)"),
+            "22023",
+            "ef_construction must be greater than or equal to 2 * m",
+        ),
+        (
+            format!("{on} (embedding vector_cosine_ops) WITH (m = abc)"),
+            "22023",
+            "invalid value for integer option \"m\": abc",
+        ),
+        (
+            format!("{on} (embedding vector_cosine_ops) WITH (foo = 1)"),
+            "22023",
+            "unrecognized parameter \"foo\"",
+        ),
+        (
+            format!("{on} (embedding)"),
+            "42704",
+            "data type vector has no default operator class for access method \"hnsw\"",
+        ),
+        (
+            format!("{on} (embedding foo_ops)"),
+            "42704",
+            "operator class \"foo_ops\" does not exist for access method \"hnsw\"",
+        ),
+        (format!("{on} (nope vector_l2_ops)"), "42703", "column \"nope\" does not exist"),
+        (
+            "CREATE INDEX ON nope USING hnsw (e vector_l2_ops)".into(),
+            "42P01",
+            "relation \"nope\" does not exist",
+        ),
+        (
+            "CREATE INDEX captions_embedding_idx ON captions USING hnsw (embedding vector_l2_ops)"
+                .into(),
+            "42P07",
+            "relation \"captions_embedding_idx\" already exists",
+        ),
+        (
+            "CREATE INDEX ON captions USING foo (embedding vector_l2_ops)".into(),
+            "42704",
+            "access method \"foo\" does not exist",
+        ),
+        ("DROP INDEX nope".into(), "42704", "index \"nope\" does not exist"),
+        (
+            "SET hnsw.ef_search = 0".into(),
+            "22023",
+            "invalid value for parameter \"hnsw.ef_search\": \"0\"",
+        ),
+        ("SET hnsw.foo = 1".into(), "42602", "invalid configuration parameter name \"hnsw.foo\""),
+    ];
+    for (sql, sqlstate, message) in cases {
+        let refused = fixture.refused(&sql);
+        assert_eq!(refused, (sqlstate.to_owned(), message.to_owned()), "{sql}");
+    }
+    fixture.rows("DROP INDEX IF EXISTS nope");
+}
+
+#[test]
+fn queries_that_no_index_can_answer_are_answered_all_the_same() {
+    let mut fixture = Fixture::new();
+    let zero = format!("'[{}]'", vec!["0"; DIMENSIONS].join(","));
+    let query = literal("a dog");
+    let sql = format!("SELECT caption FROM captions ORDER BY embedding <=> {query} LIMIT 10");
+    assert!(fixture.rows(&sql).is_empty());
+    fixture.commit(1, "lobby", 0..600);
+    fixture.reindex();
+    let sql =
+        format!("SELECT embedding <=> {zero} FROM captions ORDER BY embedding <=> {zero} LIMIT 3");
+    assert_eq!(fixture.rows(&sql), [["NULL"], ["NULL"], ["NULL"]]);
+    let sql = "SELECT caption FROM captions ORDER BY embedding <=> '[1,2]' LIMIT 3";
+    assert_eq!(fixture.refused(sql).1, "different vector dimensions 384 and 2");
+    let sql = format!("SELECT caption FROM captions ORDER BY embedding <=> {query} LIMIT -1");
+    assert_eq!(fixture.refused(&sql).0, "2201W");
+    let sql = format!("SELECT caption FROM captions ORDER BY embedding <=> {query} DESC LIMIT 2");
+    assert_eq!(fixture.rows(&sql).len(), 2);
+}

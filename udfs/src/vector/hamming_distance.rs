@@ -1,0 +1,38 @@
+//! `hamming_distance`: in how many places two texts of bits differ.
+
+use std::sync::LazyLock;
+
+use datafusion::logical_expr::Documentation;
+
+use super::bits::{self, BitCounts, BitDistance};
+use crate::doc::{Example, Function, FunctionDoc};
+
+static DOC: FunctionDoc = FunctionDoc {
+    name: "hamming_distance",
+    section: super::SECTION,
+    syntax: &["hamming_distance(bits, bits) → float8"],
+    description: "The number of places where two texts of bits differ. Texts of different lengths are an error.",
+    arguments: &[("bits", "a text of `0` and `1`, as `binary_quantize` gives it")],
+    examples: &[Example { sql: "SELECT hamming_distance('101', '110')", result: "2" }],
+};
+
+static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| DOC.to_documentation());
+
+pub(super) fn function() -> Function {
+    Function::new(&DOC, |_| bits::udf::<HammingDistance>())
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct HammingDistance;
+
+impl BitDistance for HammingDistance {
+    const DOC: &'static FunctionDoc = &DOC;
+
+    fn documentation() -> &'static LazyLock<Documentation> {
+        &DOCUMENTATION
+    }
+
+    fn of(counts: BitCounts) -> f64 {
+        f64::from(counts.either - counts.both)
+    }
+}
