@@ -38,20 +38,24 @@
 //! # }
 //! ```
 
+mod access;
+mod activity;
 pub mod catalog;
 mod database;
 mod dialect;
 mod engine;
 mod error;
 mod functions;
+mod memory;
 mod notice;
+mod roles;
 mod runtime;
 mod session;
 mod statement;
 pub mod text;
 pub mod wire;
 
-pub use crate::database::{DATABASE, DEFAULT_SCHEMA, Database};
+pub use crate::database::{DATABASE, DEFAULT_SCHEMA, Database, DatabaseOptions};
 pub use crate::dialect::Statement;
 pub use crate::engine::{
     CreateSource, Cut, Engine, EngineError, FrontierInfo, ModelInfo, OperatorInfo, Origin,
@@ -59,6 +63,7 @@ pub use crate::engine::{
 };
 pub use crate::error::SqlError;
 pub use crate::functions::docs as function_docs;
+pub use crate::memory::QueryLimits;
 pub use crate::notice::Notice;
 pub use crate::session::{Outcome, Prepared, Session, TransactionStatus};
 pub use crate::statement::{StatementDoc, docs as statement_docs};

@@ -45,6 +45,11 @@ impl QueryRuntime {
         Ok(Self { runtime: Some(runtime), handle })
     }
 
+    /// Statements and parts of them that run at this moment.
+    pub(crate) fn tasks(&self) -> usize {
+        self.handle.metrics().num_alive_tasks()
+    }
+
     /// Runs `work` to its end; dropping the returned future stops it.
     pub(crate) async fn run<T, W>(&self, deadline: Option<Instant>, work: W) -> Result<T, SqlError>
     where

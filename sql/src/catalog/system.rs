@@ -20,13 +20,15 @@ use arrow::array::{
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::internal_datafusion_err;
 use datafusion::datasource::{MemTable, TableType};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::Column;
 use crate::Engine;
+use crate::access::{Access, VisibleEngine};
 
 /// The schema that they are in.
 pub const SYSTEM_SCHEMA: &str = "vigil_catalog";
@@ -99,7 +101,15 @@ impl TableProvider for SystemTableProvider {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let columns = (self.table.rows)(self.engine.as_ref());
+        let access = state
+            .config()
+            .get_extension::<Access>()
+            .ok_or_else(|| internal_datafusion_err!("a table is read outside of a session"))?;
+        access
+            .rows_of(SYSTEM_SCHEMA, self.table.name)
+            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let engine = VisibleEngine::for_table(Arc::clone(&self.engine), access, self.table.name);
+        let columns = (self.table.rows)(&engine);
         let batch = RecordBatch::try_new(Arc::clone(&self.schema), columns)?;
         MemTable::try_new(Arc::clone(&self.schema), vec![vec![batch]])?
             .scan(state, projection, filters, limit)
