@@ -27,7 +27,7 @@ use crate::dataflow::source::Shared;
 use crate::dataflow::workers::Workers;
 use crate::error::Error;
 use crate::keyframe::FrameStore;
-use crate::source::{SourceDefaults, nearest};
+use crate::source::{AllowedPlaces, SourceDefaults, nearest};
 use crate::source_id::SourceId;
 use crate::tables::Tables;
 
@@ -51,6 +51,8 @@ pub struct EngineConfig {
     pub defaults: SourceDefaults,
     /// The folder from which relative paths in SQL are read.
     pub base_dir: PathBuf,
+    /// Which files and addresses sources may be read from.
+    pub places: AllowedPlaces,
 }
 
 /// A running engine. Dropping it stops its sources, workers and models.

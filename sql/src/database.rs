@@ -90,6 +90,11 @@ impl Database {
         &self.engine
     }
 
+    /// Whether clients have to log in: as soon as a role can.
+    pub fn requires_login(&self) -> bool {
+        self.roles.requires_login()
+    }
+
     /// Statements and parts of them that run at this moment.
     pub fn running_tasks(&self) -> usize {
         self.runtime.tasks()

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+pub(crate) use self::file::replace as replace_file;
 pub(crate) use self::grants::{Grant, Privileges, Rows, would_be_circular};
 use self::scram::{NoRandomness, Verifier};
 use crate::SqlError;
