@@ -56,7 +56,7 @@ pub mod text;
 pub mod wire;
 
 pub use crate::database::{DATABASE, DEFAULT_SCHEMA, Database, DatabaseOptions};
-pub use crate::dialect::Statement;
+pub use crate::dialect::{Statement, parse as parse_statements};
 pub use crate::engine::{
     CreateSource, Cut, Engine, EngineError, FrontierInfo, ModelInfo, OperatorInfo, Origin,
     SourceFault, SourceInfo, SourceStatistics,

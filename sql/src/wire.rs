@@ -51,6 +51,7 @@ use crate::Database;
 
 pub use self::authentication::Trust;
 pub use self::limits::Limits;
+pub use self::messages::read_messages;
 pub use self::tls::Tls;
 
 /// How a server is to be run.

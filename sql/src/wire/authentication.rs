@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::sync::Mutex;
 use std::time::Instant;
 
+use bytes::{Buf, Bytes};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::startup::{Authentication, PasswordMessageFamily};
 
@@ -96,13 +97,12 @@ impl Authenticator {
         match state {
             State::Begun => Err(violation("a password was not asked for")),
             State::Asked { user, verifier } => {
-                let first = message.into_sasl_initial_response()?;
-                if first.auth_method != MECHANISM {
+                let (mechanism, data) = initial_response(message)?;
+                if mechanism != MECHANISM.as_bytes() {
                     return Err(violation(
                         "client selected an invalid SASL authentication mechanism",
                     ));
                 }
-                let data = first.data.unwrap_or_default();
                 let (exchange, challenge) = verifier.begin(&data).map_err(malformed)?;
                 self.set(State::Challenged { user, exchange });
                 Ok(Next::Ask(Authentication::SASLContinue(challenge.into())))
@@ -130,6 +130,26 @@ impl Authenticator {
         let mut current = self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         std::mem::replace(&mut current, state)
     }
+}
+
+/// The mechanism and the first message in a client's first answer. pgwire's own reading panics when
+/// it is cut off.
+pub(super) fn initial_response(message: PasswordMessageFamily) -> PgWireResult<(Bytes, Bytes)> {
+    let cut_off = || violation("a SASL message is cut off");
+    let PasswordMessageFamily::Raw(body) = message else { return Err(cut_off()) };
+    let mut body = body.freeze();
+    let end = body.iter().position(|byte| *byte == 0).ok_or_else(cut_off)?;
+    let mechanism = body.split_to(end);
+    if body.len() < 5 {
+        return Err(cut_off());
+    }
+    body.advance(1);
+    let length = body.get_i32();
+    let length = usize::try_from(length).map_err(|_| cut_off())?;
+    if length != body.len() {
+        return Err(cut_off());
+    }
+    Ok((mechanism, body))
 }
 
 fn refused(sqlstate: &'static str, message: String, hint: Option<&str>) -> PgWireError {

@@ -5,12 +5,17 @@
 //! connection whose client is not let in is closed at once, whatever else it has sent.
 
 use std::io;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use futures::SinkExt;
-use pgwire::api::{ClientInfo, ErrorHandler, PgWireConnectionState, PgWireServerHandlers};
+use pgwire::api::{
+    ClientInfo, DefaultClient, ErrorHandler, PgWireConnectionState, PgWireServerHandlers,
+};
 use pgwire::error::{ErrorInfo, PgWireError};
+use pgwire::messages::startup::PasswordMessageFamily;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use pgwire::tokio::server::{
     MaybeTls, PgWireMessageServerCodec, negotiate_tls, process_error, process_message,
@@ -20,9 +25,11 @@ use tokio::net::TcpStream;
 use tokio_util::codec::{Decoder, Framed};
 
 use super::Service;
+use super::authentication::initial_response;
 use super::connection::{Connection, Handlers};
-use super::errors::{fatal_error, violation};
+use super::errors::{fatal_error, statement_error, violation};
 use crate::SqlError;
+use crate::roles::scram::Verifier;
 
 /// Bytes of a message of a client that is not let in yet, PostgreSQL's bound of a password's.
 const MAX_EARLY_BYTES: usize = 65_535;
@@ -127,12 +134,7 @@ pub(super) async fn serve(
 }
 
 fn is_early<S>(socket: &Socket<S>) -> bool {
-    matches!(
-        socket.state(),
-        PgWireConnectionState::AwaitingSslRequest
-            | PgWireConnectionState::AwaitingStartup
-            | PgWireConnectionState::AuthenticationInProgress
-    )
+    Stage::of(socket.state()) != Stage::Session
 }
 
 fn is_fatal(error: &PgWireError) -> bool {
@@ -158,10 +160,10 @@ async fn close<S>(socket: &mut Socket<S>, error: PgWireError) -> io::Result<()> 
 /// The next message, when all of it is there.
 async fn next<S>(socket: &mut Socket<S>, max_bytes: usize) -> Result<Said, PgWireError> {
     loop {
-        let frame = Frame::of(socket, max_bytes)?;
+        let frame = Frame::of(socket.read_buffer(), Stage::of(socket.state()), max_bytes)?;
         if let Frame::NotText { length, byte, awaits_sync } = frame {
             let _ = socket.read_buffer_mut().split_to(length);
-            let error = super::errors::statement_error(&SqlError::Invalid {
+            let error = statement_error(&SqlError::Invalid {
                 sqlstate: "22021",
                 message: format!("invalid byte sequence for encoding \"UTF8\": 0x{byte:02x}"),
                 hint: None,
@@ -169,25 +171,31 @@ async fn next<S>(socket: &mut Socket<S>, max_bytes: usize) -> Result<Said, PgWir
             });
             return Ok(Said::Unreadable { error, awaits_sync });
         }
-        if let Some(message) = decode(socket)? {
-            return Ok(Said::Message(message));
-        }
         let mut buffer = std::mem::take(socket.read_buffer_mut());
-        buffer.reserve(READ_BYTES);
-        let read = socket.get_mut().read_buf(&mut buffer).await;
+        let decoded = decode(socket.codec_mut(), &mut buffer);
+        if let Ok(None) = decoded {
+            buffer.reserve(READ_BYTES);
+            let read = socket.get_mut().read_buf(&mut buffer).await;
+            *socket.read_buffer_mut() = buffer;
+            if read? == 0 {
+                return Ok(Said::Nothing);
+            }
+            continue;
+        }
         *socket.read_buffer_mut() = buffer;
-        if read? == 0 {
-            return Ok(Said::Nothing);
+        match decoded? {
+            Some(message) => return Ok(Said::Message(message)),
+            None => return Ok(Said::Nothing),
         }
     }
 }
 
-fn decode<S>(socket: &mut Socket<S>) -> Result<Option<PgWireFrontendMessage>, PgWireError> {
-    let mut buffer = std::mem::take(socket.read_buffer_mut());
+fn decode<S>(
+    codec: &mut PgWireMessageServerCodec<S>,
+    buffer: &mut BytesMut,
+) -> Result<Option<PgWireFrontendMessage>, PgWireError> {
     // What is cut off inside makes the decoder panic in places.
-    let decoded = catch_unwind(AssertUnwindSafe(|| socket.codec_mut().decode(&mut buffer)));
-    *socket.read_buffer_mut() = buffer;
-    match decoded {
+    match catch_unwind(AssertUnwindSafe(|| codec.decode(buffer))) {
         Ok(Ok(message)) => Ok(message),
         Ok(Err(error)) => Err(violation(&error.to_string().to_lowercase())),
         Err(_) => Err(violation("a message is cut off")),
@@ -203,52 +211,101 @@ enum Frame {
 }
 
 impl Frame {
-    /// Looks at the length and the text of what comes next.
-    fn of<S>(socket: &Socket<S>, max_bytes: usize) -> Result<Self, PgWireError> {
-        let buffer = socket.read_buffer();
-        let early = is_early(socket);
-        let has_type = !matches!(
-            socket.state(),
-            PgWireConnectionState::AwaitingSslRequest | PgWireConnectionState::AwaitingStartup
-        );
-        let start = usize::from(has_type);
+    /// Looks at the length and the text of what `buffer` begins with.
+    fn of(buffer: &[u8], stage: Stage, max_bytes: usize) -> Result<Self, PgWireError> {
+        let start = usize::from(stage != Stage::Startup);
         let Some(bytes) = buffer.get(start..start + 4) else { return Ok(Self::Good) };
         let mut length = [0; 4];
         length.copy_from_slice(bytes);
-        let max_bytes = match (early, has_type) {
-            (true, false) => MAX_STARTUP_BYTES,
-            (true, true) => MAX_EARLY_BYTES,
-            (false, _) => max_bytes,
-        };
         let length = match usize::try_from(i32::from_be_bytes(length)) {
             Ok(length) if length >= 4 => length,
             _ => return Err(violation("invalid message length")),
         };
+        let (max_bytes, sqlstate) = match stage {
+            Stage::Startup => (MAX_STARTUP_BYTES, "08P01"),
+            Stage::Authentication => (MAX_EARLY_BYTES, "08P01"),
+            Stage::Session => (max_bytes, "54000"),
+        };
         if length > max_bytes {
             let message = format!("a message of {length} bytes is longer than {max_bytes} bytes");
             return Err(fatal_error(&SqlError::Invalid {
-                sqlstate: if early { "08P01" } else { "54000" },
+                sqlstate,
                 message,
                 hint: None,
                 position: None,
             }));
         }
-        if early {
+        if stage != Stage::Session {
             return Ok(Self::Good);
         }
         let Some(message) = buffer.get(..length + 1) else { return Ok(Self::Good) };
-        let body = &message[5..];
         let (texts, awaits_sync) = match message[0] {
             b'Q' => (1, false),
             b'P' => (2, true),
             _ => return Ok(Self::Good),
         };
-        for text in body.split(|byte| *byte == 0).take(texts) {
+        for text in message[5..].split(|byte| *byte == 0).take(texts) {
             if let Err(error) = std::str::from_utf8(text) {
                 let byte = text.get(error.valid_up_to()).copied().unwrap_or_default();
                 return Ok(Self::NotText { length: length + 1, byte, awaits_sync });
             }
         }
         Ok(Self::Good)
+    }
+}
+
+/// How far a client is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// It has not said its name; its message has no type.
+    Startup,
+    Authentication,
+    Session,
+}
+
+impl Stage {
+    fn of(state: PgWireConnectionState) -> Self {
+        match state {
+            PgWireConnectionState::AwaitingSslRequest | PgWireConnectionState::AwaitingStartup => {
+                Self::Startup
+            }
+            PgWireConnectionState::AuthenticationInProgress => Self::Authentication,
+            _ => Self::Session,
+        }
+    }
+}
+
+/// Takes the messages of a client apart as a connection does, without one; how many there are up
+/// to the first that is none. For fuzzing.
+pub fn read_messages(bytes: &[u8]) -> usize {
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let client = DefaultClient::<Arc<crate::Prepared>>::new(address, false);
+    let mut codec = PgWireMessageServerCodec::new(client);
+    let mut buffer = BytesMut::from(bytes);
+    let mut count = 0;
+    codec.client_info.set_state(PgWireConnectionState::AwaitingStartup);
+    loop {
+        match Frame::of(&buffer, Stage::of(codec.client_info.state()), MAX_EARLY_BYTES) {
+            Ok(Frame::Good) => {}
+            Ok(Frame::NotText { length, .. }) => {
+                let _ = buffer.split_to(length);
+                continue;
+            }
+            Err(_) => return count,
+        }
+        let Ok(Some(message)) = decode(&mut codec, &mut buffer) else { return count };
+        count += 1;
+        if let PgWireFrontendMessage::PasswordMessageFamily(message) = message {
+            answer_password(message);
+        }
+        codec.client_info.set_state(PgWireConnectionState::ReadyForQuery);
+    }
+}
+
+/// Reads a password's message as SCRAM does.
+fn answer_password(message: PasswordMessageFamily) {
+    let Ok((_, data)) = initial_response(message) else { return };
+    if let Ok((exchange, _)) = Verifier::mock("", &[0; 32]).begin(&data) {
+        let _ = exchange.finish(&data);
     }
 }

@@ -101,7 +101,7 @@ async fn what_is_no_startup_is_refused_at_once() {
     let password_first = framed(Some(b'p'), b"secret\0");
     let statement_first = query(b"CREATE SOURCE sneaky FROM 'x'");
     let cases: [(&str, Vec<u8>); 9] = [
-        ("garbage", (0..4096_u32).map(|i| (i * 2_654_435_761 >> 24) as u8).collect()),
+        ("garbage", (0..4096_u32).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect()),
         ("a web browser", b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n".to_vec()),
         ("a gigabyte", gigabyte),
         ("a negative length", negative),
