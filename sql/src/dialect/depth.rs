@@ -75,8 +75,6 @@ fn is_operator(token: &Token) -> bool {
                 | Keyword::SIMILAR
                 | Keyword::BETWEEN
                 | Keyword::COLLATE
-                | Keyword::ISNULL
-                | Keyword::NOTNULL
                 | Keyword::AT
         ),
         Token::Number(..)

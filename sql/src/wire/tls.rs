@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::SystemTime;
 
 use pgwire::tokio::TlsAcceptor;
+use pgwire::tokio::tokio_rustls::rustls::ServerConfig;
 use pgwire::tokio::tokio_rustls::rustls::crypto::ring;
 use pgwire::tokio::tokio_rustls::rustls::pki_types::pem::PemObject;
 use pgwire::tokio::tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use pgwire::tokio::tokio_rustls::rustls::{ServerConfig, version};
 
 use crate::roles::replace_file;
 
@@ -104,7 +104,7 @@ fn acceptor(certificate: &Path, key: &Path) -> io::Result<TlsAcceptor> {
     }
     let private = PrivateKeyDer::from_pem_slice(&read(key)?).map_err(|error| wrong(key, error))?;
     let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(&[&version::TLS13, &version::TLS12])
+        .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .with_no_client_auth()
         .with_single_cert(chain, private)
