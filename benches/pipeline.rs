@@ -74,6 +74,7 @@ fn engine(root: &Path, models: &Path, data: &Path, threads: usize) -> Result<Arc
         inference_threads: threads,
         defaults: SourceDefaults::default(),
         base_dir: root.to_owned(),
+        places: Default::default(),
     })?)
 }
 

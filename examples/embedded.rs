@@ -30,6 +30,7 @@ fn main() -> Result<()> {
         inference_threads: std::thread::available_parallelism()?.get(),
         defaults: SourceDefaults::default(),
         base_dir: std::env::current_dir()?,
+        places: Default::default(),
     })?;
 
     // The database puts SQL in front of it. A session is one client's conversation; a program may

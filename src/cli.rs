@@ -13,6 +13,7 @@ mod output;
 mod places;
 mod remote;
 mod run;
+mod security;
 mod serve;
 mod snapshot;
 mod sql;

@@ -28,7 +28,7 @@ use crate::dataflow::workers::Workers;
 use crate::error::Error;
 use crate::index::Indexes;
 use crate::keyframe::FrameStore;
-use crate::source::{SourceDefaults, nearest};
+use crate::source::{AllowedPlaces, SourceDefaults, nearest};
 use crate::source_id::SourceId;
 use crate::tables::Tables;
 
@@ -52,6 +52,8 @@ pub struct EngineConfig {
     pub defaults: SourceDefaults,
     /// The folder from which relative paths in SQL are read.
     pub base_dir: PathBuf,
+    /// Which files and addresses sources may be read from.
+    pub places: AllowedPlaces,
 }
 
 /// A running engine. Dropping it stops its sources, workers and models.

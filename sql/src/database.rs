@@ -1,5 +1,6 @@
 //! The database: one engine, its catalog and functions, and the threads that statements run on.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use datafusion::catalog::{
@@ -11,8 +12,11 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+use crate::activity::Activity;
 use crate::catalog::system::SYSTEM_SCHEMA;
 use crate::catalog::{PublicSchema, SystemSchema, pg};
+use crate::memory::{Memory, QueryLimits};
+use crate::roles::Roles;
 use crate::runtime::QueryRuntime;
 use crate::types::Types;
 use crate::{Engine, Session, SqlError, functions};
@@ -26,10 +30,23 @@ pub const DEFAULT_SCHEMA: &str = "public";
 /// Rows in a batch, DataFusion's own default.
 const BATCH_SIZE: usize = 8192;
 
+/// How a database is to be run.
+#[derive(Clone, Debug, Default)]
+pub struct DatabaseOptions {
+    /// The file that roles are kept in; without one they live as long as the database.
+    pub roles_file: Option<PathBuf>,
+    /// What queries may use.
+    pub limits: QueryLimits,
+}
+
 /// An engine with SQL in front of it. Sessions share it.
 #[derive(Debug)]
 pub struct Database {
     engine: Arc<dyn Engine>,
+    roles: Arc<Roles>,
+    activity: Arc<Activity>,
+    memory: Memory,
+    max_rows: usize,
     /// The state that each session begins with.
     base: SessionState,
     runtime: QueryRuntime,
@@ -42,6 +59,14 @@ impl Database {
     /// # Errors
     /// When a thread cannot be started or the catalog cannot be set up.
     pub fn new(engine: Arc<dyn Engine>) -> Result<Arc<Self>, SqlError> {
+        Self::open(engine, &DatabaseOptions::default())
+    }
+
+    /// The same with options.
+    ///
+    /// # Errors
+    /// Also when the file of the roles cannot be read.
+    pub fn open(engine: Arc<dyn Engine>, options: &DatabaseOptions) -> Result<Arc<Self>, SqlError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let runtime = QueryRuntime::new(cores).map_err(|error| SqlError::Query {
             sqlstate: "53000",
@@ -49,8 +74,12 @@ impl Database {
             detail: Some(error.to_string()),
             hint: None,
         })?;
-        let base = base_state(&engine, cores)?;
-        Ok(Arc::new(Self { engine, base, runtime }))
+        let activity = Arc::new(Activity::default());
+        let roles = Arc::new(Roles::open(options.roles_file.as_deref())?);
+        let base = base_state(&engine, &roles, &activity, cores)?;
+        let memory = Memory::new(&options.limits)?;
+        let max_rows = options.limits.max_rows;
+        Ok(Arc::new(Self { engine, roles, activity, memory, max_rows, base, runtime }))
     }
 
     /// A new session with all settings at their defaults.
@@ -61,6 +90,32 @@ impl Database {
     /// The engine behind it.
     pub fn engine(&self) -> &Arc<dyn Engine> {
         &self.engine
+    }
+
+    /// Whether clients have to log in: as soon as a role can.
+    pub fn requires_login(&self) -> bool {
+        self.roles.requires_login()
+    }
+
+    /// Statements and parts of them that run at this moment.
+    pub fn running_tasks(&self) -> usize {
+        self.runtime.tasks()
+    }
+
+    pub(crate) fn roles(&self) -> &Arc<Roles> {
+        &self.roles
+    }
+
+    pub(crate) fn activity(&self) -> &Arc<Activity> {
+        &self.activity
+    }
+
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.memory
+    }
+
+    pub(crate) fn max_rows(&self) -> usize {
+        self.max_rows
     }
 
     pub(crate) fn base(&self) -> &SessionState {
@@ -81,7 +136,12 @@ impl Drop for Database {
     }
 }
 
-fn base_state(engine: &Arc<dyn Engine>, cores: usize) -> Result<SessionState, SqlError> {
+fn base_state(
+    engine: &Arc<dyn Engine>,
+    roles: &Arc<Roles>,
+    activity: &Arc<Activity>,
+    cores: usize,
+) -> Result<SessionState, SqlError> {
     let catalog = Arc::new(MemoryCatalogProvider::new());
     let public = PublicSchema { engine: Arc::clone(engine) };
     let system = SystemSchema { engine: Arc::clone(engine) };
@@ -101,7 +161,7 @@ fn base_state(engine: &Arc<dyn Engine>, cores: usize) -> Result<SessionState, Sq
     vigil_udfs::register(&mut state, engine.model_calls())?;
 
     let context = SessionContext::new_with_state(state);
-    pg::register(&context)?;
+    pg::register(&context, roles, activity)?;
     functions::register(&context, engine);
     Ok(SessionStateBuilder::new_from_existing(context.state())
         .with_type_planner(Arc::new(Types))

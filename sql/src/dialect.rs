@@ -7,6 +7,7 @@
 
 mod array_subquery;
 mod cursor;
+mod depth;
 mod lines;
 mod ordinary;
 
@@ -76,6 +77,7 @@ fn parse_one(tokens: &[TokenWithSpan], lines: &Lines) -> Result<Option<Statement
     let text = lines.text(first.span.start, last.span.end);
     let written: Vec<TokenWithSpan> =
         tokens.iter().filter(|token| is_written(token)).cloned().collect();
+    depth::check(&written)?;
     let mut cursor = Cursor::new(&written, lines);
     let kind = match statement::parse(&mut cursor)? {
         Some(own) => StatementKind::Own(own),

@@ -1,28 +1,42 @@
 //! SQL functions that need a session or an engine; all others are in `vigil-udfs`. One file each,
 //! one line in [`register`].
 
+mod backend;
 mod frame_image;
 mod vector_search;
 mod version;
 
 use std::sync::Arc;
 
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
 use vigil_udfs::FunctionDoc;
 
 use crate::Engine;
 
+pub(crate) use self::backend::functions as of_session;
 pub(crate) use self::version::{SERVER_VERSION, SERVER_VERSION_NUM};
 
-/// Registers all of them.
+/// Registers those that are the same for all sessions.
 pub(crate) fn register(context: &SessionContext, engine: &Arc<dyn Engine>) {
-    context.register_udf(frame_image::function(Arc::clone(engine)));
     context.register_udf(version::function());
     let search = vector_search::VectorSearch { engine: Arc::clone(engine) };
     context.register_udtf(vector_search::DOC.name, Arc::new(search));
 }
 
+/// `frame_image` over the engine as a session sees it.
+pub(crate) fn frame_image(engine: Arc<dyn Engine>) -> ScalarUDF {
+    frame_image::function(engine)
+}
+
 /// What is written about each of them, in the order of the reference page.
 pub fn docs() -> Vec<&'static FunctionDoc> {
-    vec![&frame_image::DOC, &version::DOC, &vector_search::DOC]
+    vec![
+        &frame_image::DOC,
+        &version::DOC,
+        &vector_search::DOC,
+        &backend::PID_DOC,
+        &backend::CANCEL_DOC,
+        &backend::TERMINATE_DOC,
+    ]
 }

@@ -38,13 +38,17 @@
 //! # }
 //! ```
 
+mod access;
+mod activity;
 pub mod catalog;
 mod database;
 mod dialect;
 mod engine;
 mod error;
 mod functions;
+mod memory;
 mod notice;
+mod roles;
 mod runtime;
 mod session;
 mod statement;
@@ -52,14 +56,15 @@ pub mod text;
 mod types;
 pub mod wire;
 
-pub use crate::database::{DATABASE, DEFAULT_SCHEMA, Database};
-pub use crate::dialect::Statement;
+pub use crate::database::{DATABASE, DEFAULT_SCHEMA, Database, DatabaseOptions};
+pub use crate::dialect::{Statement, parse as parse_statements};
 pub use crate::engine::{
     CreateIndex, CreateSource, Cut, Engine, EngineError, FrontierInfo, IndexInfo, ModelInfo,
     OperatorInfo, Origin, SearchSettings, SourceFault, SourceInfo, SourceStatistics,
 };
 pub use crate::error::SqlError;
 pub use crate::functions::docs as function_docs;
+pub use crate::memory::QueryLimits;
 pub use crate::notice::Notice;
 pub use crate::session::{Outcome, Prepared, Session, TransactionStatus};
 pub use crate::statement::{StatementDoc, docs as statement_docs};

@@ -25,6 +25,10 @@ use crate::SqlError;
 /// Batches that wait between a query and its reader. A reader that is slow stops the query.
 const BATCHES_AHEAD: usize = 2;
 
+/// The stack of a query thread. Planning descends a statement's tree; only what is used of it takes
+/// memory.
+const STACK_BYTES: usize = 64 << 20;
+
 /// The threads that statements run on.
 #[derive(Debug)]
 pub(crate) struct QueryRuntime {
@@ -39,10 +43,16 @@ impl QueryRuntime {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("vigil-query")
+            .thread_stack_size(STACK_BYTES)
             .enable_all()
             .build()?;
         let handle = runtime.handle().clone();
         Ok(Self { runtime: Some(runtime), handle })
+    }
+
+    /// Statements and parts of them that run at this moment.
+    pub(crate) fn tasks(&self) -> usize {
+        self.handle.metrics().num_alive_tasks()
     }
 
     /// Runs `work` to its end; dropping the returned future stops it.

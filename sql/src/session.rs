@@ -4,6 +4,7 @@
 
 mod classify;
 mod explain;
+mod identity;
 mod names;
 mod parameters;
 mod prepare;
@@ -18,6 +19,7 @@ use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
+use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::scalar::ScalarValue;
 
@@ -28,6 +30,8 @@ use self::classify::{Scope, SessionStatement};
 use self::prepare::Action;
 use self::settings::Settings;
 use self::transaction::Transaction;
+use crate::access::Access;
+use crate::activity::Backend;
 use crate::dialect::{self, Statement};
 use crate::statement::Answer;
 use crate::{Database, Notice, SqlError};
@@ -92,15 +96,25 @@ pub struct Session {
     transaction: Transaction,
     /// Prepared statements that the client wants forgotten; `None` is all of them.
     deallocated: Vec<Option<String>>,
+    access: Arc<Access>,
+    backend: Arc<Backend>,
+    /// What each statement's state begins with: the database's, with this session's functions.
+    base: Arc<SessionState>,
 }
 
 impl Session {
     pub(crate) fn new(database: Arc<Database>) -> Self {
+        let access = Arc::new(Access::of_owner(Arc::clone(database.roles())));
+        let backend = database.activity().register();
+        let base = Arc::new(identity::base(&database, &access, &backend));
         Self {
             database,
             settings: Settings::default(),
             transaction: Transaction::default(),
             deallocated: Vec::new(),
+            access,
+            backend,
+            base,
         }
     }
 
@@ -145,12 +159,11 @@ impl Session {
         parameters: Vec<ScalarValue>,
     ) -> Result<Outcome, SqlError> {
         self.refuse_in_failed_block(&prepared.action)?;
+        self.backend.begins(&prepared.text, &self.settings.application_name());
         match &prepared.action {
             Action::Own(statement) => {
                 let tag = statement.tag();
-                let (statement, engine) =
-                    (Arc::clone(statement), Arc::clone(self.database.engine()));
-                let work = async move { statement.run(engine.as_ref()).await };
+                let work = self.own_work(statement)?;
                 match self.database.runtime().run(self.deadline(), work).await? {
                     Answer::Rows(batch) => Ok(Outcome::rows(batch, tag)),
                     Answer::Done(notices) => Ok(Outcome::done(tag, notices)),
@@ -181,6 +194,9 @@ impl Session {
         use SessionStatement as S;
         let Self { settings, transaction, .. } = self;
         let outcome = match statement {
+            S::Set { name, .. } if name.eq_ignore_ascii_case("session_authorization") => {
+                return Err(SqlError::FixedSetting { name: "session_authorization".into() });
+            }
             S::Set { name, value, scope } => {
                 if *scope == Scope::Local
                     && let Err(warning) = transaction.set_local(name, settings)

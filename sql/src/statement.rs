@@ -3,11 +3,17 @@
 //! A statement's file has its documentation, its grammar and what it asks of the engine. The
 //! reference page is made from the documentation, and its examples are run by a test.
 
+mod alter_role;
 mod create_index;
+mod create_role;
 mod create_source;
 mod drop_index;
+mod drop_role;
 mod drop_source;
+mod grant;
 mod reindex;
+mod revoke;
+mod role_options;
 mod show_create_source;
 mod show_sources;
 mod wait_for_source;
@@ -19,7 +25,10 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 
+use crate::access::Access;
+use crate::activity::Activity;
 use crate::dialect::Cursor;
+use crate::roles::Roles;
 use crate::{Engine, Notice, SqlError};
 
 /// What is written about a statement.
@@ -46,8 +55,35 @@ pub(crate) trait OwnStatement: Debug + Send + Sync {
         None
     }
 
+    /// Whether it tells of sources, so that somebody who may see nothing may not run it.
+    fn tells(&self) -> bool {
+        true
+    }
+
     /// Does it. The answer has rows exactly when [`OwnStatement::schema`] has columns.
-    async fn run(&self, engine: &dyn Engine) -> Result<Answer, SqlError>;
+    async fn run(&self, context: &Context<'_>) -> Result<Answer, SqlError>;
+}
+
+/// What a statement works with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context<'a> {
+    /// The engine as the session sees it.
+    pub(crate) engine: &'a dyn Engine,
+    /// Who the session is.
+    pub(crate) access: &'a Access,
+    pub(crate) roles: &'a Roles,
+    pub(crate) activity: &'a Activity,
+}
+
+impl Context<'_> {
+    /// Ends the sessions of a role, as what they may has changed for good.
+    fn end_sessions_of(&self, role: &str) {
+        for backend in self.activity.all() {
+            if backend.logged_in_as().as_deref() == Some(role) {
+                backend.terminate();
+            }
+        }
+    }
 }
 
 /// What a statement of ours answers.
@@ -67,7 +103,7 @@ struct Definition {
     parse: fn(&mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError>,
 }
 
-fn all() -> [Definition; 8] {
+fn all() -> [Definition; 13] {
     [
         create_source::definition(),
         drop_source::definition(),
@@ -77,7 +113,17 @@ fn all() -> [Definition; 8] {
         create_index::definition(),
         drop_index::definition(),
         reindex::definition(),
+        create_role::definition(),
+        alter_role::definition(),
+        drop_role::definition(),
+        grant::definition(),
+        revoke::definition(),
     ]
+}
+
+/// Other words for statements of [`all`].
+fn aliases() -> [Definition; 3] {
+    [create_role::as_user(), alter_role::as_user(), drop_role::as_user()]
 }
 
 /// What is written about each statement of ours, in the order of the reference page.
@@ -87,8 +133,10 @@ pub fn docs() -> Vec<&'static StatementDoc> {
 
 /// The statement at the cursor if it is one of ours.
 pub(crate) fn parse(cursor: &mut Cursor) -> Result<Option<Arc<dyn OwnStatement>>, SqlError> {
-    let Some(definition) =
-        all().into_iter().find(|definition| cursor.begins_with(definition.begins_with))
+    let Some(definition) = all()
+        .into_iter()
+        .chain(aliases())
+        .find(|definition| cursor.begins_with(definition.begins_with))
     else {
         return Ok(None);
     };

@@ -2,11 +2,14 @@
 //! [`Session`](crate::Session)'s statements, and its answers go back as messages.
 //!
 //! This is the only folder that names pgwire. It plans nothing and runs nothing itself: what it
-//! waits for runs on the query threads, so a cancel request is always read. There is no
-//! authentication yet; listen on the loopback interface.
+//! waits for runs on the query threads, so a cancel request is always read.
 //!
 //! | file | what is in it |
 //! | --- | --- |
+//! | `messages` | the messages of a connection, and which of them are not let through |
+//! | `limits` | how many, how long, how large |
+//! | `tls` | certificates |
+//! | `authentication` | who a client is |
 //! | `connection` | one connection: its session and how a statement of it is stopped |
 //! | `startup` | the first messages: settings of the client, parameters of the server |
 //! | `simple` | the simple query protocol: strings of statements |
@@ -17,32 +20,81 @@
 //! | `errors` | errors and notices as messages |
 //! | `presence` | whether the client is still there |
 
+mod authentication;
 mod connection;
 mod errors;
 mod extended;
+mod limits;
+mod messages;
 mod parameters;
 mod presence;
 mod rows;
 mod simple;
 mod startup;
 mod timestamps;
+mod tls;
 
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pgwire::api::ConnectionManager;
-use pgwire::tokio::process_socket;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use self::connection::{Connection, Handlers};
+use self::connection::{Admission, Connection};
+use self::limits::Failures;
 use self::presence::Presence;
 use crate::Database;
 
-/// Connections at the same time; one more waits until another one ends.
-const MAX_CONNECTIONS: usize = 500;
+pub use self::authentication::Trust;
+pub use self::limits::Limits;
+pub use self::messages::read_messages;
+pub use self::tls::Tls;
+
+/// How a server is to be run.
+#[derive(Clone, Debug, Default)]
+pub struct ServeOptions {
+    /// What clients may use.
+    pub limits: Limits,
+    /// TLS for those that ask for it.
+    pub tls: Option<Arc<Tls>>,
+    /// Whether clients have to use TLS.
+    pub encryption: Encryption,
+    /// Who may come in while no role may log in.
+    pub trust: Trust,
+}
+
+/// Whether clients have to use TLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Encryption {
+    /// As they like.
+    #[default]
+    Offered,
+    /// Those on other machines have to.
+    RequiredBeyondLoopback,
+}
+
+/// What the connections of a server share.
+#[derive(Debug)]
+struct Service {
+    database: Arc<Database>,
+    limits: Limits,
+    tls: Option<Arc<Tls>>,
+    encryption: Encryption,
+    trust: Trust,
+    failures: Arc<Failures>,
+    cancels: Arc<ConnectionManager>,
+}
+
+/// Connections that are told that there are too many, at the same time; one more is closed
+/// without a word.
+const MAX_CROWD: usize = 64;
+
+/// So long a connection may take to hear that there are too many.
+const CROWD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Linux's error of a machine that has too many files open.
 const ENFILE: i32 = 23;
@@ -60,40 +112,77 @@ pub async fn serve(
     database: Arc<Database>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> io::Result<()> {
+    serve_with(listener, database, ServeOptions::default(), shutdown).await
+}
+
+/// The same with options.
+///
+/// # Errors
+/// When the listener fails for good. A single connection that fails is logged.
+pub async fn serve_with(
+    listener: TcpListener,
+    database: Arc<Database>,
+    options: ServeOptions,
+    shutdown: impl Future<Output = ()> + Send,
+) -> io::Result<()> {
+    let places = Arc::new(Semaphore::new(options.limits.max_connections));
+    let crowd = Arc::new(Semaphore::new(MAX_CROWD));
+    let failures = Failures::new(&options.limits);
+    let ServeOptions { limits, tls, encryption, trust } = options;
     let cancels = Arc::new(ConnectionManager::new());
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let service = Arc::new(Service { database, limits, tls, encryption, trust, failures, cancels });
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {
         let accepted = tokio::select! {
             () = &mut shutdown => break,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
-            accepted = accept(&listener, &places) => accepted?,
+            accepted = accept(&listener) => accepted?,
         };
-        let Some((socket, place)) = accepted else { continue };
-        let (database, cancels) = (Arc::clone(&database), Arc::clone(&cancels));
-        connections.spawn(async move {
-            if let Err(error) = converse(socket, &database, cancels).await {
-                tracing::debug!(%error, "connection ended");
-            }
-            drop(place);
-        });
+        let Some(socket) = accepted else { continue };
+        let service = Arc::clone(&service);
+        if let Ok(place) = Arc::clone(&places).try_acquire_owned() {
+            connections.spawn(async move {
+                tell(converse(socket, &service, Place::Free).await);
+                drop(place);
+            });
+        } else if let Ok(place) = Arc::clone(&crowd).try_acquire_owned() {
+            connections.spawn(async move {
+                let refusing = converse(socket, &service, Place::Crowded);
+                if let Ok(refused) = tokio::time::timeout(CROWD_TIMEOUT, refusing).await {
+                    tell(refused);
+                }
+                drop(place);
+            });
+        }
     }
     connections.shutdown().await;
     Ok(())
 }
 
-/// The next connection and its place among [`MAX_CONNECTIONS`].
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)>> {
-    let Ok(place) = Arc::clone(places).acquire_owned().await else { return Ok(None) };
+/// Whether there is room for a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Free,
+    /// It is only told so; its cancel requests are taken.
+    Crowded,
+}
+
+fn tell(ended: io::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
+}
+
+/// The next connection.
+async fn accept(listener: &TcpListener) -> io::Result<Option<TcpStream>> {
     match listener.accept().await {
-        Ok((socket, _)) => Ok(Some((socket, place))),
+        Ok((socket, _)) => Ok(Some(socket)),
         // A client that went away between its knock and our answer is not the listener's fault.
         Err(error) if is_transient(&error) => {
             tracing::warn!(%error, "a connection could not be accepted");
+            // Without files left, the next try would fail at once.
+            tokio::time::sleep(Duration::from_millis(10)).await;
             Ok(None)
         }
         Err(error) => Err(error),
@@ -110,12 +199,14 @@ fn is_transient(error: &io::Error) -> bool {
     ) || matches!(error.raw_os_error(), Some(ENFILE | EMFILE))
 }
 
-async fn converse(
-    socket: TcpStream,
-    database: &Arc<Database>,
-    cancels: Arc<ConnectionManager>,
-) -> io::Result<()> {
+async fn converse(socket: TcpStream, service: &Service, place: Place) -> io::Result<()> {
     let (socket, presence) = Presence::watch(socket)?;
-    let connection = Arc::new(Connection::new(database, presence));
-    process_socket(socket, None, Handlers::new(connection, cancels)).await
+    let admission = Admission {
+        is_crowded: place == Place::Crowded,
+        trust: service.trust,
+        encryption: service.encryption,
+        failures: Arc::clone(&service.failures),
+    };
+    let connection = Arc::new(Connection::new(&service.database, presence, admission));
+    messages::serve(socket, service, connection).await
 }

@@ -6,6 +6,19 @@
 //! models = "models"          # a folder beside this file
 //! workers = 1                # threads of the dataflow
 //! inference_threads = 2      # threads of one run of a network
+//! tls_cert = "server.crt"    # files beside this file
+//! tls_key = "server.key"
+//! allowed_folders = ["/srv/video"]   # where CREATE SOURCE may read files
+//! allow_local_addresses = false      # link-local and metadata addresses in URLs
+//!
+//! [limits]
+//! connections = 500
+//! query_memory_mb = 1024     # of one query
+//! total_query_memory_mb = 2048
+//! message_mb = 64            # of one message of a client
+//! max_rows = 100000000       # of one answer
+//! authentication_seconds = 60
+//! failed_authentications = 10        # of one address in a minute
 //!
 //! [defaults]                 # of CREATE SOURCE
 //! detector = "yolov8n"
@@ -21,7 +34,8 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
-use crate::source::{SourceDefaults, Tracker, nearest};
+use super::security::LimitsConfig;
+use crate::source::{LocalAddresses, SourceDefaults, Tracker, nearest};
 
 /// What a configuration file says.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,6 +50,16 @@ pub(super) struct Config {
     pub(super) workers: Option<usize>,
     /// Threads of one run of a network.
     pub(super) inference_threads: Option<usize>,
+    /// The certificate for TLS, absolute.
+    pub(super) tls_cert: Option<PathBuf>,
+    /// Its key, absolute.
+    pub(super) tls_key: Option<PathBuf>,
+    /// The folders that sources may be read from, absolute.
+    pub(super) allowed_folders: Option<Vec<PathBuf>>,
+    /// Whether URLs may lead to link-local and metadata addresses.
+    pub(super) local_addresses: LocalAddresses,
+    /// What clients and queries may use.
+    pub(super) limits: LimitsConfig,
     /// What sources have when their statement does not say.
     pub(super) defaults: SourceDefaults,
 }
@@ -83,7 +107,28 @@ impl ConfigError {
 /// The keys of a table, for the nearest name.
 type Keys = &'static [&'static str];
 
-const KEYS: Keys = &["listen", "data", "models", "workers", "inference_threads", "defaults"];
+const KEYS: Keys = &[
+    "listen",
+    "data",
+    "models",
+    "workers",
+    "inference_threads",
+    "tls_cert",
+    "tls_key",
+    "allowed_folders",
+    "allow_local_addresses",
+    "limits",
+    "defaults",
+];
+const LIMITS_KEYS: Keys = &[
+    "connections",
+    "query_memory_mb",
+    "total_query_memory_mb",
+    "message_mb",
+    "max_rows",
+    "authentication_seconds",
+    "failed_authentications",
+];
 const DEFAULTS_KEYS: Keys = &["detector", "captioner", "embedder", "tracker"];
 
 impl Config {
@@ -114,6 +159,13 @@ impl Config {
         };
         let defaults = Section { table: defaults, prefix: "defaults." };
         defaults.check_keys(DEFAULTS_KEYS)?;
+        let limits = match table.get("limits") {
+            None => &empty,
+            Some(Value::Table(limits)) => limits,
+            Some(_) => return Err(top.wrong("limits", "a table: [limits] on a line alone")),
+        };
+        let limits = Section { table: limits, prefix: "limits." };
+        limits.check_keys(LIMITS_KEYS)?;
         let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
         let data = top.text("data")?.map(|data| {
             let is_url = data.contains("://");
@@ -125,6 +177,11 @@ impl Config {
             models: top.text("models")?.map(|models| folder.join(models)),
             workers: top.count("workers")?,
             inference_threads: top.count("inference_threads")?,
+            tls_cert: top.text("tls_cert")?.map(|file| folder.join(file)),
+            tls_key: top.text("tls_key")?.map(|file| folder.join(file)),
+            allowed_folders: top.folders("allowed_folders", &folder)?,
+            local_addresses: top.local_addresses("allow_local_addresses")?,
+            limits: limits.limits()?,
             defaults: defaults.source_defaults()?,
         })
     }
@@ -168,6 +225,42 @@ impl Section<'_> {
         }
     }
 
+    fn folders(&self, key: &str, beside: &Path) -> Result<Option<Vec<PathBuf>>, Problem> {
+        let wrong = || self.wrong(key, "a list of folders: [\"/srv/video\"]");
+        let Some(value) = self.table.get(key) else { return Ok(None) };
+        let folders = value.as_array().ok_or_else(wrong)?.iter();
+        let folders = folders.map(|folder| folder.as_str().map(|folder| beside.join(folder)));
+        folders.collect::<Option<Vec<_>>>().map(Some).ok_or_else(wrong)
+    }
+
+    fn local_addresses(&self, key: &str) -> Result<LocalAddresses, Problem> {
+        match self.table.get(key) {
+            None | Some(Value::Boolean(false)) => Ok(LocalAddresses::Refused),
+            Some(Value::Boolean(true)) => Ok(LocalAddresses::Allowed),
+            Some(_) => Err(self.wrong(key, "true or false")),
+        }
+    }
+
+    fn limit(&self, key: &str) -> Result<Option<usize>, Problem> {
+        match self.table.get(key) {
+            None => Ok(None),
+            Some(Value::Integer(limit @ 1..=1_000_000_000_000)) => Ok(usize::try_from(*limit).ok()),
+            Some(_) => Err(self.wrong(key, "an integer from 1")),
+        }
+    }
+
+    fn limits(&self) -> Result<LimitsConfig, Problem> {
+        Ok(LimitsConfig {
+            connections: self.limit("connections")?,
+            query_memory_mb: self.limit("query_memory_mb")?,
+            total_query_memory_mb: self.limit("total_query_memory_mb")?,
+            message_mb: self.limit("message_mb")?,
+            max_rows: self.limit("max_rows")?,
+            authentication_seconds: self.limit("authentication_seconds")?,
+            failed_authentications: self.limit("failed_authentications")?,
+        })
+    }
+
     fn source_defaults(&self) -> Result<SourceDefaults, Problem> {
         let built_in = SourceDefaults::default();
         let tracker = match self.text("tracker")? {
@@ -204,6 +297,12 @@ mod tests {
             models = "/srv/models"
             workers = 2
             inference_threads = 4
+            tls_cert = "a.crt"
+            tls_key = "/etc/a.key"
+            allowed_folders = ["video", "/srv"]
+            allow_local_addresses = true
+            [limits]
+            connections = 7
             [defaults]
             detector = "ssd-mobilenet-v2"
             captioner = "none"
@@ -216,6 +315,11 @@ mod tests {
             models: Some("/srv/models".into()),
             workers: Some(2),
             inference_threads: Some(4),
+            tls_cert: Some("/etc/vigil/a.crt".into()),
+            tls_key: Some("/etc/a.key".into()),
+            allowed_folders: Some(vec!["/etc/vigil/video".into(), "/srv".into()]),
+            local_addresses: LocalAddresses::Allowed,
+            limits: LimitsConfig { connections: Some(7), ..LimitsConfig::default() },
             defaults: SourceDefaults {
                 detector: "ssd-mobilenet-v2".into(),
                 captioner: "none".into(),

@@ -69,6 +69,18 @@ pub(super) enum CliError {
         /// What the system said.
         source: io::Error,
     },
+    /// Others could come in without logging in.
+    #[error("{address} can be reached from other machines, and nobody has to log in")]
+    Insecure {
+        /// Where it would listen.
+        address: String,
+    },
+    /// A certificate without its key, or the other way round.
+    #[error("TLS takes both a certificate and its key")]
+    HalfTls,
+    /// A certificate is none.
+    #[error("TLS cannot be had: {0}")]
+    Tls(io::Error),
     /// The listener failed while the server ran.
     #[error("the server cannot accept connections any more: {}", reason(.source))]
     Serve {
@@ -152,6 +164,8 @@ impl CliError {
                 io::ErrorKind::IsADirectory => "42809",
                 _ => "58030",
             },
+            Self::Insecure { .. } => "28000",
+            Self::HalfTls | Self::Tls(_) => "F0000",
             Self::Output(_) | Self::Serve { .. } => "58030",
             Self::Format(_) => "XX000",
             Self::Picture(_) => "22P03",
@@ -210,6 +224,12 @@ impl CliError {
                 "--listen takes an address of this machine and a port, such as 127.0.0.1:7432."
                     .into(),
             ),
+            Self::Insecure { .. } => Some(
+                "Make roles first: listen on 127.0.0.1, CREATE ROLE … LOGIN PASSWORD …, and GRANT \
+                 vigil_admin to one. --insecure listens all the same."
+                    .into(),
+            ),
+            Self::HalfTls => Some("Give --tls-cert and --tls-key.".into()),
             Self::BadModels { .. } => {
                 Some("Run \"vigil models pull\" with their names to fetch them.".into())
             }

@@ -11,6 +11,7 @@ use clap::Args;
 use super::config::Config;
 use super::error::CliError;
 use crate::EngineConfig;
+use crate::source::AllowedPlaces;
 
 /// Where the server listens unless told otherwise.
 pub(super) const DEFAULT_LISTEN: &str = "127.0.0.1:7432";
@@ -83,6 +84,10 @@ impl EngineArguments {
             inference_threads: threads.unwrap_or(cores),
             defaults: config.defaults.clone(),
             base_dir: env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+            places: AllowedPlaces {
+                folders: config.allowed_folders.clone(),
+                local_addresses: config.local_addresses,
+            },
         }
     }
 }
@@ -107,7 +112,7 @@ fn dot_vigil() -> Option<PathBuf> {
 }
 
 /// The folder for what belongs to this user, as the XDG base directories say.
-fn user_folder() -> PathBuf {
+pub(super) fn user_folder() -> PathBuf {
     let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("XDG_DATA_HOME")
         .filter(|path| path.is_absolute())

@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -12,6 +13,7 @@ use vigil_sql::{Database, wire};
 
 use super::error::CliError;
 use super::places::{self, DEFAULT_LISTEN, EngineArguments};
+use super::security::{self, SecurityArguments};
 use crate::Engine;
 
 /// So long clients may take to end after the server was asked to stop.
@@ -19,8 +21,8 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Start the server: PostgreSQL clients connect to it
 ///
-/// It runs until it gets Ctrl-C or SIGTERM, then stops its sources and clients. There is no
-/// authentication yet: listen on addresses that only trusted clients reach.
+/// It runs until it gets Ctrl-C or SIGTERM, then stops its sources and clients. While no role may
+/// log in, clients on this machine are trusted; others need roles and TLS.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -35,6 +37,9 @@ pub(super) struct ServeArguments {
     /// variables [default: .vigil/data here or above, else ~/.local/share/vigil/data]
     #[arg(long, value_name = "DIR", env = "VIGIL_DATA", hide_env_values = true)]
     data: Option<String>,
+
+    #[command(flatten)]
+    security: SecurityArguments,
 
     #[command(flatten)]
     engine: EngineArguments,
@@ -56,17 +61,22 @@ pub(super) fn serve(arguments: ServeArguments) -> Result<(), CliError> {
         .block_on(TcpListener::bind(listen))
         .map_err(|source| CliError::Bind { address: listen.to_owned(), source })?;
     let address = listener.local_addr()?;
-    let engine = Engine::start(arguments.engine.engine_config(&config, data))?;
-    greet(address, &engine)?;
-    let database = Database::new(engine)?;
-    let served = runtime.block_on(wire::serve(listener, database, stopped()));
+    let options = security::database_options(&config, &data);
+    let mut engine = arguments.engine.engine_config(&config, data.clone());
+    engine.places.folders = arguments.security.folders(&config, address.ip().is_loopback());
+    let engine = Engine::start(engine)?;
+    let database = Database::open(Arc::clone(&engine) as Arc<dyn vigil_sql::Engine>, &options)?;
+    let needs_login = database.requires_login();
+    let options = arguments.security.serve_options(&config, &data, address, needs_login)?;
+    greet(address, &engine, needs_login)?;
+    let served = runtime.block_on(wire::serve_with(listener, database, options, stopped()));
     runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
     tracing::info!("stopped");
     served.map_err(|source| CliError::Serve { source })
 }
 
 /// Says where everything is and how to connect.
-fn greet(address: SocketAddr, engine: &Engine) -> Result<(), CliError> {
+fn greet(address: SocketAddr, engine: &Engine, needs_login: bool) -> Result<(), CliError> {
     let config = engine.config();
     let registry: &Registry = engine.service().registry();
     let present = |entry: &&_| registry.state(entry) == ModelState::Present;
@@ -89,8 +99,8 @@ fn greet(address: SocketAddr, engine: &Engine) -> Result<(), CliError> {
     writeln!(to, "  connect  psql -h {host} -p {} vigil", address.port())?;
     writeln!(to, "  stop     Ctrl-C")?;
     to.flush()?;
-    if !address.ip().is_loopback() {
-        tracing::warn!(%address, "other machines can connect, and there is no authentication");
+    if !address.ip().is_loopback() && !needs_login {
+        tracing::warn!(%address, "other machines can connect, and nobody has to log in");
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use vigil_sql::catalog::CAPTION_DIMENSIONS;
 use super::api::stopping;
 use super::decoder;
 use super::running::{RunningSource, SourceParts};
-use super::{Engine, Error};
+use super::{Engine, EngineConfig, Error};
 use crate::caption::CaptionerChoice;
 use crate::decode;
 use crate::detect::DetectorChoice;
@@ -69,8 +69,8 @@ impl Engine {
         id: SourceId,
         statement: &CreateSource,
     ) -> Result<(Arc<RunningSource>, Box<dyn decode::FrameReader>), Error> {
-        let spec =
-            SourceSpec::from_statement(statement, &self.config.defaults, &self.config.base_dir)?;
+        let EngineConfig { defaults, base_dir, places, .. } = &self.config;
+        let spec = SourceSpec::from_statement_in(statement, defaults, base_dir, places)?;
         let options = &spec.options;
         let reader = decode::open(&spec)?;
         let video = reader.video().clone();

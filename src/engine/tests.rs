@@ -24,6 +24,7 @@ fn engine(data: &std::path::Path, workers: usize) -> Arc<Engine> {
             ..SourceDefaults::default()
         },
         base_dir: data.to_owned(),
+        places: Default::default(),
     })
     .unwrap()
 }

@@ -8,11 +8,16 @@ use url::Url;
 
 use super::error::SourceError;
 use super::options::{GROUND_TRUTH, SourceOptions};
+use super::places::AllowedPlaces;
 use super::spec::SourceOrigin;
 
 /// The absolute path of a readable file, from a path or a `file://` URL.
-pub(super) fn file(text: &str, base_dir: &Path) -> Result<PathBuf, SourceError> {
-    let path = base_dir.join(path_of(text)?);
+pub(super) fn file(
+    text: &str,
+    base_dir: &Path,
+    places: &AllowedPlaces,
+) -> Result<PathBuf, SourceError> {
+    let path = places.file(&base_dir.join(path_of(text, places)?))?;
     let shown = path.display().to_string();
     let at = |error: &std::io::Error| match error.kind() {
         ErrorKind::NotFound | ErrorKind::NotADirectory => {
@@ -33,7 +38,7 @@ pub(super) fn file(text: &str, base_dir: &Path) -> Result<PathBuf, SourceError> 
     Ok(path)
 }
 
-fn path_of(text: &str) -> Result<PathBuf, SourceError> {
+fn path_of(text: &str, places: &AllowedPlaces) -> Result<PathBuf, SourceError> {
     if text.is_empty() {
         return Err(SourceError::InvalidUrl { url: String::new(), detail: "It is empty.".into() });
     }
@@ -46,6 +51,9 @@ fn path_of(text: &str) -> Result<PathBuf, SourceError> {
         return Ok(PathBuf::from(text));
     };
     if scheme != "file" {
+        if let Ok(url) = Url::parse(text) {
+            places.url(&url)?;
+        }
         return Err(SourceError::UnsupportedScheme { scheme });
     }
     let invalid = |detail: String| SourceError::InvalidUrl { url: text.to_owned(), detail };

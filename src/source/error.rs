@@ -56,6 +56,18 @@ pub enum SourceError {
         /// The URL's scheme, lower case.
         scheme: String,
     },
+    /// A file outside of the folders that sources may be read from.
+    #[error("permission denied for file \"{path}\"")]
+    NotAllowed {
+        /// The path, absolute, as it was asked for.
+        path: String,
+    },
+    /// A host that only this machine or its cloud has business with.
+    #[error("permission denied for host \"{host}\"")]
+    ForbiddenAddress {
+        /// The host as the URL has it.
+        host: String,
+    },
     /// A URL that is none.
     #[error("invalid source URL \"{url}\"")]
     InvalidUrl {
@@ -108,7 +120,9 @@ impl SourceError {
             Self::UnsupportedScheme { .. } => "0A000",
             Self::NotFound { .. } => "58P01",
             Self::NotAFile { .. } => "42809",
-            Self::PermissionDenied { .. } => "42501",
+            Self::PermissionDenied { .. }
+            | Self::NotAllowed { .. }
+            | Self::ForbiddenAddress { .. } => "42501",
             Self::Io { .. } => "58030",
         }
     }
@@ -126,7 +140,9 @@ impl SourceError {
             | Self::UnsupportedScheme { .. }
             | Self::NotFound { .. }
             | Self::NotAFile { .. }
-            | Self::PermissionDenied { .. } => None,
+            | Self::PermissionDenied { .. }
+            | Self::NotAllowed { .. }
+            | Self::ForbiddenAddress { .. } => None,
         }
     }
 
@@ -161,6 +177,12 @@ impl SourceError {
                     .into(),
             ),
             Self::NotAFile { .. } => Some("Name a video file.".into()),
+            Self::NotAllowed { .. } => {
+                Some("The server's allowed_folders say which files sources may be read from.".into())
+            }
+            Self::ForbiddenAddress { .. } => Some(
+                "Link-local and metadata addresses take the server's allow_local_addresses.".into(),
+            ),
             Self::PermissionDenied { .. } => {
                 Some("The user that runs vigil needs permission to read it.".into())
             }

@@ -10,6 +10,7 @@ use super::error::SourceError;
 use super::moving_boxes::MovingBoxes;
 use super::option;
 use super::options::{SourceDefaults, SourceOptions};
+use super::places::AllowedPlaces;
 
 /// Everything that the engine has to know to run a source.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,8 +48,23 @@ impl SourceSpec {
         defaults: &SourceDefaults,
         base_dir: &Path,
     ) -> Result<Self, SourceError> {
+        Self::from_statement_in(statement, defaults, base_dir, &AllowedPlaces::default())
+    }
+
+    /// The same, from `places` alone.
+    ///
+    /// # Errors
+    /// Also [`SourceError::NotAllowed`] and [`SourceError::ForbiddenAddress`].
+    pub fn from_statement_in(
+        statement: &CreateSource,
+        defaults: &SourceDefaults,
+        base_dir: &Path,
+        places: &AllowedPlaces,
+    ) -> Result<Self, SourceError> {
         let (origin, url) = match &statement.origin {
-            Origin::Url(url) => (SourceOrigin::File(check::file(url, base_dir)?), url.clone()),
+            Origin::Url(url) => {
+                (SourceOrigin::File(check::file(url, base_dir, places)?), url.clone())
+            }
             Origin::LoadGenerator { name, options } => {
                 let boxes = MovingBoxes::from_options(name, options)?;
                 let url = generator_text(name, options);

@@ -25,6 +25,7 @@ fn database(data: &Path) -> Arc<Database> {
         inference_threads: 1,
         defaults: SourceDefaults::default(),
         base_dir: data.to_owned(),
+        places: Default::default(),
     });
     Database::new(engine.expect("an engine")).expect("a database")
 }

@@ -4,6 +4,7 @@
 mod bad_input;
 mod clients;
 mod examples;
+mod fuzz;
 mod object_store;
 mod reference;
 mod server;

@@ -43,6 +43,7 @@ impl TestEngine {
             inference_threads: 2,
             defaults: SourceDefaults::default(),
             base_dir: shared().join("data"),
+            places: Default::default(),
         })?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)

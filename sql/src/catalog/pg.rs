@@ -6,12 +6,16 @@
 //! | `relations` | which table an OID is, with its columns and comments |
 //! | `attributes` | `pg_attribute` with PostgreSQL's types of our columns, `vector(n)` among them |
 //! | `descriptions` | `pg_description` with the comments of our tables and columns |
+//! | `roles` | `pg_roles` and `pg_auth_members` with our roles |
+//! | `sessions` | `pg_stat_activity` |
 //! | `functions` | `format_type`, `col_description` and others that clients call |
 
 mod attributes;
 mod descriptions;
 mod functions;
 mod relations;
+mod roles;
+mod sessions;
 
 use std::sync::Arc;
 
@@ -26,14 +30,22 @@ use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
 use self::attributes::Attributes;
 use self::descriptions::Descriptions;
 use self::relations::Relations;
+use self::roles::{RoleTable, RowIs};
+use self::sessions::Sessions;
 use super::computed::ComputedTable;
+use crate::activity::Activity;
 use crate::database::DATABASE;
+use crate::roles::Roles;
 
 /// The schema's name.
 const SCHEMA: &str = "pg_catalog";
 
 /// Registers the schema and the functions that its users call.
-pub(crate) fn register(context: &SessionContext) -> Result<()> {
+pub(crate) fn register(
+    context: &SessionContext,
+    roles: &Arc<Roles>,
+    activity: &Arc<Activity>,
+) -> Result<()> {
     setup_pg_catalog(context, DATABASE, EmptyContextProvider).map_err(|error| *error)?;
     let catalog = catalog(context)?;
     let inner = catalog
@@ -41,7 +53,10 @@ pub(crate) fn register(context: &SessionContext) -> Result<()> {
         .ok_or_else(|| internal_datafusion_err!("pg_catalog is not registered"))?;
     let relations = Arc::new(Relations::read(context, inner.as_ref())?);
     functions::register(context, &relations);
-    catalog.register_schema(SCHEMA, Arc::new(PgCatalog { inner, relations }))?;
+    let sessions = Arc::new(Sessions::new(Arc::clone(activity)));
+    let roles = Arc::clone(roles);
+    let schema = PgCatalog { inner, relations, roles, sessions };
+    catalog.register_schema(SCHEMA, Arc::new(schema))?;
     Ok(())
 }
 
@@ -63,25 +78,35 @@ fn catalog(context: &SessionContext) -> Result<Arc<dyn CatalogProvider>> {
 struct PgCatalog {
     inner: Arc<dyn SchemaProvider>,
     relations: Arc<Relations>,
+    roles: Arc<Roles>,
+    sessions: Arc<Sessions>,
 }
 
 #[async_trait]
 impl SchemaProvider for PgCatalog {
     fn table_names(&self) -> Vec<String> {
-        self.inner.table_names()
+        let mut names = self.inner.table_names();
+        names.push(sessions::NAME.to_owned());
+        names
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
+        if name == sessions::NAME {
+            return Ok(Some(Arc::clone(&self.sessions) as Arc<dyn TableProvider>));
+        }
         let Some(inner) = self.inner.table(name).await? else { return Ok(None) };
         let relations = Arc::clone(&self.relations);
+        let roles = Arc::clone(&self.roles);
         Ok(Some(match name {
             "pg_attribute" => Arc::new(ComputedTable(Attributes { inner, relations })),
             "pg_description" => Arc::new(ComputedTable(Descriptions { inner, relations })),
+            "pg_roles" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Role }),
+            "pg_auth_members" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Membership }),
             _ => inner,
         }))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.inner.table_exist(name)
+        name == sessions::NAME || self.inner.table_exist(name)
     }
 }

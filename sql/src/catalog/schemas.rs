@@ -9,6 +9,7 @@ use datafusion::error::Result;
 
 use super::{StandardTable, system};
 use crate::Engine;
+use crate::access::VisibleTable;
 
 /// The schema `public`.
 #[derive(Debug)]
@@ -27,7 +28,9 @@ impl SchemaProvider for PublicSchema {
     }
 
     async fn table(&self, name: &str) -> Result<Option<Arc<dyn TableProvider>>> {
-        Ok(standard_table(name).map(|table| self.engine.table(table)))
+        Ok(standard_table(name).map(|table| {
+            Arc::new(VisibleTable::new(table, self.engine.table(table))) as Arc<dyn TableProvider>
+        }))
     }
 
     fn table_exist(&self, name: &str) -> bool {

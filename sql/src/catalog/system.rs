@@ -21,10 +21,12 @@ use arrow::array::{
 use arrow::datatypes::{Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::error::Result;
+use datafusion::common::internal_datafusion_err;
+use datafusion::error::{DataFusionError, Result};
 
 use super::Column;
 use super::computed::{ComputedRows, ComputedTable};
+use crate::access::{Access, VisibleEngine};
 use crate::{Cut, Engine};
 
 /// The schema that they are in.
@@ -88,8 +90,16 @@ impl ComputedRows for SystemRows {
     }
 
     async fn batches(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
+        let access = session
+            .config()
+            .get_extension::<Access>()
+            .ok_or_else(|| internal_datafusion_err!("a table is read outside of a session"))?;
+        access
+            .rows_of(SYSTEM_SCHEMA, self.table.name)
+            .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        let engine = VisibleEngine::for_table(Arc::clone(&self.engine), access, self.table.name);
         let cut = session.config().get_extension::<Cut>();
-        let columns = (self.table.rows)(self.engine.as_ref(), cut.as_deref());
+        let columns = (self.table.rows)(&engine, cut.as_deref());
         Ok(vec![RecordBatch::try_new(self.schema(), columns)?])
     }
 }

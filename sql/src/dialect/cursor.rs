@@ -210,6 +210,20 @@ impl<'a> Cursor<'a> {
         Ok(self.lines.text(first.span.start, last.span.end).to_owned())
     }
 
+    /// A number as written, without a sign.
+    ///
+    /// # Errors
+    /// A syntax error when none comes next.
+    pub(crate) fn number(&mut self) -> Result<String, SqlError> {
+        match self.tokens.get(self.next).map(|token| &token.token) {
+            Some(Token::Number(number, _)) => {
+                self.next += 1;
+                Ok(number.clone())
+            }
+            _ => Err(self.unexpected()),
+        }
+    }
+
     /// Where the next token begins, in characters from 1.
     pub(crate) fn position(&self) -> usize {
         match (self.tokens.get(self.next), self.tokens.last()) {

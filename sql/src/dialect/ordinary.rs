@@ -17,8 +17,8 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
     RewriteArrayAnyAllOperation, RewritePgCatalogOperator, SqlStatementRewriteRule, StripCollate,
 };
 
-use super::Lines;
 use super::array_subquery::ArraySubqueryToNull;
+use super::{Lines, depth};
 use crate::SqlError;
 
 static CATALOG_PARSER: LazyLock<PostgresCompatibilityParser> =
@@ -42,6 +42,7 @@ pub(super) fn parse(
     lines: &Lines,
 ) -> Result<ast::Statement, SqlError> {
     let statement = parse_as_written(tokens, lines)?;
+    depth::check_tables(&statement)?;
     if asks_the_catalog(tokens)
         && let Ok(mut rewritten) = CATALOG_PARSER.parse(text)
         && rewritten.len() == 1
@@ -95,12 +96,7 @@ fn syntax_error(
     let text = match error {
         ParserError::ParserError(text) | ParserError::TokenizerError(text) => text,
         ParserError::RecursionLimitExceeded => {
-            return SqlError::Invalid {
-                sqlstate: "54001",
-                message: "the statement is nested too deeply".into(),
-                hint: None,
-                position: None,
-            };
+            return depth::too_deep();
         }
     };
     match location_in(text) {

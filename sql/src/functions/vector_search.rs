@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::{Column, ScalarValue};
+use datafusion::common::ScalarValue;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions_window::expr_fn::row_number;
@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
 };
 use vigil_udfs::{Example, FunctionDoc};
 
+use crate::access::VisibleTable;
 use crate::catalog::StandardTable;
 use crate::{Engine, SqlError};
 
@@ -151,7 +152,7 @@ impl VectorSearch {
         let columns: Vec<Expr> = schema.fields().iter().map(|field| col(field.name())).collect();
         let mut plan = LogicalPlanBuilder::scan(
             table.name(),
-            provider_as_source(self.engine.table(table)),
+            provider_as_source(Arc::new(VisibleTable::new(table, self.engine.table(table)))),
             None,
         )?;
         // Vectors of other lengths come from other models.

@@ -16,6 +16,8 @@ use crate::statement::OwnStatement;
 /// A statement that is ready to run, any number of times.
 #[derive(Clone, Debug)]
 pub struct Prepared {
+    /// The statement as written.
+    pub(super) text: Arc<str>,
     pub(super) action: Action,
     pub(super) parameters: Vec<Option<FieldRef>>,
     pub(super) schema: Option<SchemaRef>,
@@ -41,8 +43,8 @@ impl Prepared {
         self.schema.as_ref()
     }
 
-    fn without_plan(action: Action, schema: Option<SchemaRef>) -> Self {
-        Self { action, parameters: Vec::new(), schema }
+    fn without_plan(text: &str, action: Action, schema: Option<SchemaRef>) -> Self {
+        Self { text: text.into(), action, parameters: Vec::new(), schema }
     }
 }
 
@@ -70,6 +72,7 @@ impl Session {
         statement: &Statement,
         declared: &[Option<DataType>],
     ) -> Result<Prepared, SqlError> {
+        let text = statement.text();
         let kind = match statement.kind() {
             StatementKind::Own(statement) => Kind::Own(Arc::clone(statement)),
             StatementKind::Ordinary(statement) => classify(statement)?,
@@ -78,7 +81,7 @@ impl Session {
             Kind::Own(statement) => {
                 let action = Action::Own(Arc::clone(&statement));
                 self.refuse_in_failed_block(&action)?;
-                Ok(Prepared::without_plan(action, statement.schema()))
+                Ok(Prepared::without_plan(text, action, statement.schema()))
             }
             Kind::Session(statement) => {
                 let schema = match &statement {
@@ -89,7 +92,7 @@ impl Session {
                 };
                 let action = Action::Session(statement);
                 self.refuse_in_failed_block(&action)?;
-                Ok(Prepared::without_plan(action, schema))
+                Ok(Prepared::without_plan(text, action, schema))
             }
             Kind::Query(mut statement, tag) => {
                 self.refuse_in_failed_transaction()?;
@@ -99,7 +102,7 @@ impl Session {
                 let schema = names::rename(&written, schema);
                 let parameters = parameters::types(&plan, declared)?;
                 let action = Action::Query { plan, tag };
-                Ok(Prepared { action, parameters, schema: Some(schema) })
+                Ok(Prepared { text: text.into(), action, parameters, schema: Some(schema) })
             }
             Kind::Explain(statement) => {
                 self.refuse_in_failed_transaction()?;
@@ -108,7 +111,12 @@ impl Session {
                 let (plan, _) = self.plan(statement).await?;
                 let parameters = parameters::types(&plan, declared)?;
                 let action = Action::Explain { plan, detail };
-                Ok(Prepared { action, parameters, schema: Some(explain::schema()) })
+                Ok(Prepared {
+                    text: text.into(),
+                    action,
+                    parameters,
+                    schema: Some(explain::schema()),
+                })
             }
         }
     }

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Fields, Schema, SchemaRef};
-use datafusion::execution::SendableRecordBatchStream;
+use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
 use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -20,8 +21,9 @@ use crate::SqlError;
 impl Session {
     /// DataFusion's state with this session's settings and no cut: enough for planning.
     fn state(&self) -> SessionState {
-        let mut state = self.database.base().clone();
+        let mut state = self.base.as_ref().clone();
         self.settings.apply(state.config_mut());
+        state.config_mut().set_extension(Arc::clone(&self.access));
         state
     }
 
@@ -71,7 +73,9 @@ impl Session {
         described: &Option<SchemaRef>,
         parameters: Vec<ScalarValue>,
     ) -> Result<SendableRecordBatchStream, SqlError> {
+        self.access.check(&plan)?;
         let state = self.state_at_cut();
+        let memory = self.database.memory().of_query()?;
         let described = described.clone();
         let open = async move {
             let plan = parameters::bind(plan, parameters)?;
@@ -80,13 +84,15 @@ impl Session {
                 None => plan,
             };
             let physical = state.create_physical_plan(&plan).await?;
-            let batches = execute_stream(physical, state.task_ctx())?;
+            let context = TaskContext::from(&state).with_runtime(memory);
+            let batches = execute_stream(physical, Arc::new(context))?;
             Ok(match &described {
                 Some(described) => renamed(batches, described),
                 None => batches,
             })
         };
-        self.database.runtime().stream(self.deadline(), open).await
+        let batches = self.database.runtime().stream(self.deadline(), open).await?;
+        Ok(limited(batches, self.database.max_rows()))
     }
 }
 
@@ -118,6 +124,26 @@ fn as_described(
     });
     let columns = columns.collect::<Result<Vec<_>, SqlError>>()?;
     Ok(LogicalPlanBuilder::from(analyzed).project(columns)?.build()?)
+}
+
+/// The same batches, and an error instead of more than `max_rows` rows.
+fn limited(batches: SendableRecordBatchStream, max_rows: usize) -> SendableRecordBatchStream {
+    let schema = batches.schema();
+    let mut rows = 0;
+    let batches = batches.map(move |batch| {
+        let batch = batch?;
+        rows += batch.num_rows();
+        if rows <= max_rows {
+            return Ok(batch);
+        }
+        Err(DataFusionError::External(Box::new(SqlError::Query {
+            sqlstate: "54000",
+            message: format!("the answer has more than {max_rows} rows"),
+            detail: None,
+            hint: Some("Ask for fewer with WHERE or LIMIT, or raise the server's max_rows.".into()),
+        })))
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, batches))
 }
 
 /// The same batches with the names of `described`.

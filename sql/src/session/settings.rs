@@ -25,6 +25,8 @@ pub(crate) struct Settings {
     set: BTreeMap<&'static str, String>,
     /// Names with a prefix, `datafusion.…` among them.
     prefixed: BTreeMap<String, String>,
+    /// What the session cannot change, such as who it is.
+    fixed: BTreeMap<&'static str, String>,
 }
 
 impl Settings {
@@ -82,7 +84,12 @@ impl Settings {
 
     /// Everything back to its default.
     pub(crate) fn reset_all(&mut self) {
-        *self = Self::default();
+        *self = Self { fixed: std::mem::take(&mut self.fixed), ..Self::default() };
+    }
+
+    /// Gives a parameter that the session cannot change its value.
+    pub(crate) fn fix(&mut self, name: &'static str, value: &str) {
+        self.fixed.insert(name, value.to_owned());
     }
 
     /// The name as PostgreSQL writes it, and the value.
@@ -168,7 +175,21 @@ impl Settings {
         options.catalog.default_schema = self.default_schema();
     }
 
+    /// `idle_in_transaction_session_timeout`; `None` when there is no limit.
+    pub(crate) fn idle_in_transaction_timeout(&self) -> Option<Duration> {
+        let value = self.set.get("idle_in_transaction_session_timeout")?;
+        parse_duration(value).filter(|timeout| !timeout.is_zero())
+    }
+
+    /// `application_name`.
+    pub(crate) fn application_name(&self) -> String {
+        self.set.get("application_name").cloned().unwrap_or_default()
+    }
+
     fn value(&self, known: &Known) -> &str {
+        if let Some(fixed) = self.fixed.get(known.name) {
+            return fixed;
+        }
         self.set.get(known.name).map_or(known.default, String::as_str)
     }
 }

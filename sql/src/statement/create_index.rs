@@ -5,9 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::{Answer, Definition, OwnStatement, StatementDoc};
+use super::{Answer, Context, Definition, OwnStatement, StatementDoc};
 use crate::dialect::Cursor;
-use crate::{CreateIndex, Engine, Notice, SqlError};
+use crate::{CreateIndex, Notice, SqlError};
 
 static DOC: StatementDoc = StatementDoc {
     name: "CREATE INDEX",
@@ -102,8 +102,8 @@ impl OwnStatement for Statement {
         DOC.name
     }
 
-    async fn run(&self, engine: &dyn Engine) -> Result<Answer, SqlError> {
-        match engine.create_index(self.index.clone()).await {
+    async fn run(&self, context: &Context<'_>) -> Result<Answer, SqlError> {
+        match context.engine.create_index(self.index.clone()).await {
             Ok(_) => Ok(Answer::Done(Vec::new())),
             Err(error) if error.sqlstate == "42P07" && self.existing == Existing::Kept => {
                 let message = format!("{}, skipping", error.message);

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
-use super::{Answer, Definition, OwnStatement, StatementDoc};
+use super::{Answer, Context, Definition, OwnStatement, StatementDoc};
 use crate::dialect::Cursor;
-use crate::{CreateSource, Engine, Notice, Origin, SqlError};
+use crate::{CreateSource, Notice, Origin, SqlError};
 
 static DOC: StatementDoc = StatementDoc {
     name: "CREATE SOURCE",
@@ -71,7 +71,8 @@ impl OwnStatement for Statement {
         DOC.name
     }
 
-    async fn run(&self, engine: &dyn Engine) -> Result<Answer, SqlError> {
+    async fn run(&self, context: &Context<'_>) -> Result<Answer, SqlError> {
+        let engine = context.engine;
         let name = &self.source.name;
         let skipped = || {
             let message = format!("source \"{name}\" already exists, skipping");

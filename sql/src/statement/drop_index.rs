@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Answer, Definition, OwnStatement, StatementDoc};
+use super::{Answer, Context, Definition, OwnStatement, StatementDoc};
 use crate::dialect::Cursor;
-use crate::{Engine, Notice, SqlError};
+use crate::{Notice, SqlError};
 
 static DOC: StatementDoc = StatementDoc {
     name: "DROP INDEX",
@@ -49,8 +49,8 @@ impl OwnStatement for Statement {
         DOC.name
     }
 
-    async fn run(&self, engine: &dyn Engine) -> Result<Answer, SqlError> {
-        match engine.drop_index(&self.name).await {
+    async fn run(&self, context: &Context<'_>) -> Result<Answer, SqlError> {
+        match context.engine.drop_index(&self.name).await {
             Ok(()) => Ok(Answer::Done(Vec::new())),
             Err(error) if error.sqlstate == "42704" && self.missing == Missing::Skipped => {
                 let message = format!("index \"{}\" does not exist, skipping", self.name);

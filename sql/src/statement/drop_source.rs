@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Answer, Definition, OwnStatement, StatementDoc, unknown_source};
+use super::{Answer, Context, Definition, OwnStatement, StatementDoc, unknown_source};
 use crate::dialect::Cursor;
-use crate::{Engine, Notice, SqlError};
+use crate::{Notice, SqlError};
 
 static DOC: StatementDoc = StatementDoc {
     name: "DROP SOURCE",
@@ -48,7 +48,8 @@ impl OwnStatement for Statement {
         DOC.name
     }
 
-    async fn run(&self, engine: &dyn Engine) -> Result<Answer, SqlError> {
+    async fn run(&self, context: &Context<'_>) -> Result<Answer, SqlError> {
+        let engine = context.engine;
         match engine.drop_source(&self.name).await {
             Ok(()) => Ok(Answer::Done(Vec::new())),
             Err(error) if error.sqlstate == "42704" => match self.missing {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Answer, Definition, OwnStatement, StatementDoc};
+use super::{Answer, Context, Definition, OwnStatement, StatementDoc};
+use crate::SqlError;
 use crate::dialect::Cursor;
-use crate::{Engine, SqlError};
 
 static DOC: StatementDoc = StatementDoc {
     name: "REINDEX",
@@ -38,8 +38,8 @@ impl OwnStatement for Statement {
         DOC.name
     }
 
-    async fn run(&self, engine: &dyn Engine) -> Result<Answer, SqlError> {
-        engine.reindex(&self.name).await?;
+    async fn run(&self, context: &Context<'_>) -> Result<Answer, SqlError> {
+        context.engine.reindex(&self.name).await?;
         Ok(Answer::Done(Vec::new()))
     }
 }

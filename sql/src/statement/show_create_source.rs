@@ -7,9 +7,9 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;
 
-use super::{Answer, Definition, OwnStatement, StatementDoc, unknown_source};
+use super::{Answer, Context, Definition, OwnStatement, StatementDoc, unknown_source};
+use crate::SqlError;
 use crate::dialect::Cursor;
-use crate::{Engine, SqlError};
 
 static DOC: StatementDoc = StatementDoc {
     name: "SHOW CREATE SOURCE",
@@ -49,7 +49,8 @@ impl OwnStatement for Statement {
         Some(Arc::clone(&SCHEMA))
     }
 
-    async fn run(&self, engine: &dyn Engine) -> Result<Answer, SqlError> {
+    async fn run(&self, context: &Context<'_>) -> Result<Answer, SqlError> {
+        let engine = context.engine;
         let sources = engine.sources();
         let source = sources
             .iter()

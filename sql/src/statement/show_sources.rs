@@ -7,9 +7,9 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::error::DataFusionError;
 
-use super::{Answer, Definition, OwnStatement, StatementDoc};
+use super::{Answer, Context, Definition, OwnStatement, StatementDoc};
+use crate::SqlError;
 use crate::dialect::Cursor;
-use crate::{Engine, SqlError};
 
 static DOC: StatementDoc = StatementDoc {
     name: "SHOW SOURCES",
@@ -57,7 +57,8 @@ impl OwnStatement for Statement {
         Some(Arc::clone(&SCHEMA))
     }
 
-    async fn run(&self, engine: &dyn Engine) -> Result<Answer, SqlError> {
+    async fn run(&self, context: &Context<'_>) -> Result<Answer, SqlError> {
+        let engine = context.engine;
         let mut sources = engine.sources();
         sources.sort_by_key(|source| source.id);
         let text = |of: fn(&crate::SourceInfo) -> &str| -> ArrayRef {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use arrow::compute::kernels::cast_utils::parse_interval_month_day_nano;
 use async_trait::async_trait;
 
-use super::{Answer, Definition, OwnStatement, StatementDoc, unknown_source};
+use super::{Answer, Context, Definition, OwnStatement, StatementDoc, unknown_source};
+use crate::SqlError;
 use crate::dialect::Cursor;
-use crate::{Engine, SqlError};
 
 static DOC: StatementDoc = StatementDoc {
     name: "WAIT FOR SOURCE",
@@ -87,7 +87,8 @@ impl OwnStatement for Statement {
         DOC.name
     }
 
-    async fn run(&self, engine: &dyn Engine) -> Result<Answer, SqlError> {
+    async fn run(&self, context: &Context<'_>) -> Result<Answer, SqlError> {
+        let engine = context.engine;
         match engine.wait_for_source(&self.name, self.timeout).await {
             Ok(()) => Ok(Answer::Done(Vec::new())),
             Err(error) if error.sqlstate == "42704" => Err(unknown_source(engine, &self.name)),

@@ -19,10 +19,14 @@ use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::TransactionStatus as WireStatus;
 use pgwire::messages::startup::ParameterStatus;
 
-use super::errors::{polish, statement_error};
+use super::Encryption;
+use super::authentication::{Authenticator, Trust};
+use super::errors::{fatal_error, polish, statement_error};
 use super::extended::Extended;
+use super::limits::Failures;
 use super::presence::Presence;
 use super::startup::Startup;
+use crate::activity::Backend;
 use crate::{Database, Session, SqlError, TransactionStatus};
 
 /// A connection's part of Vigil.
@@ -30,6 +34,10 @@ use crate::{Database, Session, SqlError, TransactionStatus};
 pub(super) struct Connection {
     /// Held while a statement begins, never while its rows are read.
     pub(super) session: tokio::sync::Mutex<Session>,
+    /// The same session as others see it.
+    backend: Arc<Backend>,
+    /// How the client may come in.
+    pub(super) admission: Admission,
     presence: Presence,
     /// The settings that the client knows.
     told: Mutex<HashMap<&'static str, String>>,
@@ -37,17 +45,56 @@ pub(super) struct Connection {
     statements: Mutex<BTreeSet<String>>,
 }
 
+/// How a client may come in.
+#[derive(Debug)]
+pub(super) struct Admission {
+    /// There are too many others already.
+    pub(super) is_crowded: bool,
+    pub(super) trust: Trust,
+    pub(super) encryption: Encryption,
+    pub(super) failures: Arc<Failures>,
+}
+
 impl Connection {
-    pub(super) fn new(database: &Arc<Database>, presence: Presence) -> Self {
+    pub(super) fn new(database: &Arc<Database>, presence: Presence, admission: Admission) -> Self {
+        let session = database.session();
         Self {
-            session: tokio::sync::Mutex::new(database.session()),
+            backend: Arc::clone(session.backend()),
+            session: tokio::sync::Mutex::new(session),
+            admission,
             presence,
             told: Mutex::default(),
             statements: Mutex::default(),
         }
     }
 
-    /// Waits for `work` unless the client cancels it or goes away.
+    /// Returns when the connection has to end while its client says nothing, and why.
+    pub(super) async fn ends_while_idle(&self) -> PgWireError {
+        let timeout = self.session.lock().await.idle_timeout();
+        let idle = async {
+            match timeout {
+                Some(timeout) => tokio::time::sleep(timeout).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = self.backend.terminated() => fatal_error(&SqlError::Stopping),
+            () = idle => fatal_error(&SqlError::Invalid {
+                sqlstate: "25P03",
+                message: "terminating connection due to idle-in-transaction timeout".into(),
+                hint: None,
+                position: None,
+            }),
+        }
+    }
+
+    /// A message of the client has been answered.
+    pub(super) async fn rests(&self) {
+        let status = self.session.lock().await.transaction_status();
+        self.backend.rests(status);
+    }
+
+    /// Waits for `work` unless somebody stops it or the client goes away.
     pub(super) async fn unless_stopped<T>(
         &self,
         handle: Option<Arc<ConnectionHandle>>,
@@ -68,6 +115,8 @@ impl Connection {
         tokio::select! {
             biased;
             () = canceled => Err(statement_error(&SqlError::Canceled)),
+            () = self.backend.canceled() => Err(statement_error(&SqlError::Canceled)),
+            () = self.backend.terminated() => Err(fatal_error(&SqlError::Stopping)),
             outcome = work => outcome,
             () = self.presence.gone() => {
                 Err(PgWireError::IoError(std::io::ErrorKind::ConnectionAborted.into()))
@@ -174,6 +223,8 @@ impl PgWireServerHandlers for Handlers {
         Arc::new(Startup {
             connection: Arc::clone(&self.connection),
             cancels: Arc::clone(&self.cancels),
+            authenticator: Authenticator::default(),
+            parameters: Mutex::default(),
         })
     }
 

@@ -34,6 +34,12 @@ pub(super) fn protocol_error(message: impl Into<String>) -> PgWireError {
     PgWireError::UserError(Box::new(info))
 }
 
+/// The same, so bad that the connection ends.
+pub(super) fn violation(message: &str) -> PgWireError {
+    let info = ErrorInfo::new("FATAL".to_owned(), "08P01".to_owned(), message.to_owned());
+    PgWireError::UserError(Box::new(info))
+}
+
 /// A notice.
 pub(super) fn notice_message(notice: &Notice) -> PgWireBackendMessage {
     let severity = notice.severity.to_owned();

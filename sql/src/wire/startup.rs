@@ -1,7 +1,8 @@
-//! The first messages of a connection: what the client sets and what the server tells.
+//! The first messages of a connection: who the client is, what it sets and what the server tells.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures::{Sink, SinkExt};
@@ -17,18 +18,22 @@ use pgwire::messages::response::{ReadyForQuery, TransactionStatus};
 use pgwire::messages::startup::{Authentication, BackendKeyData};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 
+use super::Encryption;
+use super::authentication::{Authenticator, Next};
 use super::connection::Connection;
-use super::errors::fatal_error;
+use super::errors::{fatal_error, violation};
 use crate::{Session, SqlError};
 
 static KEYS: LazyLock<RandomPidSecretKeyGenerator> =
     LazyLock::new(RandomPidSecretKeyGenerator::default);
 
-/// Startup without authentication. Any user and any database name are welcome; there is one
-/// database.
+/// Startup. Any database name is welcome; there is one database.
 pub(super) struct Startup {
     pub(super) connection: Arc<Connection>,
     pub(super) cancels: Arc<ConnectionManager>,
+    pub(super) authenticator: Authenticator,
+    /// What the client sets, for when it is let in.
+    pub(super) parameters: Mutex<BTreeMap<String, String>>,
 }
 
 #[async_trait]
@@ -43,18 +48,87 @@ impl StartupHandler for Startup {
         C::Error: Debug,
         PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
     {
-        let PgWireFrontendMessage::Startup(startup) = &message else { return Ok(()) };
-        protocol_negotiation(client, startup).await?;
-        save_startup_parameters_to_metadata(client, startup);
-        let news = {
+        let next = match message {
+            PgWireFrontendMessage::Startup(startup) => {
+                protocol_negotiation(client, &startup).await?;
+                save_startup_parameters_to_metadata(client, &startup);
+                let admission = &self.connection.admission;
+                if admission.is_crowded {
+                    return Err(fatal_error(&SqlError::Invalid {
+                        sqlstate: "53300",
+                        message: "sorry, too many clients already".into(),
+                        hint: None,
+                        position: None,
+                    }));
+                }
+                let is_remote = !client.socket_addr().ip().to_canonical().is_loopback();
+                if admission.encryption == Encryption::RequiredBeyondLoopback
+                    && is_remote
+                    && !client.is_secure()
+                {
+                    return Err(fatal_error(&SqlError::Invalid {
+                        sqlstate: "28000",
+                        message: "clients on other machines have to use TLS".into(),
+                        hint: Some("Connect with sslmode=require or stricter.".into()),
+                        position: None,
+                    }));
+                }
+                let user = startup.parameters.get("user").filter(|user| !user.is_empty());
+                let user = user.cloned().ok_or_else(|| {
+                    fatal_error(&SqlError::Invalid {
+                        sqlstate: "28000",
+                        message: "no user name specified in startup packet".into(),
+                        hint: None,
+                        position: None,
+                    })
+                })?;
+                *self.parameters.lock().unwrap_or_else(PoisonError::into_inner) =
+                    startup.parameters;
+                let mut session = self.connection.session.lock().await;
+                let address = client.socket_addr();
+                let (trust, failures) = (admission.trust, &admission.failures);
+                self.authenticator.begin(&mut session, &user, address, trust, failures)?
+            }
+            PgWireFrontendMessage::PasswordMessageFamily(message) => {
+                let mut session = self.connection.session.lock().await;
+                let failures = &self.connection.admission.failures;
+                self.authenticator.answer(&mut session, message, client.socket_addr(), failures)?
+            }
+            _ => return Err(violation("a client that is not let in may only say who it is")),
+        };
+        match next {
+            Next::Ask(question) => {
+                client.set_state(PgWireConnectionState::AuthenticationInProgress);
+                client.send(PgWireBackendMessage::Authentication(question)).await?;
+                Ok(())
+            }
+            Next::In(last) => {
+                if let Some(last) = last {
+                    client.feed(PgWireBackendMessage::Authentication(last)).await?;
+                }
+                self.let_in(client).await
+            }
+        }
+    }
+}
+
+impl Startup {
+    async fn let_in<C>(&self, client: &mut C) -> PgWireResult<()>
+    where
+        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let parameters =
+            std::mem::take(&mut *self.parameters.lock().unwrap_or_else(PoisonError::into_inner));
+        let (news, pid) = {
             let mut session = self.connection.session.lock().await;
-            for (name, value) in &startup.parameters {
+            for (name, value) in &parameters {
                 apply(&mut session, name, value).map_err(|error| fatal_error(&error))?;
             }
-            self.connection.news(&session)
+            (self.connection.news(&session), session.backend().pid())
         };
-
-        let (pid, key) = KEYS.generate(client);
+        let (_, key) = KEYS.generate(client);
         client.set_pid_and_secret_key(pid, key.clone());
         let (handle, guard) = self.cancels.register(pid, key.clone());
         client.session_extensions().insert::<Arc<ConnectionHandle>>(handle);
@@ -75,8 +149,7 @@ impl StartupHandler for Startup {
 /// Applies a parameter of the startup message to the session.
 fn apply(session: &mut Session, name: &str, value: &str) -> Result<(), SqlError> {
     match name {
-        "user" => session.set("session_authorization", value),
-        "database" | "replication" => Ok(()),
+        "user" | "database" | "replication" => Ok(()),
         // Options of the protocol itself; the ones that are not known are to be ignored.
         name if name.starts_with("_pq_.") => Ok(()),
         "options" => {

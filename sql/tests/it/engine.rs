@@ -41,6 +41,8 @@ pub struct TestEngine {
     cuts: AtomicI64,
     /// Statements that wait for a source now.
     waiting: Arc<AtomicI64>,
+    /// Whose rows every second one is, beside those of `lobby`.
+    second_source: Option<&'static str>,
 }
 
 /// Counts one who waits, for as long as it lives.
@@ -63,37 +65,21 @@ impl Drop for Waiting {
 struct Frames(i64);
 
 impl TestEngine {
-    /// Cuts that were taken so far.
-    pub fn cuts(&self) -> i64 {
-        self.cuts.load(Ordering::SeqCst)
+    /// An engine in which every second row is of the source `street`.
+    pub fn with_street() -> Self {
+        let engine = Self { second_source: Some("street"), ..Self::default() };
+        for name in ["lobby", "street"] {
+            let source = CreateSource {
+                name: name.into(),
+                origin: Origin::Url(format!("{name}.mp4")),
+                options: Vec::new(),
+            };
+            engine.register(source).expect("is new");
+        }
+        engine
     }
 
-    /// Statements that wait for a source now.
-    pub fn waiting(&self) -> i64 {
-        self.waiting.load(Ordering::SeqCst)
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, SourceInfo>> {
-        self.sources.lock().expect("no test panics while it holds the sources")
-    }
-}
-
-fn refused(sqlstate: &'static str, message: String, hint: Option<&str>) -> EngineError {
-    EngineError { sqlstate, message, detail: None, hint: hint.map(str::to_owned) }
-}
-
-#[async_trait]
-impl Engine for TestEngine {
-    fn cut(&self) -> Cut {
-        // Every cut sees one frame more than the one before.
-        Cut(Arc::new(Frames(FRAMES + self.cuts.fetch_add(1, Ordering::SeqCst))))
-    }
-
-    fn table(&self, table: StandardTable) -> Arc<dyn TableProvider> {
-        Arc::new(TestTable { table })
-    }
-
-    async fn create_source(&self, source: CreateSource) -> Result<(), EngineError> {
+    fn register(&self, source: CreateSource) -> Result<(), EngineError> {
         let mut sources = self.lock();
         if sources.contains_key(&source.name) {
             let message = format!("source \"{}\" already exists", source.name);
@@ -131,6 +117,40 @@ impl Engine for TestEngine {
         Ok(())
     }
 
+    /// Cuts that were taken so far.
+    pub fn cuts(&self) -> i64 {
+        self.cuts.load(Ordering::SeqCst)
+    }
+
+    /// Statements that wait for a source now.
+    pub fn waiting(&self) -> i64 {
+        self.waiting.load(Ordering::SeqCst)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, SourceInfo>> {
+        self.sources.lock().expect("no test panics while it holds the sources")
+    }
+}
+
+fn refused(sqlstate: &'static str, message: String, hint: Option<&str>) -> EngineError {
+    EngineError { sqlstate, message, detail: None, hint: hint.map(str::to_owned) }
+}
+
+#[async_trait]
+impl Engine for TestEngine {
+    fn cut(&self) -> Cut {
+        // Every cut sees one frame more than the one before.
+        Cut(Arc::new(Frames(FRAMES + self.cuts.fetch_add(1, Ordering::SeqCst))))
+    }
+
+    fn table(&self, table: StandardTable) -> Arc<dyn TableProvider> {
+        Arc::new(TestTable { table, second_source: self.second_source })
+    }
+
+    async fn create_source(&self, source: CreateSource) -> Result<(), EngineError> {
+        self.register(source)
+    }
+
     async fn drop_source(&self, name: &str) -> Result<(), EngineError> {
         match self.lock().remove(name) {
             Some(_) => Ok(()),
@@ -157,7 +177,7 @@ impl Engine for TestEngine {
     }
 
     async fn frame_image(&self, source: &str, frame_number: i64) -> Result<Bytes, EngineError> {
-        if source == "lobby" {
+        if source == "lobby" || Some(source) == self.second_source {
             Ok(Bytes::from(format!("JPEG {frame_number}")))
         } else {
             Err(refused("42704", format!("source \"{source}\" does not exist"), None))
@@ -169,14 +189,15 @@ impl Engine for TestEngine {
     }
 
     fn source_faults(&self) -> Vec<SourceFault> {
-        vec![SourceFault {
-            source: "lobby".into(),
+        let fault = |source: &str| SourceFault {
+            source: source.into(),
             frame_number: Some(3),
             stage: "decode".into(),
             sqlstate: "XX001".into(),
             message: "a packet is broken".into(),
             at_micros: START_MICROS,
-        }]
+        };
+        ["lobby"].into_iter().chain(self.second_source).map(fault).collect()
     }
 
     fn models(&self) -> Vec<ModelInfo> {
@@ -235,6 +256,7 @@ impl ModelCalls for LetterModel {
 #[derive(Debug)]
 struct TestTable {
     table: StandardTable,
+    second_source: Option<&'static str>,
 }
 
 #[async_trait]
@@ -256,7 +278,12 @@ impl TableProvider for TestTable {
     ) -> Result<Arc<dyn ExecutionPlan>> {
         let cut = state.config().get_extension::<Cut>().expect("a query has a cut");
         let frames = cut.0.downcast_ref::<Frames>().expect("the cut is ours").0;
-        let batch = RecordBatch::try_new(self.schema(), columns(self.table, frames))?;
+        let mut columns = columns(self.table, frames);
+        if let Some(second) = self.second_source {
+            let names = (0..columns[0].len()).map(|row| [second, "lobby"][row % 2]);
+            columns[0] = Arc::new(StringArray::from_iter_values(names));
+        }
+        let batch = RecordBatch::try_new(self.schema(), columns)?;
         MemTable::try_new(self.schema(), vec![vec![batch]])?
             .scan(state, projection, filters, limit)
             .await

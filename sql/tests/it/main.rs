@@ -1,12 +1,18 @@
 //! What SQL shows, in process and over the wire, against a small engine in memory.
 
+mod access;
+mod activity;
+mod authentication;
+mod bad_input;
 mod engine;
 mod errors;
 mod examples;
 mod extended;
+mod limits;
 mod psql;
 mod queries;
 mod server;
 mod sessions;
 mod simple;
 mod stopping;
+mod tls;

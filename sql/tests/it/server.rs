@@ -7,7 +7,8 @@ use arrow::util::pretty::pretty_format_batches;
 use futures::TryStreamExt;
 use tokio::net::TcpListener;
 use tokio_postgres::{Client, NoTls};
-use vigil_sql::{Database, Outcome, Session, SqlError, wire};
+use vigil_sql::wire::{self, ServeOptions};
+use vigil_sql::{Database, DatabaseOptions, Outcome, Session, SqlError};
 
 use crate::engine::TestEngine;
 
@@ -60,13 +61,29 @@ impl Answer {
 /// A server on a port of its own; it stops when it is dropped.
 pub struct Server {
     pub engine: Arc<TestEngine>,
+    pub database: Arc<Database>,
     pub port: u16,
     stop: Option<tokio::sync::oneshot::Sender<()>>,
 }
 
 impl Server {
     pub async fn start() -> Self {
-        let (engine, database) = database();
+        Self::start_with(
+            TestEngine::default(),
+            &DatabaseOptions::default(),
+            ServeOptions::default(),
+        )
+        .await
+    }
+
+    pub async fn start_with(
+        engine: TestEngine,
+        database: &DatabaseOptions,
+        options: ServeOptions,
+    ) -> Self {
+        let engine = Arc::new(engine);
+        let database = Database::open(engine.clone(), database).expect("the options are right");
+        let served = Arc::clone(&database);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let port = listener.local_addr().expect("it is bound").port();
         let (stop, stopped) = tokio::sync::oneshot::channel();
@@ -74,9 +91,11 @@ impl Server {
             let shutdown = async {
                 let _ = stopped.await;
             };
-            wire::serve(listener, database, shutdown).await.expect("the listener lives");
+            wire::serve_with(listener, served, options, shutdown)
+                .await
+                .expect("the listener lives");
         });
-        Self { engine, port, stop: Some(stop) }
+        Self { engine, database, port, stop: Some(stop) }
     }
 
     pub async fn connect(&self) -> Client {
@@ -85,6 +104,27 @@ impl Server {
             tokio_postgres::connect(&parameters, NoTls).await.expect("the server listens");
         tokio::spawn(connection);
         client
+    }
+
+    /// Runs statements in this process, as whoever owns the server.
+    pub async fn as_owner(&self, sql: &str) -> Answer {
+        let mut session = self.database.session();
+        run(&mut session, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// Logs in.
+    pub async fn log_in(
+        &self,
+        user: &str,
+        password: &str,
+    ) -> Result<Client, tokio_postgres::Error> {
+        let parameters = format!(
+            "host=127.0.0.1 port={} user={user} password='{password}' dbname=vigil",
+            self.port
+        );
+        let (client, connection) = tokio_postgres::connect(&parameters, NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
     }
 
     /// Waits until `done` says so, looking again and again; a test that waits for ever fails by

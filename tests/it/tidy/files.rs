@@ -9,7 +9,7 @@ use super::{assert_none, rust_files, top_level};
 const MAX_LINES: usize = 800;
 
 /// What the top level may hold: the folders and files of the design, and what tools want there.
-const TOP_LEVEL: [&str; 22] = [
+const TOP_LEVEL: [&str; 23] = [
     ".ci",
     ".config",
     ".git",
@@ -26,6 +26,7 @@ const TOP_LEVEL: [&str; 22] = [
     "benches",
     "clippy.toml",
     "examples",
+    "fuzz",
     "models",
     "rustfmt.toml",
     "sql",

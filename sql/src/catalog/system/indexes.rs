@@ -3,8 +3,8 @@
 use arrow::array::ArrayRef;
 
 use super::{SystemTable, bigints, doubles, texts};
-use crate::Engine;
 use crate::catalog::column;
+use crate::{Cut, Engine};
 
 pub(super) fn table() -> SystemTable {
     SystemTable {
@@ -30,7 +30,7 @@ pub(super) fn table() -> SystemTable {
     }
 }
 
-fn rows(engine: &dyn Engine) -> Vec<ArrayRef> {
+fn rows(engine: &dyn Engine, _cut: Option<&Cut>) -> Vec<ArrayRef> {
     let indexes = engine.indexes();
     let rows = indexes.iter();
     vec![

@@ -1,0 +1,2 @@
+SELECT c.relname FROM pg_catalog.pg_class c WHERE c.oid = 'frames'::regclass AND c.relname OPERATOR(pg_catalog.~) '^(a)$' COLLATE pg_catalog.default;
+BEGIN; SAVEPOINT s; SHOW ALL; SET TIME ZONE 'UTC'; EXPLAIN (ANALYZE) SELECT 1; ABORT

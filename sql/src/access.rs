@@ -1,0 +1,133 @@
+//! What a session may see and do.
+//!
+//! A session carries an [`Access`]: who it is. What follows from that is looked up anew for each
+//! statement, so a grant that is taken back is gone with the next one. There are two places where
+//! rows are kept from somebody, and no way around them: the leaf of every plan that reads a table
+//! ([`table`]), and the engine as statements and functions see it ([`engine`]).
+
+mod engine;
+mod table;
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::LogicalPlan;
+
+pub(crate) use self::engine::VisibleEngine;
+pub(crate) use self::table::VisibleTable;
+use crate::SqlError;
+use crate::catalog::StandardTable;
+use crate::catalog::system::{self, SYSTEM_SCHEMA};
+use crate::database::{DATABASE, DEFAULT_SCHEMA};
+use crate::roles::{Grant, Privileges, Roles, Rows};
+
+/// Who a session is.
+#[derive(Clone, Debug)]
+pub(crate) struct Access {
+    roles: Arc<Roles>,
+    who: Who,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Who {
+    /// Whoever runs the process, or is trusted like that.
+    Owner,
+    /// Somebody who has logged in.
+    Role(String),
+}
+
+impl Access {
+    /// Everything.
+    pub(crate) fn of_owner(roles: Arc<Roles>) -> Self {
+        Self { roles, who: Who::Owner }
+    }
+
+    /// What `user` may.
+    pub(crate) fn of_role(roles: Arc<Roles>, user: &str) -> Self {
+        Self { roles, who: Who::Role(user.to_owned()) }
+    }
+
+    /// What it may at this moment.
+    ///
+    /// # Errors
+    /// SQLSTATE 28000 when the role was dropped.
+    pub(crate) fn privileges(&self) -> Result<Privileges, SqlError> {
+        match &self.who {
+            Who::Owner => Ok(Privileges::of_owner()),
+            Who::Role(name) => self.roles.privileges(name),
+        }
+    }
+
+    /// Takes back what was granted on a source that is no more.
+    pub(crate) fn forget_source(&self, source: &str) -> Result<(), SqlError> {
+        let gone = Grant::Source(source.to_owned());
+        self.roles.change(|roles| {
+            for role in roles.values_mut() {
+                role.grants.remove(&gone);
+            }
+            Ok(())
+        })
+    }
+
+    /// The name that it has logged in with; `None` is the owner.
+    pub(crate) fn role(&self) -> Option<&str> {
+        match &self.who {
+            Who::Owner => None,
+            Who::Role(name) => Some(name),
+        }
+    }
+
+    /// The rows of a table that it sees.
+    ///
+    /// # Errors
+    /// SQLSTATE 42501 when it sees none.
+    pub(crate) fn rows_of(&self, schema: &str, table: &str) -> Result<Rows, SqlError> {
+        self.privileges()?.rows_of(schema, table).ok_or_else(|| denied_table(table))
+    }
+
+    /// Refuses a plan that reads a table that this session may not read.
+    ///
+    /// # Errors
+    /// SQLSTATE 42501.
+    pub(crate) fn check(&self, plan: &LogicalPlan) -> Result<(), SqlError> {
+        let privileges = self.privileges()?;
+        let mut denied = None;
+        plan.apply_with_subqueries(|node| {
+            if let LogicalPlan::TableScan(scan) = node
+                && let (schema, table) = (scan.table_name.schema(), scan.table_name.table())
+                && let Some(schema) = schema_of(scan.table_name.catalog(), schema, table)
+                && privileges.rows_of(schema, table).is_none()
+            {
+                denied = Some(denied_table(table));
+                return Ok(TreeNodeRecursion::Stop);
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        denied.map_or(Ok(()), Err)
+    }
+}
+
+/// The schema of one of our tables; all others are PostgreSQL's catalog, open to everybody.
+fn schema_of(catalog: Option<&str>, schema: Option<&str>, table: &str) -> Option<&'static str> {
+    if catalog.is_some_and(|catalog| catalog != DATABASE) {
+        return None;
+    }
+    let is_standard = StandardTable::ALL.into_iter().any(|standard| standard.name() == table);
+    let is_system = system::all().iter().any(|system| system.name == table);
+    match schema {
+        Some(DEFAULT_SCHEMA) if is_standard => Some(DEFAULT_SCHEMA),
+        Some(SYSTEM_SCHEMA) if is_system => Some(SYSTEM_SCHEMA),
+        None if is_standard => Some(DEFAULT_SCHEMA),
+        None if is_system => Some(SYSTEM_SCHEMA),
+        _ => None,
+    }
+}
+
+pub(crate) fn denied_table(table: &str) -> SqlError {
+    denied(format!("permission denied for table {table}"), None)
+}
+
+/// SQLSTATE 42501.
+pub(crate) fn denied(message: String, hint: Option<&str>) -> SqlError {
+    SqlError::Invalid { sqlstate: "42501", message, hint: hint.map(str::to_owned), position: None }
+}

@@ -1,0 +1,256 @@
+//! Who is connected and what each one does: `pg_stat_activity`, and stopping others.
+//!
+//! A session has a [`Backend`]; the database knows all of them by pid. Nothing is kept of a
+//! session that has ended.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use chrono::Utc;
+use tokio::sync::{Notify, watch};
+
+use crate::TransactionStatus;
+
+/// The pid of the first session; small numbers are those of the system.
+const FIRST_PID: i32 = 100_000;
+
+/// Most bytes of a statement that are shown, PostgreSQL's `track_activity_query_size`.
+const MAX_QUERY_BYTES: usize = 1024;
+
+/// All sessions of a database.
+#[derive(Debug)]
+pub(crate) struct Activity {
+    next_pid: AtomicI32,
+    backends: Mutex<BTreeMap<i32, Weak<Backend>>>,
+}
+
+impl Default for Activity {
+    fn default() -> Self {
+        Self { next_pid: AtomicI32::new(FIRST_PID), backends: Mutex::default() }
+    }
+}
+
+impl Activity {
+    /// A new session's part of it.
+    pub(crate) fn register(self: &Arc<Self>) -> Arc<Backend> {
+        let pid = self.next_pid.fetch_add(1, Ordering::Relaxed);
+        let now = now_micros();
+        let doing = Doing {
+            user: String::new(),
+            role: None,
+            application: String::new(),
+            address: None,
+            state: State::Idle,
+            query: String::new(),
+            query_start_micros: None,
+            transaction_start_micros: None,
+            state_change_micros: now,
+        };
+        let backend = Arc::new(Backend {
+            pid,
+            started_micros: now,
+            doing: Mutex::new(doing),
+            cancel: Notify::new(),
+            terminated: watch::Sender::new(false),
+            activity: Arc::downgrade(self),
+        });
+        lock(&self.backends).insert(pid, Arc::downgrade(&backend));
+        backend
+    }
+
+    /// The session with this pid.
+    pub(crate) fn get(&self, pid: i32) -> Option<Arc<Backend>> {
+        lock(&self.backends).get(&pid)?.upgrade()
+    }
+
+    /// All sessions, by pid.
+    pub(crate) fn all(&self) -> Vec<Arc<Backend>> {
+        lock(&self.backends).values().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// What a session does, as `pg_stat_activity.state` says it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    Active,
+    Idle,
+    InTransaction,
+    InFailedTransaction,
+}
+
+impl State {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Idle => "idle",
+            Self::InTransaction => "idle in transaction",
+            Self::InFailedTransaction => "idle in transaction (aborted)",
+        }
+    }
+}
+
+/// A row of `pg_stat_activity`; times are microseconds since the Unix epoch.
+#[derive(Clone, Debug)]
+pub(crate) struct Doing {
+    pub(crate) user: String,
+    pub(crate) role: Option<String>,
+    pub(crate) application: String,
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) state: State,
+    pub(crate) query: String,
+    pub(crate) query_start_micros: Option<i64>,
+    pub(crate) transaction_start_micros: Option<i64>,
+    pub(crate) state_change_micros: i64,
+}
+
+/// A session as others see it.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    pid: i32,
+    started_micros: i64,
+    doing: Mutex<Doing>,
+    cancel: Notify,
+    terminated: watch::Sender<bool>,
+    activity: Weak<Activity>,
+}
+
+impl Backend {
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    pub(crate) fn started_micros(&self) -> i64 {
+        self.started_micros
+    }
+
+    pub(crate) fn doing(&self) -> Doing {
+        lock(&self.doing).clone()
+    }
+
+    pub(crate) fn user(&self) -> String {
+        lock(&self.doing).user.clone()
+    }
+
+    /// Whose session it is; `role` is the name that it has proved to be.
+    pub(crate) fn belongs_to(&self, user: &str, role: Option<&str>, address: Option<SocketAddr>) {
+        let mut doing = lock(&self.doing);
+        doing.user = user.to_owned();
+        doing.role = role.map(str::to_owned);
+        doing.address = address;
+    }
+
+    /// The role that it has logged in as.
+    pub(crate) fn logged_in_as(&self) -> Option<String> {
+        lock(&self.doing).role.clone()
+    }
+
+    /// A statement begins.
+    pub(crate) fn begins(&self, query: &str, application: &str) {
+        let now = now_micros();
+        let mut doing = lock(&self.doing);
+        doing.state = State::Active;
+        doing.query = shown(query);
+        doing.application = application.to_owned();
+        doing.query_start_micros = Some(now);
+        doing.transaction_start_micros.get_or_insert(now);
+        doing.state_change_micros = now;
+    }
+
+    /// The client has its answer and the next word.
+    pub(crate) fn rests(&self, status: TransactionStatus) {
+        let mut doing = lock(&self.doing);
+        let state = match status {
+            TransactionStatus::Idle => State::Idle,
+            TransactionStatus::InBlock => State::InTransaction,
+            TransactionStatus::Failed => State::InFailedTransaction,
+        };
+        if state == State::Idle {
+            doing.transaction_start_micros = None;
+        }
+        if doing.state != state {
+            doing.state = state;
+            doing.state_change_micros = now_micros();
+        }
+    }
+
+    /// Stops the statement that runs now, if one does.
+    pub(crate) fn cancel(&self) {
+        self.cancel.notify_waiters();
+    }
+
+    /// Returns when the statement that runs now is to be stopped.
+    pub(crate) async fn canceled(&self) {
+        self.cancel.notified().await;
+    }
+
+    /// Ends the session.
+    pub(crate) fn terminate(&self) {
+        self.terminated.send_replace(true);
+    }
+
+    /// Returns when the session is to end.
+    pub(crate) async fn terminated(&self) {
+        let mut terminated = self.terminated.subscribe();
+        if terminated.wait_for(|terminated| *terminated).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Drop for Backend {
+    fn drop(&mut self) {
+        if let Some(activity) = self.activity.upgrade() {
+            lock(&activity.backends).remove(&self.pid);
+        }
+    }
+}
+
+/// A statement as others may see it: its beginning, and no password.
+fn shown(query: &str) -> String {
+    if query.to_ascii_lowercase().contains("password") {
+        let words: Vec<&str> = query.split_whitespace().take(3).collect();
+        return format!("{} <not shown: it may have a password>", words.join(" "));
+    }
+    let mut end = query.len().min(MAX_QUERY_BYTES);
+    while !query.is_char_boundary(end) {
+        end -= 1;
+    }
+    query[..end].to_owned()
+}
+
+fn now_micros() -> i64 {
+    Utc::now().timestamp_micros()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_listed_while_it_lives() {
+        let activity = Arc::new(Activity::default());
+        let (one, two) = (activity.register(), activity.register());
+        assert_ne!(one.pid(), two.pid());
+        assert_eq!(activity.all().len(), 2);
+        drop(one);
+        assert_eq!(activity.all().len(), 1);
+        assert!(activity.get(two.pid()).is_some());
+    }
+
+    #[test]
+    fn passwords_and_long_statements_are_not_shown() {
+        assert_eq!(
+            shown("CREATE ROLE a LOGIN PASSWORD 'secret'"),
+            "CREATE ROLE a <not shown: it may have a password>"
+        );
+        let long = "ä".repeat(MAX_QUERY_BYTES);
+        assert_eq!(shown(&long).len(), MAX_QUERY_BYTES);
+        assert_eq!(shown("SELECT 1"), "SELECT 1");
+    }
+}

@@ -1,0 +1,231 @@
+//! What a role sees: its sources and nothing of the others, whatever way it asks.
+
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, SimpleQueryMessage};
+use vigil_sql::DatabaseOptions;
+use vigil_sql::wire::ServeOptions;
+
+use crate::engine::TestEngine;
+use crate::server::Server;
+
+async fn server(setup: &str) -> Server {
+    let options = DatabaseOptions::default();
+    let engine = TestEngine::with_street();
+    let server = Server::start_with(engine, &options, ServeOptions::default()).await;
+    server.as_owner(setup).await;
+    server
+}
+
+async fn guard() -> (Server, Client) {
+    let server =
+        server("CREATE ROLE guard LOGIN PASSWORD 'secret'; GRANT SELECT ON SOURCE lobby TO guard")
+            .await;
+    let client = server.log_in("guard", "secret").await.expect("the password is right");
+    (server, client)
+}
+
+/// The rows of the answer, columns joined with `|`.
+async fn rows(client: &Client, sql: &str) -> Vec<String> {
+    let messages =
+        client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => {
+            let values: Vec<_> = (0..row.len()).map(|at| row.get(at).unwrap_or("NULL")).collect();
+            Some(values.join("|"))
+        }
+        _ => None,
+    });
+    rows.collect()
+}
+
+async fn refused(client: &Client, sql: &str) -> (String, String) {
+    let error = client.simple_query(sql).await.expect_err(sql);
+    let report = error.as_db_error().expect("comes from the server");
+    (report.code().code().to_owned(), report.message().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_is_granted_in_every_table() {
+    let (_server, client) = guard().await;
+    for (sql, expected) in [
+        ("SELECT DISTINCT source FROM frames", "lobby"),
+        ("SELECT DISTINCT source FROM detections", "lobby"),
+        ("SELECT DISTINCT source FROM public.tracks", "lobby"),
+        ("SELECT DISTINCT source FROM vigil.public.captions", "lobby"),
+        ("SELECT name FROM vigil_catalog.sources", "lobby"),
+        ("SELECT source FROM vigil_catalog.source_errors", "lobby"),
+        ("SELECT source FROM vigil_catalog.source_statistics", "lobby"),
+        ("SELECT name FROM vigil_catalog.models", "yolov8n"),
+        (
+            "SELECT source FROM (SELECT * FROM frames UNION ALL SELECT * FROM frames) GROUP BY 1",
+            "lobby",
+        ),
+        ("WITH f AS (SELECT source AS s FROM frames) SELECT DISTINCT s FROM f", "lobby"),
+        ("SELECT count(*) FROM frames WHERE source = 'street'", "0"),
+        ("SELECT count(*) FROM frames WHERE source <> 'lobby' OR true AND source LIKE 's%'", "0"),
+        ("SELECT count(*) FROM vigil_catalog.sources WHERE name = 'street'", "0"),
+        ("SELECT (SELECT count(*) FROM frames f WHERE f.source = 'street')", "0"),
+        ("SELECT EXISTS (SELECT 1 FROM tracks WHERE source = 'street')", "f"),
+        ("SELECT max(source) FROM frames", "lobby"),
+        ("SELECT count(DISTINCT source) FROM frames JOIN detections USING (source)", "1"),
+        (
+            "SELECT string_agg(DISTINCT source, ',') OVER () FROM (SELECT * FROM frames LIMIT 1)",
+            "lobby",
+        ),
+        ("SELECT frame_image('lobby', 1) IS NOT NULL", "t"),
+        ("SELECT current_user", "guard"),
+        ("SHOW is_superuser", "off"),
+    ] {
+        assert_eq!(rows(&client, sql).await, [expected], "{sql}");
+    }
+    let sources = rows(&client, "SHOW SOURCES").await;
+    assert!(sources.len() == 1 && sources[0].starts_with("lobby|"), "{sources:?}");
+    // Row 0 is of the street: a division by zero there would tell of it.
+    rows(&client, "SELECT 1 / frame_number FROM frames").await;
+    rows(&client, "SELECT 1 FROM frames WHERE 1 / frame_number > 5").await;
+    for hidden in
+        ["SELECT frame_image('street', 1)", "WAIT FOR SOURCE street", "SHOW CREATE SOURCE street"]
+    {
+        let (sqlstate, message) = refused(&client, hidden).await;
+        assert_eq!(sqlstate, "42704", "{hidden}: {message}");
+    }
+    let row = client.query_one("SELECT count(*) FROM frames WHERE source = $1", &[&"street"]).await;
+    assert_eq!(row.expect("runs").get::<_, i64>(0), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plans_and_statistics_tell_nothing_of_other_sources() {
+    let (server, client) = guard().await;
+    client.batch_execute("SET datafusion.explain.show_statistics = true").await.expect("is known");
+    let seen = |lines: Vec<String>| lines.join("\n");
+    let before = rows(&client, "SELECT count(*) FROM frames").await[0].clone();
+    for sql in [
+        "EXPLAIN SELECT * FROM frames",
+        "EXPLAIN (VERBOSE) SELECT * FROM frames WHERE source = 'street'",
+        "EXPLAIN (ANALYZE) SELECT source FROM frames",
+        "EXPLAIN (ANALYZE, VERBOSE) SELECT count(*) FROM frames",
+    ] {
+        let plan = seen(rows(&client, sql).await);
+        assert!(plan.contains("VisibleRows"), "{sql}:\n{plan}");
+        assert!(!plan.contains("DataSourceExec") && !plan.contains("MemoryExec"), "{sql}:\n{plan}");
+        assert!(!plan.contains("Rows=Exact"), "{sql}:\n{plan}");
+    }
+    let all: i64 =
+        server.as_owner("SELECT count(*) FROM frames").await.table()[0].parse().expect("is one");
+    assert!(before.parse::<i64>().expect("is a number") < all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_without_grants_sees_no_table() {
+    let server = server("CREATE ROLE nobody LOGIN PASSWORD 'secret'").await;
+    let client = server.log_in("nobody", "secret").await.expect("the password is right");
+    assert_eq!(rows(&client, "SELECT 1 + 1").await, ["2"]);
+    rows(&client, "SELECT count(*) FROM pg_class").await;
+    for (sql, message) in [
+        ("SELECT * FROM frames", "permission denied for table frames"),
+        ("SELECT 1 FROM tracks WHERE false", "permission denied for table tracks"),
+        ("SELECT (SELECT count(*) FROM captions)", "permission denied for table captions"),
+        ("EXPLAIN SELECT * FROM frames", "permission denied for table frames"),
+        ("SELECT * FROM vigil_catalog.models", "permission denied for table models"),
+        ("SHOW SOURCES", "permission denied for sources"),
+        ("SELECT frame_image('lobby', 1)", "permission denied for table frames"),
+        ("CREATE SOURCE a FROM 'x.mp4'", "permission denied for sources"),
+        ("DROP SOURCE lobby", "permission denied for sources"),
+        ("CREATE ROLE x", "permission denied to create role"),
+        ("ALTER ROLE nobody SUPERUSER", "permission denied to alter role"),
+        ("DROP ROLE nobody", "permission denied to drop role"),
+        ("GRANT vigil_admin TO nobody", "permission denied to grant"),
+        ("REVOKE vigil_admin FROM nobody", "permission denied to revoke"),
+    ] {
+        let refused = refused(&client, sql).await;
+        assert_eq!(refused, ("42501".to_owned(), message.to_owned()), "{sql}");
+    }
+    let (sqlstate, _) = refused(&client, "SET session_authorization = 'vigil'").await;
+    assert_eq!(sqlstate, "55P02");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ready_roles_may_what_their_names_say() {
+    let server = server(
+        "CREATE ROLE reader LOGIN PASSWORD 'secret' IN ROLE vigil_reader;
+         CREATE ROLE operator LOGIN PASSWORD 'secret'; GRANT vigil_operator TO operator;
+         CREATE USER chief PASSWORD 'secret'; GRANT vigil_admin TO chief;",
+    )
+    .await;
+    let reader = server.log_in("reader", "secret").await.expect("may log in");
+    assert_eq!(rows(&reader, "SELECT count(DISTINCT source) FROM frames").await, ["2"]);
+    let (sqlstate, message) = refused(&reader, "CREATE SOURCE a FROM 'x.mp4'").await;
+    assert_eq!(
+        (sqlstate.as_str(), message.as_str()),
+        ("42501", "permission denied to create source")
+    );
+    assert_eq!(refused(&reader, "DROP SOURCE lobby").await.0, "42501");
+    let operator = server.log_in("operator", "secret").await.expect("may log in");
+    rows(&operator, "CREATE SOURCE a FROM 'x.mp4'; DROP SOURCE a").await;
+    assert_eq!(refused(&operator, "CREATE ROLE x").await.0, "42501");
+    let chief = server.log_in("chief", "secret").await.expect("may log in");
+    rows(&chief, "CREATE ROLE guards; GRANT SELECT ON SOURCE street TO guards; DROP ROLE guards")
+        .await;
+    assert_eq!(rows(&chief, "SHOW is_superuser").await, ["on"]);
+    assert_eq!(refused(&chief, "DROP ROLE chief").await.0, "55006");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grants_hold_from_the_next_statement_on() {
+    let (server, client) = guard().await;
+    let prepared =
+        client.prepare("SELECT count(DISTINCT source) FROM frames").await.expect("plans");
+    let count = async || client.query_one(&prepared, &[]).await.expect("runs").get::<_, i64>(0);
+    assert_eq!(count().await, 1);
+    server.as_owner("GRANT SELECT ON TABLE frames TO guard").await;
+    assert_eq!(count().await, 2);
+    server.as_owner("REVOKE SELECT ON frames FROM guard").await;
+    assert_eq!(count().await, 1);
+    server.as_owner("REVOKE SELECT ON SOURCE lobby FROM guard").await;
+    let error = client.query_one(&prepared, &[]).await.expect_err("has no grant");
+    assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE));
+    server.as_owner("GRANT SELECT ON ALL TABLES IN SCHEMA public TO PUBLIC").await;
+    assert_eq!(count().await, 2);
+    // A source that comes again is another one.
+    server
+        .as_owner(
+            "REVOKE SELECT ON SCHEMA public FROM PUBLIC; GRANT SELECT ON SOURCE lobby TO guard",
+        )
+        .await;
+    server.as_owner("DROP SOURCE lobby; CREATE SOURCE lobby FROM 'x'").await;
+    client.query_one(&prepared, &[]).await.expect_err("has no grant");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn roles_are_listed_and_memberships_make_no_circle() {
+    let server =
+        server("CREATE ROLE a; CREATE ROLE b IN ROLE a; CREATE ROLE c CONNECTION LIMIT 3").await;
+    let roles =
+        "SELECT rolname, rolcanlogin, rolconnlimit FROM pg_roles WHERE rolname < 'd' ORDER BY 1";
+    let listed = server.as_owner(roles).await.table();
+    let listed: Vec<String> =
+        listed.iter().map(|row| row.split_whitespace().collect::<String>()).collect();
+    assert_eq!(listed, ["a|false|-1", "b|false|-1", "c|false|3"]);
+    let mut session = server.database.session();
+    for (sql, sqlstate) in [
+        ("GRANT b TO a", "0LP01"),
+        ("GRANT a TO a", "0LP01"),
+        ("CREATE ROLE a", "42710"),
+        ("CREATE ROLE vigil_x", "42939"),
+        ("CREATE ROLE public", "42939"),
+        ("DROP ROLE vigil_reader", "2BP01"),
+        ("DROP ROLE nowhere", "42704"),
+        ("GRANT SELECT ON SOURCE nowhere TO a", "42704"),
+        ("GRANT SELECT ON nowhere TO a", "42P01"),
+        ("GRANT SELECT ON ALL TABLES IN SCHEMA nowhere TO a", "3F000"),
+        ("GRANT SELECT ON frames TO nowhere", "42704"),
+        ("GRANT INSERT ON frames TO a", "0A000"),
+        ("CREATE ROLE x CREATEDB", "0A000"),
+        ("CREATE ROLE x PASSWORD ''", "22023"),
+        ("CREATE ROLE x LOGIN PASSWORT 'y'", "42601"),
+        ("ALTER ROLE a", "42601"),
+    ] {
+        let error = crate::server::run(&mut session, sql).await.expect_err(sql);
+        assert_eq!(error.sqlstate(), sqlstate, "{sql}: {error}");
+    }
+}
