@@ -11,7 +11,9 @@ use std::sync::Arc;
 
 use common::{fixture, grey, photo, service, shared};
 use vigil_models::backend::Device;
-use vigil_models::{BBox, DetectOptions, Detection, DetectorHandle, ModelError, OpenOptions};
+use vigil_models::{
+    BBox, DetectOptions, Detection, DetectorHandle, Image, ModelError, OpenOptions,
+};
 
 /// Class, confidence, x1, y1, x2, y2, as the reference writes them.
 type Row = (u32, f32, f32, f32, f32, f32);
@@ -125,6 +127,82 @@ fn the_ssd_finds_what_the_reference_finds() {
     let (options, data) = (as_the_reference(true), shared.join("data"));
     let (share, boxes) = agreement(&detector, "ssd-mobilenet-v2", &data, &options, CLOSE);
     assert!(share >= 0.97 && boxes > 20, "{share} of {boxes}");
+}
+
+/// A picture of waves, as the reference draws it.
+fn waves(width: u32, height: u32) -> Arc<Image> {
+    let mut rgb = Vec::new();
+    for y in 0..height {
+        for x in 0..width {
+            let wave = (x * x * 3 + x * y * 5 + y * y * 7) / 64;
+            rgb.extend((0..3).map(|channel| (wave + x * (channel + 1) + channel * 61) as u8));
+        }
+    }
+    Arc::new(Image::new(width, height, rgb).unwrap())
+}
+
+/// A file below `tests/fixtures`.
+fn fixture_file(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+}
+
+#[test]
+fn rt_detr_finds_what_transformers_finds() {
+    let text =
+        "family = \"detr\"\nlabels = [\"a\", \"b\", \"c\", \"d\", \"e\"]\ninput = [128, 128]";
+    let folder = custom(text, &fixture_file("tiny-detr/model.onnx"));
+    let service = service(folder.path(), 1);
+    let detector = service.detector("custom").unwrap();
+    let options = DetectOptions { confidence_threshold: 0.0, ..DetectOptions::default() };
+    let reference: BTreeMap<String, Vec<Row>> = fixture("tiny-detr/detections.json");
+    let (mut good, mut all) = (0, 0);
+    for (size, rows) in reference {
+        let (width, height) = size.split_once('x').unwrap();
+        let picture = waves(width.parse().unwrap(), height.parse().unwrap());
+        let (width, height) = (picture.width() as f32, picture.height() as f32);
+        let mut expected: Vec<Detection> = rows.into_iter().map(detection).collect();
+        for one in &mut expected {
+            // The reference does not clip.
+            one.bbox = one.bbox.clipped(width, height);
+        }
+        let found = detector.detect(picture, options.clone()).unwrap();
+        let (paired, of) = paired(&expected, &found, 0.99, 0.001);
+        eprintln!("{size}: {paired} of {of}, {} found", found.len());
+        (good, all) = (good + paired, all + of);
+    }
+    assert!(all > 100 && good * 100 >= all * 99, "{good} of {all}");
+}
+
+/// What a graph of `models/export/tiny_yolo.py` finds in some pictures.
+fn tiny_yolo(graph: &str, more: &str, half: bool) -> Result<Vec<Vec<Detection>>, ModelError> {
+    let text = format!("family = \"yolov8\"\nlabels = [\"a\", \"b\"]{more}");
+    let folder = custom(&text, &fixture_file(&format!("tiny-yolo/{graph}")));
+    let service = service(folder.path(), 3);
+    let open = OpenOptions { half_precision: half, ..OpenOptions::default() };
+    let detector = service.detector_with("custom", open)?;
+    let options = DetectOptions { confidence_threshold: 0.3, ..DetectOptions::default() };
+    [(64, 64), (100, 40), (30, 90)]
+        .map(|(width, height)| detector.detect(waves(width, height), options.clone()))
+        .into_iter()
+        .collect()
+}
+
+#[test]
+fn float16_and_fixed_batches_find_what_float32_finds() {
+    let full = tiny_yolo("model.onnx", "", false).unwrap();
+    assert!(full.iter().map(Vec::len).sum::<usize>() > 5, "{full:?}");
+    assert_eq!(tiny_yolo("batch2.onnx", "", false).unwrap(), full);
+    let half = tiny_yolo("half.onnx", "", true).unwrap();
+    let (of, among) = (full.concat(), half.concat());
+    let (same, all) = paired(&of, &among, 0.9, 0.01);
+    assert!(same * 10 >= all * 9, "{same} of {all}");
+}
+
+#[test]
+fn a_number_that_is_none_is_an_error() {
+    let error = tiny_yolo("nan.onnx", "", false).unwrap_err();
+    assert!(matches!(error, ModelError::Run { .. }), "{error:?}");
+    assert!(error.detail().is_some_and(|detail| detail.contains("is no number")), "{error:?}");
 }
 
 #[test]
