@@ -27,7 +27,7 @@ pub(super) fn person(x: f32, y: f32, confidence: f32) -> Detection {
 pub(super) fn frame(number: i64, detections: &[Detection]) -> FrameInput<'_> {
     FrameInput {
         frame_number: number,
-        ts_micros: number * 33_333,
+        ts_micros: number.saturating_mul(33_333),
         width: 640,
         height: 480,
         detections,
