@@ -10,8 +10,8 @@ use crate::track::{
     Assignment, FrameInput, TrackId, TrackOptions, TrackState, Tracker, TrackerKind,
 };
 
-/// The trackers that need no picture.
-pub(super) const BY_MOTION: [&str; 2] = ["bytetrack", "ocsort"];
+/// The trackers that keep tracks as they do, here without pictures.
+pub(super) const BY_MOTION: [&str; 4] = ["bytetrack", "ocsort", "deepsort", "strongsort"];
 
 /// A tracker by name.
 pub(super) fn tracker(name: &str, options: &TrackOptions) -> Box<dyn Tracker> {
