@@ -8,6 +8,8 @@ mod identity;
 pub mod mot;
 mod replay;
 mod sequence;
+#[cfg(test)]
+mod tests;
 
 pub use self::clear::ClearCounts;
 pub use self::hota::HotaCounts;

@@ -4,10 +4,12 @@
 //! frame in order; `summary` and `tracks` keep the table `tracks` with differential dataflow from
 //! what the tracker assigned.
 
+mod appearance;
 mod assignment;
 mod association;
 mod bytetrack;
 mod classes;
+mod deepsort;
 mod input;
 mod iou;
 mod kalman;
@@ -21,6 +23,7 @@ mod registry;
 #[cfg(test)]
 mod replay_tests;
 mod similarity;
+mod strongsort;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -33,12 +36,14 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::assignment::{Assigner, Pair};
 pub use self::bytetrack::ByteTracker;
+pub use self::deepsort::DeepSort;
 pub use self::iou::{IouOptions, IouTracker};
 pub use self::look::{Appearance, AppearanceReply, Look, Looker, MotionEstimator};
 pub use self::ocsort::OcSort;
 pub use self::operator::{TrackOutputs, TrackedFrame, track};
 pub use self::options::{AssociationMethod, TrackOptions};
 pub use self::registry::{TrackerKind, all};
+pub use self::strongsort::StrongSort;
 pub use self::summary::{Position, Sighting, TrackSummary};
 pub use self::tracker::{
     Assignment, CameraMotion, Correction, FrameInput, Needs, NoTracker, StateChange, Tracker,

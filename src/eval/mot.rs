@@ -70,6 +70,11 @@ pub enum MotError {
 pub fn read(path: &Path) -> Result<Frames, MotError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| MotError::Read { path: path.to_owned(), source })?;
+    parse_lines(path, &text)
+}
+
+/// Reads the text of a file; `path` is for errors.
+pub(super) fn parse_lines(path: &Path, text: &str) -> Result<Frames, MotError> {
     let mut frames = Frames::new();
     for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let at = |reason: String| MotError::Line { path: path.to_owned(), line: index + 1, reason };

@@ -79,12 +79,20 @@ fn numbered(
     labelled.iter().map(&mut number).collect()
 }
 
+/// IoU of two boxes, in the order of operations of TrackEval: by corners.
 fn iou(a: &[f64; 4], b: &[f64; 4]) -> f64 {
-    let width = (a[0] + a[2]).min(b[0] + b[2]) - a[0].max(b[0]);
-    let height = (a[1] + a[3]).min(b[1] + b[3]) - a[1].max(b[1]);
+    let corners = |[left, top, width, height]: &[f64; 4]| [*left, *top, left + width, top + height];
+    let (a, b) = (corners(a), corners(b));
+    let area = |c: &[f64; 4]| (c[2] - c[0]) * (c[3] - c[1]);
+    let width = a[2].min(b[2]) - a[0].max(b[0]);
+    let height = a[3].min(b[3]) - a[1].max(b[1]);
     let both = width.max(0.0) * height.max(0.0);
-    let either = a[2] * a[3] + b[2] * b[3] - both;
-    if either > 0.0 { both / either } else { 0.0 }
+    let either = area(&a) + area(&b) - both;
+    if area(&a) > f64::EPSILON && area(&b) > f64::EPSILON && either > f64::EPSILON {
+        both / either
+    } else {
+        0.0
+    }
 }
 
 /// The matching of rows and columns with the highest total score; pairs without a score above 0

@@ -8,8 +8,9 @@
 
 use std::collections::BTreeMap;
 
-use vigil_models::{BBox, Detection};
+use vigil_models::BBox;
 
+use super::input::is_box_in;
 use super::{Assignment, FrameInput, StateChange, TrackId, TrackState, Tracker};
 
 /// Options of the tracker, with the guide's values as defaults.
@@ -63,11 +64,13 @@ impl IouTracker {
     }
 
     /// The track of each detection by greedy matching.
-    fn matched(&self, detections: &[Detection]) -> Vec<Option<TrackId>> {
+    fn matched(&self, frame: &FrameInput<'_>) -> Vec<Option<TrackId>> {
+        let detections = frame.detections;
         let mut pairs = Vec::new();
         for (&id, track) in &self.tracks {
             for (index, detection) in detections.iter().enumerate() {
                 if detection.class_id == track.class_id
+                    && is_box_in(detection, frame)
                     && detection.confidence >= self.options.min_confidence
                 {
                     let iou = track.last_box.iou(&detection.bbox);
@@ -98,7 +101,7 @@ impl Tracker for IouTracker {
     fn update_into(&mut self, frame: &FrameInput<'_>, out: &mut Assignment) {
         let detections = frame.detections;
         let options = self.options;
-        let mut tracks = self.matched(detections);
+        let mut tracks = self.matched(frame);
         let seen: BTreeMap<TrackId, usize> =
             tracks.iter().enumerate().filter_map(|(index, id)| id.map(|id| (id, index))).collect();
 
@@ -130,7 +133,10 @@ impl Tracker for IouTracker {
         }
 
         for (index, detection) in detections.iter().enumerate() {
-            if tracks[index].is_none() && detection.confidence >= options.new_track_confidence {
+            if tracks[index].is_none()
+                && detection.confidence >= options.new_track_confidence
+                && is_box_in(detection, frame)
+            {
                 let id = TrackId(self.next_id);
                 self.next_id += 1;
                 let state = state_when_seen(1, &options);

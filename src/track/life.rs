@@ -285,7 +285,7 @@ impl Book {
         now: &Detection,
         out: &mut Assignment,
     ) {
-        let gap = frame_number - life.last_frame;
+        let gap = frame_number.saturating_sub(life.last_frame);
         if gap > SHORT_GAP_FRAMES && life.hidden < life.missed.div_ceil(2) {
             return;
         }

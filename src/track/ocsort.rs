@@ -99,7 +99,7 @@ impl Motion {
     fn observe(&mut self, frame_number: i64, bbox: &BBox) {
         let (last_frame, last) = self.last();
         #[expect(clippy::cast_precision_loss, reason = "frames of a gap")]
-        let gap = (frame_number - last_frame) as f32;
+        let gap = frame_number.saturating_sub(last_frame) as f32;
         if gap > 1.0 {
             self.go_again(gap, &last, bbox);
         } else {

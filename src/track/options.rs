@@ -89,8 +89,6 @@ pub struct TrackOptions {
     pub appearance_weight: f32,
     /// `strongsort`: whether the camera's motion is taken out.
     pub camera_motion: bool,
-    /// `strongsort`: whether tracks that continue each other are joined.
-    pub track_linking: bool,
     /// `iou`: the least IoU of a track's last box and its next (0..=1).
     pub track_iou_threshold: f32,
     /// `iou`: a track that is missed in more frames in a row ends.
@@ -140,7 +138,6 @@ impl Default for TrackOptions {
             ema_alpha: 0.9,
             appearance_weight: 0.98,
             camera_motion: true,
-            track_linking: true,
             track_iou_threshold: 0.3,
             max_missed_frames: 30,
             min_track_confidence: 0.3,

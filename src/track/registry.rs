@@ -1,9 +1,11 @@
 //! The trackers by name. A new one is a file beside this and a line in [`all`].
 
 use super::bytetrack::ByteTracker;
+use super::deepsort::DeepSort;
 use super::iou::IouTracker;
 use super::ocsort::OcSort;
 use super::options::TrackOptions;
+use super::strongsort::StrongSort;
 use super::tracker::{NoTracker, Tracker};
 
 /// A tracker that can be chosen.
@@ -23,6 +25,8 @@ const ALL: &[TrackerKind] = &[
     TrackerKind::IOU,
     TrackerKind { name: "bytetrack", make: |options| Box::new(ByteTracker::new(options)) },
     TrackerKind { name: "ocsort", make: |options| Box::new(OcSort::new(options)) },
+    TrackerKind { name: "deepsort", make: |options| Box::new(DeepSort::new(options)) },
+    TrackerKind { name: "strongsort", make: |options| Box::new(StrongSort::new(options)) },
     TrackerKind::NONE,
 ];
 

@@ -497,17 +497,6 @@ const OPTIONS: &[OptionDoc] = &[
         },
     },
     OptionDoc {
-        name: "track_linking",
-        kind: "boolean",
-        default: "true",
-        range: BOOLEAN,
-        doc: "Tracks of which one continues the other are merged (strongsort).",
-        set: |o, text| {
-            o.track.track_linking = value::boolean(text)?;
-            Some(())
-        },
-    },
-    OptionDoc {
         name: "captioner",
         kind: "text",
         default: "caption-standin",

@@ -116,7 +116,6 @@ fn every_option_sets_its_field() {
             ("ema_alpha", "0.8"),
             ("appearance_weight", "0.9"),
             ("camera_motion", "off"),
-            ("track_linking", "off"),
             ("captioner", "none"),
             ("num_beams", "1"),
             ("max_caption_length", "20"),
@@ -178,7 +177,6 @@ fn every_option_sets_its_field() {
             ema_alpha: 0.8,
             appearance_weight: 0.9,
             camera_motion: false,
-            track_linking: false,
             ..TrackOptions::default()
         },
         captioner: "none".into(),
@@ -251,7 +249,6 @@ fn every_option_refuses_bad_values_and_says_what_it_takes() {
         ("ema_alpha", &["-0.1", "1.5"]),
         ("appearance_weight", &["-0.1", "1.5"]),
         ("camera_motion", &["maybe"]),
-        ("track_linking", &["maybe"]),
         ("captioner", &[""]),
         ("num_beams", &["0", "65"]),
         ("max_caption_length", &["1", "513"]),

@@ -17,7 +17,7 @@ fn boxes_below_a_half_take_part() {
     let frames: Vec<_> = (0..50).map(walk).collect();
     for name in BY_MOTION {
         let watched = Watched::new(tracker(name, &TrackOptions::default()).as_mut(), &frames);
-        for number in 0..50 {
+        for number in 0..50_u8 {
             let is_seen = watched.made[usize::from(number)].tracks[0].is_some();
             assert_eq!(is_seen, number > 0, "{name}, frame {number}");
         }

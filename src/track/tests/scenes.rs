@@ -10,8 +10,8 @@ use crate::track::{
     Assignment, FrameInput, TrackId, TrackOptions, TrackState, Tracker, TrackerKind,
 };
 
-/// The trackers that need no picture.
-pub(super) const BY_MOTION: [&str; 2] = ["bytetrack", "ocsort"];
+/// The trackers that keep tracks as they do, here without pictures.
+pub(super) const BY_MOTION: [&str; 4] = ["bytetrack", "ocsort", "deepsort", "strongsort"];
 
 /// A tracker by name.
 pub(super) fn tracker(name: &str, options: &TrackOptions) -> Box<dyn Tracker> {
@@ -27,7 +27,7 @@ pub(super) fn person(x: f32, y: f32, confidence: f32) -> Detection {
 pub(super) fn frame(number: i64, detections: &[Detection]) -> FrameInput<'_> {
     FrameInput {
         frame_number: number,
-        ts_micros: number * 33_333,
+        ts_micros: number.saturating_mul(33_333),
         width: 640,
         height: 480,
         detections,

@@ -1,0 +1,214 @@
+//! Tracking by appearance and motion: what DeepSORT and StrongSORT have in common. How looks are
+//! remembered, and what a pair costs, is in their own files.
+//!
+//! Where a frame has no appearance vectors, overlap alone decides.
+
+use std::sync::Arc;
+
+use vigil_models::BBox;
+
+use super::association::{Association, Offered, advance, finish, prepare, with_class};
+use super::input::is_box_in;
+use super::kalman::BoxFilter;
+use super::life::{Book, Track};
+use super::options::{AssociationMethod, TrackOptions};
+use super::similarity::{Compared, likeness};
+use super::{Assignment, FrameInput, Needs};
+
+/// The 0.95 quantile of χ² with four degrees of freedom, which gates the squared Mahalanobis
+/// distance (Wojke et al. 2017).
+pub(super) const GATE: f32 = 9.4877;
+/// The highest cost of the association by overlap, 1 - likeness (as published).
+const OVERLAP_LIMIT: f32 = 0.7;
+/// From this IoU a detection may be a track's.
+const CLAIM: f32 = 0.1;
+/// Frames after which a track's appearance is looked at again, needed or not.
+const FRESH_FRAMES: u32 = 10;
+
+/// What is remembered of a track's looks.
+pub(super) trait Looks: Default + Clone {
+    /// Remembers an appearance.
+    fn learn(&mut self, feature: &Arc<[f32]>, options: &TrackOptions);
+
+    /// The distance of an appearance, 1 - cosine (0..=2); `None` when nothing is remembered.
+    fn distance(&self, feature: &[f32]) -> Option<f32>;
+
+    /// What a pair costs whose appearance is so far and whose motion is so far in units of the
+    /// gate (0..=1).
+    fn cost(appearance: f32, motion: f32, options: &TrackOptions) -> f32;
+
+    /// Whether tracks that were seen lately come first.
+    const CASCADE: bool;
+
+    /// The scale of the measurement's noise for a confidence.
+    fn noise(confidence: f32) -> f32;
+}
+
+#[derive(Clone, Debug)]
+struct Motion<L> {
+    filter: BoxFilter,
+    looks: L,
+    /// Frames since its appearance was last looked at.
+    unlooked: u32,
+}
+
+/// The state of a tracker.
+#[derive(Clone, Debug)]
+pub(super) struct AppearanceTracker<L> {
+    options: TrackOptions,
+    book: Book,
+    tracks: Vec<Track<Motion<L>>>,
+    association: Association,
+}
+
+/// One of the associations.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Round {
+    /// Of tracks that were missed in so many frames, or of all.
+    Appearance(Option<u32>),
+    Overlap,
+    Low,
+}
+
+impl<L: Looks> AppearanceTracker<L> {
+    pub fn new(options: &TrackOptions) -> Self {
+        Self {
+            options: options.clone(),
+            book: Book::new(options),
+            tracks: Vec::new(),
+            association: Association::default(),
+        }
+    }
+
+    /// The detections whose appearance decides: those that no track or several claim, those of a
+    /// track that claims several or was lost, and those of tracks not looked at for long.
+    pub fn needs(&mut self, frame: &FrameInput<'_>) -> Needs {
+        let mut needs = Needs {
+            appearance: Vec::new(),
+            camera_motion: !L::CASCADE && self.options.camera_motion,
+        };
+        if !self.options.appearance_embedding {
+            return needs;
+        }
+        let boxes: Vec<BBox> = self.tracks.iter().map(|track| track.motion.filter.bbox()).collect();
+        let can = |index: usize| {
+            let detection = &frame.detections[index];
+            is_box_in(detection, frame) && detection.confidence >= self.options.track_high_thresh
+        };
+        let claims = |bbox: &BBox, index: usize| bbox.iou(&frame.detections[index].bbox) >= CLAIM;
+        for (index, number) in (0..frame.detections.len()).zip(0_u32..).filter(|(i, _)| can(*i)) {
+            let mut of = (0..boxes.len()).filter(|track| claims(&boxes[*track], index));
+            let is_clear = match (of.next(), of.next()) {
+                (Some(only), None) => {
+                    let track = &self.tracks[only];
+                    let others = (0..frame.detections.len()).filter(|other| *other != index);
+                    track.life.missed == 0
+                        && track.motion.unlooked < FRESH_FRAMES
+                        && !others
+                            .into_iter()
+                            .any(|other| can(other) && claims(&boxes[only], other))
+                }
+                _ => false,
+            };
+            if !is_clear {
+                needs.appearance.push(number);
+            }
+        }
+        needs
+    }
+
+    fn associate(&mut self, round: Round, frame: &FrameInput<'_>, out: &mut Assignment) {
+        let Self { options, book, tracks, association } = self;
+        let feature = |index: usize| frame.features.get(index).and_then(Option::as_ref);
+        let expected = |track: &Track<Motion<L>>| {
+            let life = &track.life;
+            let takes_part = match round {
+                Round::Appearance(age) => {
+                    !life.is_candidate() && age.is_none_or(|age| life.missed == age)
+                }
+                Round::Overlap => true,
+                Round::Low => !life.is_candidate() && life.missed == 0,
+            };
+            takes_part.then(|| track.motion.filter.bbox())
+        };
+        let cost = |row: &Compared, column: &Compared| {
+            let motion = &tracks[row.index as usize].motion;
+            if let Round::Appearance(_) = round {
+                let far = motion.filter.distance(&column.bbox) / GATE;
+                let appearance = motion.looks.distance(feature(column.index as usize)?)?;
+                let is_other = !options.class_agnostic && row.class_id != column.class_id;
+                let allowed = far <= 1.0 && appearance <= options.max_cosine_distance && !is_other;
+                return allowed.then(|| L::cost(appearance, far, options));
+            }
+            let alike = likeness(options.association_method, &row.bbox, &column.bbox);
+            let alike = with_class(alike, row, column, options);
+            (alike > 0.0).then_some(1.0 - alike)
+        };
+        let (offered, method, limit) = match round {
+            // Far boxes are compared too: the gate decides.
+            Round::Appearance(_) => (Offered::High, AssociationMethod::Euclidean, 1.0),
+            Round::Overlap => (Offered::High, options.association_method, OVERLAP_LIMIT),
+            Round::Low => (Offered::Low, options.association_method, 0.5),
+        };
+        association.round(tracks, offered, method, limit, expected, cost);
+        for (index, column) in association.matches.iter().copied() {
+            let track = &mut tracks[index];
+            let detection = &frame.detections[column];
+            track.motion.filter.correct(&detection.bbox, L::noise(detection.confidence));
+            track.motion.unlooked = track.motion.unlooked.saturating_add(1);
+            // What is half hidden looks like what hides it.
+            if let Some(feature) = feature(column).filter(|_| round != Round::Low) {
+                track.motion.looks.learn(feature, options);
+                track.motion.unlooked = 0;
+            }
+            book.seen(&mut track.life, frame, column, out);
+            if options.track_smoothing {
+                out.boxes[column] = track.motion.filter.bbox();
+            }
+        }
+    }
+
+    pub fn update_into(&mut self, frame: &FrameInput<'_>, out: &mut Assignment) {
+        prepare(frame, &self.options, out);
+        let Some(frames) = self.book.turn_to(frame) else { return };
+        advance(&mut self.tracks, &self.book, out, |track| {
+            if let Some(motion) = &frame.motion {
+                track.motion.filter.move_with(motion);
+            }
+            if track.life.missed > 0 {
+                track.motion.filter.freeze_height();
+            }
+            track.motion.filter.predict(frames);
+        });
+        self.association.turn_to(frame, &self.options, self.tracks.len());
+        if L::CASCADE {
+            let oldest = self.tracks.iter().map(|track| track.life.missed).max().unwrap_or(0);
+            for age in 0..=oldest {
+                if self.tracks.iter().any(|track| track.life.missed == age) {
+                    self.associate(Round::Appearance(Some(age)), frame, out);
+                }
+            }
+        } else {
+            self.associate(Round::Appearance(None), frame, out);
+        }
+        self.associate(Round::Overlap, frame, out);
+        self.associate(Round::Low, frame, out);
+        let Self { options, book, tracks, association } = self;
+        let begin = |index: usize| {
+            let mut looks = L::default();
+            let feature = frame.features.get(index).and_then(Option::as_ref);
+            if let Some(feature) = feature {
+                looks.learn(feature, options);
+            }
+            let filter = BoxFilter::new(&frame.detections[index].bbox);
+            let unlooked = if feature.is_some() { 0 } else { FRESH_FRAMES };
+            Motion { filter, looks, unlooked }
+        };
+        let expected = |motion: &Motion<L>| motion.filter.bbox();
+        association.close(frame, options, tracks, book, expected, begin, out);
+    }
+
+    pub fn finish_into(&mut self, out: &mut Assignment) {
+        finish(&mut self.tracks, &self.book, out);
+    }
+}

@@ -1,0 +1,76 @@
+//! StrongSORT (Du et al., "StrongSORT: make DeepSORT great again", 2023), without its linking of
+//! finished tracks and its Gaussian smoothing: an averaged appearance, a filter that trusts
+//! confident detections more, the camera's motion, and one association by appearance and motion.
+
+use std::sync::Arc;
+
+use super::appearance::{AppearanceTracker, Looks};
+use super::options::TrackOptions;
+use super::similarity::cosine;
+use super::{Assignment, FrameInput, Needs, Tracker};
+
+/// A track's appearance, averaged exponentially.
+#[derive(Clone, Debug, Default)]
+struct Average(Vec<f32>);
+
+impl Looks for Average {
+    fn learn(&mut self, feature: &Arc<[f32]>, options: &TrackOptions) {
+        let length = feature.iter().map(|x| x * x).sum::<f32>().sqrt();
+        if !length.is_finite() || length <= 0.0 {
+            return;
+        }
+        if self.0.len() != feature.len() {
+            self.0 = feature.iter().map(|x| x / length).collect();
+            return;
+        }
+        let alpha = options.ema_alpha;
+        for (mean, x) in self.0.iter_mut().zip(feature.iter()) {
+            *mean = alpha * *mean + (1.0 - alpha) * x / length;
+        }
+    }
+
+    fn distance(&self, feature: &[f32]) -> Option<f32> {
+        (!self.0.is_empty()).then(|| 1.0 - cosine(&self.0, feature))
+    }
+
+    fn cost(appearance: f32, motion: f32, options: &TrackOptions) -> f32 {
+        let weight = options.appearance_weight;
+        weight * appearance + (1.0 - weight) * motion
+    }
+
+    const CASCADE: bool = false;
+
+    /// NSA: the more confident, the less noise; never none.
+    fn noise(confidence: f32) -> f32 {
+        (1.0 - confidence).clamp(0.05, 1.0)
+    }
+}
+
+/// The tracker's state.
+#[derive(Clone, Debug)]
+pub struct StrongSort(AppearanceTracker<Average>);
+
+impl StrongSort {
+    /// A tracker that has seen nothing.
+    pub fn new(options: &TrackOptions) -> Self {
+        Self(AppearanceTracker::new(options))
+    }
+}
+
+impl Tracker for StrongSort {
+    fn name(&self) -> &'static str {
+        "strongsort"
+    }
+
+    fn needs(&mut self, frame: &FrameInput<'_>) -> Needs {
+        self.0.needs(frame)
+    }
+
+    fn update_into(&mut self, frame: &FrameInput<'_>, out: &mut Assignment) {
+        self.0.update_into(frame, out);
+    }
+
+    fn finish_into(&mut self, out: &mut Assignment) {
+        self.0.finish_into(out);
+    }
+}
