@@ -105,8 +105,7 @@ fn plainly(name: &str, left: &[f32], right: &[f32]) -> f64 {
 }
 
 fn close(found: f64, expected: f64) -> bool {
-    (found.is_nan() && expected.is_nan())
-        || (found - expected).abs() <= 1e-9 * expected.abs().max(1.0)
+    (found - expected).abs() <= 1e-9 * expected.abs().max(1.0)
 }
 
 const DISTANCES: [&str; 4] = ["l2_distance", "l1_distance", "inner_product", "cosine_distance"];
@@ -141,7 +140,8 @@ proptest! {
         for name in DISTANCES {
             let expected: Vec<Option<f64>> = left[cut..].iter().zip(&right[cut..])
                 .map(|pair| match pair {
-                    (Some(l), Some(r)) => Some(plainly(name, l, r)),
+                    // A vector of zeros has no cosine.
+                    (Some(l), Some(r)) => Some(plainly(name, l, r)).filter(|number| !number.is_nan()),
                     _ => None,
                 })
                 .collect();
