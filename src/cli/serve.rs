@@ -19,6 +19,9 @@ use crate::Engine;
 /// So long clients may take to end after the server was asked to stop.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The stack of a thread that reads statements, which are as deep as `vigil_sql` lets them be.
+const STACK_BYTES: usize = 16 << 20;
+
 /// Start the server: PostgreSQL clients connect to it
 ///
 /// It runs until it gets Ctrl-C or SIGTERM, then stops its sources and clients. While no role may
@@ -53,6 +56,7 @@ pub(super) fn serve(arguments: ServeArguments) -> Result<(), CliError> {
     let runtime = Builder::new_multi_thread()
         .worker_threads(2)
         .thread_name("vigil-wire")
+        .thread_stack_size(STACK_BYTES)
         .enable_all()
         .build()
         .map_err(|error| CliError::Runtime(error.to_string()))?;
