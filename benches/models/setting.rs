@@ -51,6 +51,7 @@ impl Setting {
             inference_threads: self.threads,
             defaults: SourceDefaults::default(),
             base_dir: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
+            places: Default::default(),
         })?)
     }
 }

@@ -68,6 +68,7 @@ impl Fixture {
             inference_threads: 1,
             defaults: SourceDefaults::default(),
             base_dir: shared().join("data"),
+            places: Default::default(),
         })
         .expect("an engine");
         let session = Database::new(Arc::<Engine>::clone(&engine)).expect("a database").session();
