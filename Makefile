@@ -27,6 +27,7 @@ bench-pipeline: setup ## speed and memory against the bare ONNX Runtime session
 
 bench-track: setup ## the trackers: scores and speed against PyPI's trackers
 	@.venv/bin/python -m pip --disable-pip-version-check --quiet install trackers==2.6.1 supervision trackeval==1.3.0
+	@VIGIL_BIN=$${CARGO_TARGET_DIR:-target}/fast/vigil benches/track_scores.sh
 	@cargo bench --profile fast --bench track
 
 lint: ## formatting and clippy, warnings are errors
