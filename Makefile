@@ -2,7 +2,7 @@
 # cost; `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench-pipeline bench-models lint clean
+.PHONY: help setup build demo test bench-pipeline bench-models bench-track lint clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -27,6 +27,11 @@ bench-pipeline: setup ## speed and memory against the bare ONNX Runtime session
 
 bench-models: setup ## the models against the bare session, and the ways of running them
 	@cargo bench --profile fast --bench models
+
+bench-track: setup ## the trackers: scores and speed against PyPI's trackers
+	@.venv/bin/python -m pip --disable-pip-version-check --quiet install trackers==2.6.1 supervision trackeval==1.3.0
+	@VIGIL_BIN=$${CARGO_TARGET_DIR:-target}/fast/vigil benches/track_scores.sh
+	@cargo bench --profile fast --bench track
 
 lint: ## formatting and clippy, warnings are errors
 	@.ci/packages.sh

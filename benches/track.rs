@@ -51,8 +51,8 @@ type Frames = Vec<Vec<Detection>>;
 
 fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let shared = std::env::var_os("VIGIL_SHARED")
-        .map_or_else(|| root.join("../shared"), PathBuf::from);
+    let shared =
+        std::env::var_os("VIGIL_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
     let crowd = objects(100, 1000);
     let real = real_sequences(&shared.join("data/mot"))?;
     let folder = std::env::temp_dir().join(format!("vigil-bench-track-{}", std::process::id()));
@@ -96,10 +96,11 @@ fn main() -> Result<()> {
     Ok(())
 }
 
+#[expect(clippy::print_stdout, reason = "the figures are the result")]
 fn figure(name: &str, value: f64, unit: &str) {
     let mut line = String::new();
     let _ = write!(line, "figure {name} {value:.4} {unit}");
-    eprintln!("{line}");
+    println!("{line}");
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -145,7 +146,11 @@ fn write(path: &Path, sequences: &[Frames]) -> Result<()> {
     for (sequence, frames) in sequences.iter().enumerate() {
         for (frame, detections) in frames.iter().enumerate() {
             for Detection { bbox: b, confidence, .. } in detections {
-                writeln!(text, "{sequence},{frame},{},{},{},{},{confidence}", b.x1, b.y1, b.x2, b.y2)?;
+                writeln!(
+                    text,
+                    "{sequence},{frame},{},{},{},{},{confidence}",
+                    b.x1, b.y1, b.x2, b.y2
+                )?;
             }
         }
     }
