@@ -10,6 +10,7 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+use crate::channels::Channels;
 use crate::catalog::system::SYSTEM_SCHEMA;
 use crate::catalog::{PublicSchema, SystemSchema, pg};
 use crate::runtime::QueryRuntime;
@@ -31,6 +32,7 @@ pub struct Database {
     /// The state that each session begins with.
     base: SessionState,
     runtime: QueryRuntime,
+    channels: Channels,
 }
 
 impl Database {
@@ -48,7 +50,7 @@ impl Database {
             hint: None,
         })?;
         let base = base_state(&engine, cores)?;
-        Ok(Arc::new(Self { engine, base, runtime }))
+        Ok(Arc::new(Self { engine, base, runtime, channels: Channels::default() }))
     }
 
     /// A new session with all settings at their defaults.
@@ -63,6 +65,11 @@ impl Database {
 
     pub(crate) fn base(&self) -> &SessionState {
         &self.base
+    }
+
+    /// The channels of `LISTEN` and `NOTIFY`.
+    pub(crate) fn channels(&self) -> &Channels {
+        &self.channels
     }
 
     pub(crate) fn runtime(&self) -> &QueryRuntime {

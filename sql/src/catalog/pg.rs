@@ -7,10 +7,14 @@
 //! | `attributes` | `pg_attribute` with PostgreSQL's types of our columns, `vector(n)` among them |
 //! | `descriptions` | `pg_description` with the comments of our tables and columns |
 //! | `functions` | `format_type`, `col_description` and others that clients call |
+//! | `names` | `to_regclass`, `to_regtype`, `json_build_object` |
+//! | `procedures` | `pg_proc` with Vigil's functions |
 
 mod attributes;
 mod descriptions;
 mod functions;
+mod names;
+mod procedures;
 mod relations;
 
 use std::sync::Arc;
@@ -25,6 +29,7 @@ use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
 
 use self::attributes::Attributes;
 use self::descriptions::Descriptions;
+use self::procedures::Procedures;
 use self::relations::Relations;
 use crate::database::DATABASE;
 
@@ -40,6 +45,7 @@ pub(crate) fn register(context: &SessionContext) -> Result<()> {
         .ok_or_else(|| internal_datafusion_err!("pg_catalog is not registered"))?;
     let relations = Arc::new(Relations::read(context, inner.as_ref())?);
     functions::register(context, &relations);
+    names::register(context, &relations);
     catalog.register_schema(SCHEMA, Arc::new(PgCatalog { inner, relations }))?;
     Ok(())
 }
@@ -76,6 +82,7 @@ impl SchemaProvider for PgCatalog {
         Ok(Some(match name {
             "pg_attribute" => Arc::new(Attributes { inner, relations }),
             "pg_description" => Arc::new(Descriptions { inner, relations }),
+            "pg_proc" => Arc::new(Procedures { inner, relations }),
             _ => inner,
         }))
     }

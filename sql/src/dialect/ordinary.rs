@@ -17,7 +17,7 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
     RewriteArrayAnyAllOperation, RewritePgCatalogOperator, SqlStatementRewriteRule, StripCollate,
 };
 
-use super::Lines;
+use super::{Lines, bytea};
 use super::array_subquery::ArraySubqueryToNull;
 use crate::SqlError;
 
@@ -41,7 +41,8 @@ pub(super) fn parse(
     text: &str,
     lines: &Lines,
 ) -> Result<ast::Statement, SqlError> {
-    let statement = parse_as_written(tokens, lines)?;
+    let mut statement = parse_as_written(tokens, lines)?;
+    bytea::read_literals(&mut statement)?;
     if asks_the_catalog(tokens)
         && let Ok(mut rewritten) = CATALOG_PARSER.parse(text)
         && rewritten.len() == 1

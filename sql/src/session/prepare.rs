@@ -7,8 +7,11 @@ use datafusion::logical_expr::LogicalPlan;
 
 use super::Session;
 use super::classify::{Kind, SessionStatement, classify};
+use super::command::Command;
+use super::command::copy::CopyOptions;
+use super::command::declare::Declare;
 use super::explain::{self, Detail};
-use super::{names, parameters};
+use super::{current_setting, duplicates, names, parameters};
 use crate::SqlError;
 use crate::dialect::{Statement, StatementKind};
 use crate::statement::OwnStatement;
@@ -28,6 +31,9 @@ pub(super) enum Action {
     Query { plan: LogicalPlan, tag: &'static str },
     Explain { plan: LogicalPlan, detail: Detail },
     Session(SessionStatement),
+    Command(Command),
+    Declare { declare: Arc<Declare>, plan: LogicalPlan, described: SchemaRef },
+    Copy { options: Arc<CopyOptions>, plan: LogicalPlan, described: SchemaRef },
 }
 
 impl Prepared {
@@ -72,9 +78,22 @@ impl Session {
     ) -> Result<Prepared, SqlError> {
         let kind = match statement.kind() {
             StatementKind::Own(statement) => Kind::Own(Arc::clone(statement)),
+            StatementKind::Command(command) => Kind::Command(command.clone()),
             StatementKind::Ordinary(statement) => classify(statement)?,
         };
+        self.prepare_kind(kind, declared).await
+    }
+
+    pub(super) async fn prepare_kind(
+        &self,
+        kind: Kind,
+        declared: &[Option<DataType>],
+    ) -> Result<Prepared, SqlError> {
         match kind {
+            Kind::Command(command) => {
+                self.refuse_in_failed_transaction()?;
+                self.prepare_command(command, declared).await
+            }
             Kind::Own(statement) => {
                 let action = Action::Own(Arc::clone(&statement));
                 self.refuse_in_failed_block(&action)?;
@@ -95,6 +114,8 @@ impl Session {
                 self.refuse_in_failed_transaction()?;
                 let written = statement.clone();
                 parameters::give_types(&mut statement, declared);
+                duplicates::tell_apart(&mut statement);
+                current_setting::fill_in(&mut statement, &self.settings)?;
                 let (plan, schema) = self.plan(*statement).await?;
                 let schema = names::rename(&written, schema);
                 let parameters = parameters::types(&plan, declared)?;
@@ -111,5 +132,41 @@ impl Session {
                 Ok(Prepared { action, parameters, schema: Some(explain::schema()) })
             }
         }
+    }
+
+    /// Plans the query within a command, where there is one.
+    async fn prepare_command(
+        &self,
+        command: Command,
+        declared: &[Option<DataType>],
+    ) -> Result<Prepared, SqlError> {
+        let query = match &command {
+            Command::Declare(declare) => &declare.query,
+            Command::Copy(copy) => &copy.query,
+            other => {
+                let schema = self.command_schema(other)?;
+                return Ok(Prepared::without_plan(Action::Command(command), schema));
+            }
+        };
+        let Kind::Query(query, _) = classify(query)? else {
+            return Err(SqlError::Unsupported {
+                what: "this statement where a query is wanted".into(),
+                hint: Some("Write SELECT or VALUES.".into()),
+            });
+        };
+        let planned = Box::pin(self.prepare_kind(Kind::Query(query, "SELECT"), declared)).await?;
+        let (Action::Query { plan, .. }, Some(described)) = (planned.action, planned.schema) else {
+            return Err(SqlError::Unsupported { what: "this query".into(), hint: None });
+        };
+        let action = match command {
+            Command::Copy(copy) => {
+                Action::Copy { options: Arc::new(copy.options), plan, described }
+            }
+            Command::Declare(declare) => {
+                Action::Declare { declare: Arc::new(declare), plan, described }
+            }
+            other => Action::Command(other),
+        };
+        Ok(Prepared { action, parameters: planned.parameters, schema: None })
     }
 }

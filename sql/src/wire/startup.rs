@@ -56,6 +56,7 @@ impl StartupHandler for Startup {
 
         let (pid, key) = KEYS.generate(client);
         client.set_pid_and_secret_key(pid, key.clone());
+        self.connection.session.lock().await.set_backend(pid);
         let (handle, guard) = self.cancels.register(pid, key.clone());
         client.session_extensions().insert::<Arc<ConnectionHandle>>(handle);
         client.session_extensions().insert::<ConnectionGuard>(guard);

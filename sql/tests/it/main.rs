@@ -1,5 +1,7 @@
 //! What SQL shows, in process and over the wire, against a small engine in memory.
 
+mod clients;
+mod commands;
 mod engine;
 mod errors;
 mod examples;
