@@ -10,9 +10,9 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
-use crate::channels::Channels;
 use crate::catalog::system::SYSTEM_SCHEMA;
 use crate::catalog::{PublicSchema, SystemSchema, pg};
+use crate::channels::Channels;
 use crate::runtime::QueryRuntime;
 use crate::{Engine, Session, SqlError, functions};
 

@@ -62,5 +62,7 @@ pub use crate::engine::{
 pub use crate::error::SqlError;
 pub use crate::functions::docs as function_docs;
 pub use crate::notice::Notice;
-pub use crate::session::{CopyFormat, CopyOptions, ForceQuote, Outcome, Prepared, Session, TransactionStatus};
+pub use crate::session::{
+    CopyFormat, CopyOptions, ForceQuote, Outcome, Prepared, Session, TransactionStatus,
+};
 pub use crate::statement::{StatementDoc, docs as statement_docs};

@@ -197,11 +197,15 @@ impl Session {
         match &prepared.action {
             Action::Own(statement) => {
                 let tag = statement.tag();
+                // One with rows only tells.
+                let has_effect = statement.schema().is_none();
                 let (statement, engine) =
                     (Arc::clone(statement), Arc::clone(self.database.engine()));
                 let work = async move { statement.run(engine.as_ref()).await };
                 let answer = self.database.runtime().run(self.deadline(), work).await?;
-                self.transaction.own_statement_ran(&self.settings);
+                if has_effect {
+                    self.transaction.own_statement_ran(&self.settings);
+                }
                 match answer {
                     Answer::Rows(batch) => Ok(Outcome::rows(batch, tag)),
                     Answer::Done(notices) => Ok(Outcome::done(tag, notices)),

@@ -17,8 +17,8 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
     RewriteArrayAnyAllOperation, RewritePgCatalogOperator, SqlStatementRewriteRule, StripCollate,
 };
 
-use super::{Lines, bytea};
 use super::array_subquery::ArraySubqueryToNull;
+use super::{Lines, bytea};
 use crate::SqlError;
 
 static CATALOG_PARSER: LazyLock<PostgresCompatibilityParser> =

@@ -116,14 +116,11 @@ pub(crate) fn classify(statement: &Statement) -> Result<Kind, SqlError> {
             Reset::ALL => S::ResetAll,
             Reset::ConfigurationParameter(name) => S::Reset(name.to_string()),
         }),
-        Statement::StartTransaction { begin, modes, .. } => session(S::Begin(
-            if *begin { "BEGIN" } else { "START TRANSACTION" },
-            modes.clone(),
-        )),
-        Statement::Commit { chain, .. } => session(S::Commit { chain: *chain }),
-        Statement::Rollback { savepoint: None, chain } => {
-            session(S::Rollback { chain: *chain })
+        Statement::StartTransaction { begin, modes, .. } => {
+            session(S::Begin(if *begin { "BEGIN" } else { "START TRANSACTION" }, modes.clone()))
         }
+        Statement::Commit { chain, .. } => session(S::Commit { chain: *chain }),
+        Statement::Rollback { savepoint: None, chain } => session(S::Rollback { chain: *chain }),
         Statement::Rollback { savepoint: Some(name), .. } => {
             session(S::RollbackTo(name.value.clone()))
         }

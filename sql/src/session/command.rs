@@ -57,7 +57,7 @@ const ALL: [Definition; 10] = [
 
 /// The statement at the cursor if it is one of these.
 pub(crate) fn parse(cursor: &mut Cursor) -> Result<Option<Command>, SqlError> {
-    let Some((_, parse)) = ALL.iter().find(|(word, _)| cursor.accept(&[word])) else {
+    let Some((_, parse)) = ALL.iter().find(|(word, _)| cursor.accept(&[*word])) else {
         return Ok(None);
     };
     let command = parse(cursor)?;

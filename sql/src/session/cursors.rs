@@ -62,15 +62,7 @@ impl Cursors {
     ) {
         let schema = batches.schema();
         let rows = Rows { stream: Mutex::new(Some(batches)), kept: VecDeque::new(), dropped: 0 };
-        let cursor = OpenCursor {
-            name: name.to_owned(),
-            schema,
-            rows,
-            on: 0,
-            scroll,
-            hold,
-            depth,
-        };
+        let cursor = OpenCursor { name: name.to_owned(), schema, rows, on: 0, scroll, hold, depth };
         self.open.insert(name.to_owned(), cursor);
     }
 
@@ -162,9 +154,7 @@ impl OpenCursor {
             Direction::Relative(count) if count > 0 => {
                 self.land(self.on.saturating_add(to_usize(count))).await
             }
-            Direction::Relative(count) => {
-                self.land(self.on.saturating_sub(to_usize(count))).await
-            }
+            Direction::Relative(count) => self.land(self.on.saturating_sub(to_usize(count))).await,
             Direction::Absolute(row) if row >= 0 => self.land(to_usize(row)).await,
             Direction::Absolute(row) => {
                 let count = self.rows.read_to(usize::MAX).await?;

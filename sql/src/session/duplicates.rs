@@ -20,8 +20,7 @@ pub(super) fn tell_apart(statement: &mut Statement) {
         match item {
             SelectItem::UnnamedExpr(expr) => {
                 // Beside a wildcard, any column may be there twice.
-                let is_column =
-                    matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+                let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
                 if !seen.insert(expr.to_string().to_lowercase()) || (has_wildcard && is_column) {
                     let expr = std::mem::replace(expr, Expr::Identifier(Ident::new("")));
                     *item = SelectItem::ExprWithAlias { expr, alias };

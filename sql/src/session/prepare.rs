@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast;
 
 use super::Session;
 use super::classify::{Kind, SessionStatement, classify};
@@ -110,18 +111,7 @@ impl Session {
                 self.refuse_in_failed_block(&action)?;
                 Ok(Prepared::without_plan(action, schema))
             }
-            Kind::Query(mut statement, tag) => {
-                self.refuse_in_failed_transaction()?;
-                let written = statement.clone();
-                parameters::give_types(&mut statement, declared);
-                duplicates::tell_apart(&mut statement);
-                current_setting::fill_in(&mut statement, &self.settings)?;
-                let (plan, schema) = self.plan(*statement).await?;
-                let schema = names::rename(&written, schema);
-                let parameters = parameters::types(&plan, declared)?;
-                let action = Action::Query { plan, tag };
-                Ok(Prepared { action, parameters, schema: Some(schema) })
-            }
+            Kind::Query(statement, tag) => self.prepare_query(statement, tag, declared).await,
             Kind::Explain(statement) => {
                 self.refuse_in_failed_transaction()?;
                 let (mut statement, detail) = explain::normalise(*statement)?;
@@ -132,6 +122,23 @@ impl Session {
                 Ok(Prepared { action, parameters, schema: Some(explain::schema()) })
             }
         }
+    }
+
+    async fn prepare_query(
+        &self,
+        mut statement: Box<ast::Statement>,
+        tag: &'static str,
+        declared: &[Option<DataType>],
+    ) -> Result<Prepared, SqlError> {
+        self.refuse_in_failed_transaction()?;
+        let written = statement.clone();
+        parameters::give_types(&mut statement, declared);
+        duplicates::tell_apart(&mut statement);
+        current_setting::fill_in(&mut statement, &self.settings)?;
+        let (plan, schema) = self.plan(*statement).await?;
+        let schema = names::rename(&written, schema);
+        let parameters = parameters::types(&plan, declared)?;
+        Ok(Prepared { action: Action::Query { plan, tag }, parameters, schema: Some(schema) })
     }
 
     /// Plans the query within a command, where there is one.
@@ -154,7 +161,7 @@ impl Session {
                 hint: Some("Write SELECT or VALUES.".into()),
             });
         };
-        let planned = Box::pin(self.prepare_kind(Kind::Query(query, "SELECT"), declared)).await?;
+        let planned = self.prepare_query(query, "SELECT", declared).await?;
         let (Action::Query { plan, .. }, Some(described)) = (planned.action, planned.schema) else {
             return Err(SqlError::Unsupported { what: "this query".into(), hint: None });
         };

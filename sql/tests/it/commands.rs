@@ -21,7 +21,10 @@ async fn a_prepared_statement_is_executed_with_values() {
     assert_eq!(prepared.tag, "PREPARE");
     let answer = run(&mut session, "EXECUTE few (1 + 1, 'lobby')").await.expect("runs");
     assert_eq!((answer.tag.as_str(), answer.table()), ("SELECT 2", vec!["0".into(), "1".into()]));
-    assert_eq!(run(&mut session, "EXECUTE few ('1', 'lobby')").await.expect("runs").tag, "SELECT 1");
+    assert_eq!(
+        run(&mut session, "EXECUTE few ('1', 'lobby')").await.expect("runs").tag,
+        "SELECT 1"
+    );
     for (sql, sqlstate) in [
         ("EXECUTE few (1)", "42601"),
         ("EXECUTE few ('x', 'lobby')", "22P02"),
@@ -44,14 +47,12 @@ async fn a_prepared_statement_is_executed_with_values() {
 async fn a_cursor_goes_forward_and_with_scroll_back() {
     let (_engine, database) = database();
     let mut session = database.session();
-    let error = run(&mut session, "DECLARE c CURSOR FOR SELECT 1").await.expect_err("needs a block");
+    let error =
+        run(&mut session, "DECLARE c CURSOR FOR SELECT 1").await.expect_err("needs a block");
     assert_eq!(error.sqlstate(), "25P01");
-    run(
-        &mut session,
-        "BEGIN; DECLARE c SCROLL CURSOR FOR SELECT * FROM generate_series(1, 20000)",
-    )
-    .await
-    .expect("runs");
+    run(&mut session, "BEGIN; DECLARE c SCROLL CURSOR FOR SELECT * FROM generate_series(1, 20000)")
+        .await
+        .expect("runs");
     for (sql, tag, first, last) in [
         ("FETCH c", "FETCH 1", "1", "1"),
         ("FETCH 2 FROM c", "FETCH 2", "2", "3"),
@@ -146,7 +147,10 @@ async fn names_may_come_twice_and_bytes_in_two_formats() {
     let mut session = database.session();
     for (sql, row) in [
         ("SELECT 1, 1, 1 AS a, 2 AS a", "1        | 1        | 1 | 2"),
-        ("SELECT frame_number, frame_number FROM frames ORDER BY frame_number LIMIT 1", "0            | 0"),
+        (
+            "SELECT frame_number, frame_number FROM frames ORDER BY frame_number LIMIT 1",
+            "0            | 0",
+        ),
     ] {
         let answer = run(&mut session, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         assert_eq!(answer.table(), [row], "{sql}");
@@ -163,7 +167,8 @@ async fn names_may_come_twice_and_bytes_in_two_formats() {
 
 async fn copied(client: &tokio_postgres::Client, sql: &str) -> Vec<u8> {
     let stream = client.copy_out(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
-    let chunks: Vec<_> = stream.try_collect().await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let chunks: Vec<_> =
+        stream.try_collect().await.unwrap_or_else(|error| panic!("{sql}: {error}"));
     chunks.concat()
 }
 
@@ -171,19 +176,25 @@ async fn copied(client: &tokio_postgres::Client, sql: &str) -> Vec<u8> {
 async fn rows_are_copied_out() {
     let server = Server::start().await;
     let client = server.connect().await;
-    let query = "SELECT 1 AS a, E'x\\ty\\\\\"' AS b, NULL AS c UNION ALL SELECT 2, '', 'a,b' ORDER BY 1";
+    let query =
+        "SELECT 1 AS a, E'x\\ty\\\\\"' AS b, NULL AS c UNION ALL SELECT 2, '', 'a,b' ORDER BY 1";
     for (options, text) in [
         ("", "1\tx\\ty\\\\\"\t\\N\n2\t\ta,b\n"),
         ("WITH (FORMAT csv, HEADER)", "a,b,c\n1,\"x\ty\\\"\"\",\n2,\"\",\"a,b\"\n"),
         ("CSV DELIMITER ';' NULL AS '-' QUOTE ''''", "1;x\ty\\\";-\n2;;a,b\n"),
-        ("(FORMAT csv, FORCE_QUOTE (a), ESCAPE '\\')", "\"1\",\"x\ty\\\\\\\"\",\n\"2\",\"\",\"a,b\"\n"),
+        (
+            "(FORMAT csv, FORCE_QUOTE (a), ESCAPE '\\')",
+            "\"1\",\"x\ty\\\\\\\"\",\n\"2\",\"\",\"a,b\"\n",
+        ),
         ("(HEADER true, DELIMITER '|', NULL 'none')", "a|b|c\n1|x\\ty\\\\\"|none\n2||a,b\n"),
     ] {
         let sql = format!("COPY ({query}) TO STDOUT {options}");
         assert_eq!(String::from_utf8_lossy(&copied(&client, &sql).await), text, "{sql}");
     }
-    let binary = copied(&client, "COPY (SELECT 258::int4, NULL::text) TO STDOUT (FORMAT binary)").await;
-    let expected = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\x04\0\0\x01\x02\xff\xff\xff\xff\xff\xff";
+    let binary =
+        copied(&client, "COPY (SELECT 258::int4, NULL::text) TO STDOUT (FORMAT binary)").await;
+    let expected =
+        b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\x04\0\0\x01\x02\xff\xff\xff\xff\xff\xff";
     assert_eq!(binary, expected);
     let table = copied(&client, "COPY public.frames (frame_number, ts) TO STDOUT").await;
     let table = String::from_utf8_lossy(&table);
@@ -209,7 +220,10 @@ async fn cursors_take_parameters_over_the_wire() {
     let mut client = server.connect().await;
     let block = client.transaction().await.expect("begins");
     block
-        .execute("DECLARE c CURSOR FOR SELECT frame_number FROM frames WHERE frame_number < $1", &[&5_i64])
+        .execute(
+            "DECLARE c CURSOR FOR SELECT frame_number FROM frames WHERE frame_number < $1",
+            &[&5_i64],
+        )
         .await
         .expect("is declared");
     let rows = block.query("FETCH FORWARD 3 FROM c", &[]).await.expect("gives rows");
@@ -228,7 +242,8 @@ async fn notifications_come_with_the_next_answer() {
         tokio_postgres::connect(&parameters, NoTls).await.expect("the server listens");
     let (told, mut heard) = tokio::sync::mpsc::channel(16);
     tokio::spawn(async move {
-        let mut messages = futures::stream::poll_fn(move |context| connection.poll_message(context));
+        let mut messages =
+            futures::stream::poll_fn(move |context| connection.poll_message(context));
         while let Some(Ok(message)) = messages.next().await {
             if let AsyncMessage::Notification(notification) = message {
                 let _ = told.send(notification).await;
@@ -237,7 +252,9 @@ async fn notifications_come_with_the_next_answer() {
     });
     listener.batch_execute("LISTEN alarms; LISTEN others; UNLISTEN others").await.expect("runs");
     sender
-        .batch_execute("BEGIN; NOTIFY alarms, 'lost'; ROLLBACK; NOTIFY others; NOTIFY alarms, 'seen'")
+        .batch_execute(
+            "BEGIN; NOTIFY alarms, 'lost'; ROLLBACK; NOTIFY others; NOTIFY alarms, 'seen'",
+        )
         .await
         .expect("runs");
     listener.batch_execute("SELECT 1").await.expect("runs");

@@ -29,7 +29,8 @@ pub(super) struct Procedure {
 
 /// Vigil's functions with their OIDs, one for each way to call them.
 pub(super) fn ours() -> Vec<(i32, Procedure)> {
-    let docs = vigil_udfs::docs().into_iter().chain(crate::functions::docs());
+    let of_udfs = vigil_udfs::all().into_iter().map(|function| function.doc);
+    let docs = of_udfs.chain(crate::functions::docs());
     let procedures = docs.flat_map(|doc| doc.syntax.iter().filter_map(|syntax| read(syntax)));
     (FIRST_OID..).zip(procedures).collect()
 }

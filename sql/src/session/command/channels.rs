@@ -4,10 +4,10 @@
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::Command;
+use crate::SqlError;
 use crate::channels::Notification;
 use crate::dialect::Cursor;
 use crate::session::{Outcome, Session, TransactionStatus};
-use crate::SqlError;
 
 /// PostgreSQL's limit of a notification's text, bytes.
 const MAX_PAYLOAD: usize = 8000;
@@ -34,8 +34,7 @@ pub(super) fn parse_unlisten(cursor: &mut Cursor) -> Result<Command, SqlError> {
 pub(super) fn parse_notify(cursor: &mut Cursor) -> Result<Command, SqlError> {
     let channel = cursor.identifier()?;
     let position = cursor.position();
-    let payload =
-        if cursor.accept_sign(&Token::Comma) { cursor.string()? } else { String::new() };
+    let payload = if cursor.accept_sign(&Token::Comma) { cursor.string()? } else { String::new() };
     if payload.len() >= MAX_PAYLOAD {
         return Err(SqlError::Invalid {
             sqlstate: "22023",

@@ -1,9 +1,9 @@
 //! `CLOSE {name | ALL}`.
 
 use super::Command;
+use crate::SqlError;
 use crate::dialect::Cursor;
 use crate::session::{Outcome, Session};
-use crate::SqlError;
 
 /// The statement; `None` is all cursors.
 #[derive(Clone, Debug)]

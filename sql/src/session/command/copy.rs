@@ -11,9 +11,9 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::Command;
+use crate::SqlError;
 use crate::dialect::{self, Cursor};
 use crate::session::{Outcome, Session};
-use crate::SqlError;
 
 /// The statement.
 #[derive(Clone, Debug)]

@@ -6,10 +6,10 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast;
 
 use super::Command;
+use crate::SqlError;
 use crate::dialect::{self, Cursor};
 use crate::session::cursors::{Hold, Scroll};
 use crate::session::{Outcome, Session, TransactionStatus};
-use crate::SqlError;
 
 /// The statement.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! `EXECUTE name [(expression, …)]`: the expressions are computed first and become the values of
 //! `$1`, `$2`, ….
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::DataType;
 use arrow::util::display::FormatOptions;
@@ -12,9 +12,9 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 use futures::TryStreamExt;
 
 use super::Command;
+use crate::SqlError;
 use crate::dialect::{self, Cursor};
 use crate::session::{Outcome, Prepared, Session};
-use crate::SqlError;
 
 /// The statement.
 #[derive(Clone, Debug)]
@@ -92,7 +92,7 @@ impl Session {
         }
         let (plan, schema) = self.plan(*statement).await?;
         let stream = self.query(plan, &Some(schema), Vec::new()).await?;
-        let batches: Vec<_> = stream.try_collect().await?;
+        let batches: Vec<RecordBatch> = stream.try_collect().await?;
         let first = batches.into_iter().find(|batch| batch.num_rows() == 1);
         first.map(|batch| batch.columns().to_vec()).ok_or_else(|| SqlError::Invalid {
             sqlstate: "42601",

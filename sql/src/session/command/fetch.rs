@@ -5,9 +5,9 @@ use std::sync::Arc;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 
 use super::Command;
+use crate::SqlError;
 use crate::dialect::Cursor;
 use crate::session::{Outcome, Session};
-use crate::SqlError;
 
 /// The statement.
 #[derive(Clone, Debug)]
@@ -51,11 +51,15 @@ fn parse(cursor: &mut Cursor, only_moves: bool) -> Result<Command, SqlError> {
 
 fn direction(cursor: &mut Cursor) -> Result<Direction, SqlError> {
     let all_or_count = |cursor: &mut Cursor| -> Result<Option<i64>, SqlError> {
-        if cursor.accept(&["all"]) { Ok(None) } else { Ok(Some(cursor.accept_integer()?.unwrap_or(1))) }
+        if cursor.accept(&["all"]) {
+            Ok(None)
+        } else {
+            Ok(Some(cursor.accept_integer()?.unwrap_or(1)))
+        }
     };
-    let count = |cursor: &mut Cursor| match cursor.accept_integer()? {
-        Some(count) => Ok(count),
-        None => Err(cursor.unexpected()),
+    let count = |cursor: &mut Cursor| -> Result<i64, SqlError> {
+        let count = cursor.accept_integer()?;
+        count.ok_or_else(|| cursor.unexpected())
     };
     Ok(if cursor.accept(&["next"]) {
         Direction::By(1)

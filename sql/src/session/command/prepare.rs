@@ -5,10 +5,10 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::Command;
+use crate::SqlError;
 use crate::dialect::{self, Cursor};
 use crate::session::classify::{Kind, classify};
 use crate::session::{Outcome, Session};
-use crate::SqlError;
 
 /// The statement.
 #[derive(Clone, Debug)]
