@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What the system must have to build and use Vigil: FFmpeg's libraries, libclang, a C compiler,
-# Python, psql, Rust. Only what is missing is installed, with apt where there is apt.
+# Python, psql, Rust, and what the tests' clients run on. Only what is missing is installed, with apt where there is apt.
 source "$(dirname "$0")/lib.sh"
 
 # The newest libclang that bindgen has been tried with, and the oldest that it reads.
@@ -44,6 +44,9 @@ find_missing() {
     if ! libclang_installed; then missing+=(libclang); fi
     if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then missing+=(python3-venv); fi
     if ! have psql; then missing+=(postgresql-client); fi
+    # The clients of the tests.
+    if ! have pgbench; then missing+=(postgresql); fi
+    if ! have node || ! have npm; then missing+=(nodejs npm); fi
 }
 
 # The two packages of the newest libclang that apt offers.

@@ -6,6 +6,7 @@ source "$here/lib.sh"
 
 "$here/packages.sh"
 "$here/venv.sh"
+"$here/node.sh"
 "$here/videos.sh"
 "$here/build.sh"
 "$here/models.sh"

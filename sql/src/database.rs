@@ -15,6 +15,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use crate::activity::Activity;
 use crate::catalog::system::SYSTEM_SCHEMA;
 use crate::catalog::{PublicSchema, SystemSchema, pg};
+use crate::channels::Channels;
 use crate::memory::{Memory, QueryLimits};
 use crate::roles::Roles;
 use crate::runtime::QueryRuntime;
@@ -50,6 +51,7 @@ pub struct Database {
     /// The state that each session begins with.
     base: SessionState,
     runtime: QueryRuntime,
+    channels: Channels,
 }
 
 impl Database {
@@ -79,7 +81,8 @@ impl Database {
         let base = base_state(&engine, &roles, &activity, cores)?;
         let memory = Memory::new(&options.limits)?;
         let max_rows = options.limits.max_rows;
-        Ok(Arc::new(Self { engine, roles, activity, memory, max_rows, base, runtime }))
+        let channels = Channels::default();
+        Ok(Arc::new(Self { engine, roles, activity, memory, max_rows, base, runtime, channels }))
     }
 
     /// A new session with all settings at their defaults.
@@ -120,6 +123,11 @@ impl Database {
 
     pub(crate) fn base(&self) -> &SessionState {
         &self.base
+    }
+
+    /// The channels of `LISTEN` and `NOTIFY`.
+    pub(crate) fn channels(&self) -> &Channels {
+        &self.channels
     }
 
     pub(crate) fn runtime(&self) -> &QueryRuntime {

@@ -6,6 +6,7 @@
 //! Nothing is planned here, no table and no function is looked up.
 
 mod array_subquery;
+mod bytea;
 mod cursor;
 mod depth;
 mod lines;
@@ -20,6 +21,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 pub(crate) use self::cursor::Cursor;
 pub(crate) use self::lines::Lines;
 use crate::SqlError;
+use crate::session::command::{self, Command};
 use crate::statement::{self, OwnStatement};
 
 /// One statement, read but not planned.
@@ -34,6 +36,8 @@ pub struct Statement {
 pub(crate) enum StatementKind {
     /// One of ours.
     Own(Arc<dyn OwnStatement>),
+    /// PostgreSQL's, about prepared statements, cursors, `COPY` and channels.
+    Command(Command),
     /// PostgreSQL's.
     Ordinary(Box<ast::Statement>),
 }
@@ -81,9 +85,33 @@ fn parse_one(tokens: &[TokenWithSpan], lines: &Lines) -> Result<Option<Statement
     let mut cursor = Cursor::new(&written, lines);
     let kind = match statement::parse(&mut cursor)? {
         Some(own) => StatementKind::Own(own),
-        None => StatementKind::Ordinary(Box::new(ordinary::parse(&written, text, lines)?)),
+        None => match command::parse(&mut cursor)? {
+            Some(command) => StatementKind::Command(command),
+            None => StatementKind::Ordinary(Box::new(ordinary::parse(&written, text, lines)?)),
+        },
     };
     Ok(Some(Statement { text: text.to_owned(), kind }))
+}
+
+/// The one statement of PostgreSQL in `tokens`, which are a part of another statement.
+pub(crate) fn parse_part(
+    tokens: &[TokenWithSpan],
+    lines: &Lines,
+) -> Result<Box<ast::Statement>, SqlError> {
+    let text = match (tokens.first(), tokens.last()) {
+        (Some(first), Some(last)) => lines.text(first.span.start, last.span.end),
+        _ => return Err(SqlError::Syntax { near: None, position: lines.end() }),
+    };
+    Ok(Box::new(ordinary::parse(tokens, text, lines)?))
+}
+
+/// The one statement of PostgreSQL in `sql`, a text that Vigil has put together.
+pub(crate) fn parse_made(sql: &str) -> Result<Box<ast::Statement>, SqlError> {
+    let mut statements = parse(sql)?;
+    match (statements.pop().map(|statement| statement.kind), statements.is_empty()) {
+        (Some(StatementKind::Ordinary(statement)), true) => Ok(statement),
+        _ => Err(SqlError::Syntax { near: None, position: 1 }),
+    }
 }
 
 fn is_written(token: &TokenWithSpan) -> bool {

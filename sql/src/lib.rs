@@ -31,6 +31,7 @@
 //!                 println!("{} rows", batch?.num_rows());
 //!             }
 //!         }
+//!         Outcome::Copy { .. } => {}
 //!         Outcome::Done { tag, .. } => println!("{tag}"),
 //!     }
 //! }
@@ -41,6 +42,7 @@
 mod access;
 mod activity;
 pub mod catalog;
+mod channels;
 mod database;
 mod dialect;
 mod engine;
@@ -66,5 +68,7 @@ pub use crate::error::SqlError;
 pub use crate::functions::docs as function_docs;
 pub use crate::memory::QueryLimits;
 pub use crate::notice::Notice;
-pub use crate::session::{Outcome, Prepared, Session, TransactionStatus};
+pub use crate::session::{
+    CopyFormat, CopyOptions, ForceQuote, Outcome, Prepared, Session, TransactionStatus,
+};
 pub use crate::statement::{StatementDoc, docs as statement_docs};

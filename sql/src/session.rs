@@ -3,6 +3,10 @@
 //! The wire has one for each connection; `vigil run` and `vigil sql` have one in process.
 
 mod classify;
+pub(crate) mod command;
+mod current_setting;
+mod cursors;
+mod duplicates;
 mod explain;
 mod identity;
 mod names;
@@ -12,6 +16,7 @@ mod query;
 mod settings;
 mod transaction;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -23,15 +28,18 @@ use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::scalar::ScalarValue;
 
+pub use self::command::copy::{CopyFormat, CopyOptions, ForceQuote};
 pub use self::prepare::Prepared;
 pub use self::transaction::TransactionStatus;
 
 use self::classify::{Scope, SessionStatement};
+use self::cursors::Cursors;
 use self::prepare::Action;
 use self::settings::Settings;
 use self::transaction::Transaction;
 use crate::access::Access;
 use crate::activity::Backend;
+use crate::channels::{Mailbox, Notification};
 use crate::dialect::{self, Statement};
 use crate::statement::Answer;
 use crate::{Database, Notice, SqlError};
@@ -47,6 +55,15 @@ pub enum Outcome {
         /// PostgreSQL's command tag without the number of rows; see [`Outcome::command_tag`].
         tag: String,
     },
+    /// Rows for `COPY … TO STDOUT`, which are computed while they are read.
+    Copy {
+        /// The columns.
+        schema: SchemaRef,
+        /// The rows; an error becomes a [`SqlError`] by `From`.
+        batches: SendableRecordBatchStream,
+        /// How they are to be written.
+        options: Arc<CopyOptions>,
+    },
     /// Nothing but that it is done.
     Done {
         /// PostgreSQL's command tag, such as `CREATE SOURCE`.
@@ -57,9 +74,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// The command tag of an answer of `rows` rows: `SELECT 5`, but `SHOW` and `EXPLAIN`.
+    /// The command tag of an answer of `rows` rows: `SELECT 5` and `FETCH 5`, but `SHOW`.
     pub fn command_tag(tag: &str, rows: usize) -> String {
-        if tag == "SELECT" { format!("SELECT {rows}") } else { tag.to_owned() }
+        match tag {
+            "SELECT" | "FETCH" | "COPY" => format!("{tag} {rows}"),
+            tag => tag.to_owned(),
+        }
     }
 
     /// An answer of one batch.
@@ -81,6 +101,9 @@ impl std::fmt::Debug for Outcome {
             Self::Rows { schema, tag, .. } => {
                 f.debug_struct("Rows").field("schema", schema).field("tag", tag).finish()
             }
+            Self::Copy { schema, options, .. } => {
+                f.debug_struct("Copy").field("schema", schema).field("options", options).finish()
+            }
             Self::Done { tag, notices } => {
                 f.debug_struct("Done").field("tag", tag).field("notices", notices).finish()
             }
@@ -100,6 +123,12 @@ pub struct Session {
     backend: Arc<Backend>,
     /// What each statement's state begins with: the database's, with this session's functions.
     base: Arc<SessionState>,
+    /// What `PREPARE` has named.
+    prepared: BTreeMap<String, Prepared>,
+    cursors: Cursors,
+    mailbox: Arc<Mailbox>,
+    /// What `NOTIFY` said in this transaction block.
+    unsent: Vec<Notification>,
 }
 
 impl Session {
@@ -107,8 +136,13 @@ impl Session {
         let access = Arc::new(Access::of_owner(Arc::clone(database.roles())));
         let backend = database.activity().register();
         let base = Arc::new(identity::base(&database, &access, &backend));
+        let mailbox = database.channels().mailbox();
         Self {
             database,
+            prepared: BTreeMap::new(),
+            cursors: Cursors::default(),
+            mailbox,
+            unsent: Vec::new(),
             settings: Settings::default(),
             transaction: Transaction::default(),
             deallocated: Vec::new(),
@@ -160,21 +194,53 @@ impl Session {
     ) -> Result<Outcome, SqlError> {
         self.refuse_in_failed_block(&prepared.action)?;
         self.backend.begins(&prepared.text, &self.settings.application_name());
+        if let Action::Command(command) = &prepared.action {
+            return self.run_command(command).await;
+        }
+        self.run_action(prepared, parameters).await
+    }
+
+    /// Runs what is no command on other statements.
+    async fn run_action(
+        &mut self,
+        prepared: &Prepared,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<Outcome, SqlError> {
         match &prepared.action {
             Action::Own(statement) => {
                 let tag = statement.tag();
+                // One with rows only tells.
+                let has_effect = statement.schema().is_none();
                 let work = self.own_work(statement)?;
-                match self.database.runtime().run(self.deadline(), work).await? {
+                let answer = self.database.runtime().run(self.deadline(), work).await?;
+                if has_effect {
+                    self.transaction.own_statement_ran(&self.settings);
+                }
+                match answer {
                     Answer::Rows(batch) => Ok(Outcome::rows(batch, tag)),
                     Answer::Done(notices) => Ok(Outcome::done(tag, notices)),
                 }
             }
+            Action::Command(_) => Err(SqlError::Unsupported {
+                what: "a command in a prepared statement".into(),
+                hint: None,
+            }),
+            Action::Declare { declare, plan, described } => {
+                self.take_cut();
+                self.run_declare(declare, plan.clone(), described, parameters).await
+            }
+            Action::Copy { options, plan, described } => {
+                self.take_cut();
+                self.run_copy(options, plan.clone(), described, parameters).await
+            }
             Action::Query { plan, tag } => {
+                self.take_cut();
                 let batches = self.query(plan.clone(), &prepared.schema, parameters).await?;
                 let schema = batches.schema();
                 Ok(Outcome::Rows { schema, batches, tag: (*tag).to_owned() })
             }
             Action::Explain { plan, detail } => {
+                self.take_cut();
                 let batch = self.explain(plan.clone(), *detail, parameters).await?;
                 Ok(Outcome::rows(batch, "EXPLAIN"))
             }
@@ -192,6 +258,9 @@ impl Session {
 
     fn run_session_statement(&mut self, statement: &SessionStatement) -> Result<Outcome, SqlError> {
         use SessionStatement as S;
+        if matches!(statement, S::Commit { .. } | S::Rollback { .. }) {
+            return Ok(self.end_block(statement));
+        }
         let Self { settings, transaction, .. } = self;
         let outcome = match statement {
             S::Set { name, .. } if name.eq_ignore_ascii_case("session_authorization") => {
@@ -218,37 +287,99 @@ impl Session {
                 Outcome::done("RESET", [])
             }
             S::Show(_) | S::ShowAll => Outcome::rows(self.show(statement)?, "SHOW"),
-            S::Begin(tag) => Outcome::done(tag, transaction.begin(settings)),
-            S::Commit => {
-                let (tag, notice) = transaction.commit(settings);
+            S::Begin(tag, modes) => {
+                let notice = transaction.begin(settings);
+                transaction.set_modes(modes, settings)?;
                 Outcome::done(tag, notice)
             }
-            S::Rollback => Outcome::done("ROLLBACK", transaction.rollback(settings)),
+            S::SetTransaction(modes) => {
+                if transaction.status() == TransactionStatus::Idle {
+                    let message = "SET TRANSACTION can only be used in transaction blocks";
+                    return Ok(Outcome::done("SET", [Notice::warning("25P01", message)]));
+                }
+                transaction.set_modes(modes, settings)?;
+                Outcome::done("SET", [])
+            }
+            S::Commit { .. } | S::Rollback { .. } => Outcome::done("ROLLBACK", []),
             S::Savepoint(name) => {
-                transaction.savepoint(name)?;
+                transaction.savepoint(name, settings)?;
                 Outcome::done("SAVEPOINT", [])
             }
             S::Release(name) => {
-                transaction.release(name)?;
+                let at = transaction.release(name)?;
+                self.cursors.release(at);
                 Outcome::done("RELEASE", [])
             }
             S::RollbackTo(name) => {
-                transaction.rollback_to(name)?;
+                let at = transaction.rollback_to(name, settings)?;
+                self.cursors.rollback_to(at);
                 Outcome::done("ROLLBACK", [])
             }
             S::Deallocate(name) => {
+                match name {
+                    Some(name) => drop(self.prepared.remove(name)),
+                    None => self.prepared.clear(),
+                }
                 self.deallocated.push(name.clone());
                 let tag = if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" };
                 Outcome::done(tag, [])
             }
             S::DiscardAll => {
+                if transaction.status() != TransactionStatus::Idle {
+                    return Err(SqlError::Invalid {
+                        sqlstate: "25001",
+                        message: "DISCARD ALL cannot run inside a transaction block".into(),
+                        hint: None,
+                        position: None,
+                    });
+                }
                 settings.reset_all();
+                self.prepared.clear();
+                self.cursors.close_all();
+                self.mailbox.unlisten(None);
                 self.deallocated.push(None);
                 Outcome::done("DISCARD ALL", [])
             }
             S::Nothing(tag) => Outcome::done(tag, []),
         };
         Ok(outcome)
+    }
+
+    /// `COMMIT` and `ROLLBACK`, with what they do to cursors and notifications.
+    fn end_block(&mut self, statement: &SessionStatement) -> Outcome {
+        let settings = &mut self.settings;
+        let in_block = self.transaction.status() != TransactionStatus::Idle;
+        let (tag, notice, chain) = match statement {
+            SessionStatement::Commit { chain } => {
+                let (tag, notice) = self.transaction.commit(settings);
+                (tag, notice, *chain)
+            }
+            SessionStatement::Rollback { chain } => {
+                ("ROLLBACK", self.transaction.rollback(settings), *chain)
+            }
+            _ => ("ROLLBACK", None, false),
+        };
+        if in_block && tag == "COMMIT" {
+            self.cursors.commit();
+            self.send_notifications();
+        } else if in_block {
+            self.cursors.rollback();
+            self.unsent.clear();
+        }
+        if chain && in_block {
+            self.transaction.begin(&self.settings);
+        }
+        Outcome::done(tag, notice)
+    }
+
+    /// In a transaction block all queries read one cut, that of the first of them.
+    fn take_cut(&mut self) {
+        self.transaction.take_cut(|| self.database.engine().cut());
+    }
+
+    /// What other sessions have told this one.
+    pub(crate) fn take_notifications(&self) -> impl Iterator<Item = Notification> + use<> {
+        self.mailbox.take().into_iter()
     }
 
     /// The answer of `SHOW`.

@@ -14,6 +14,7 @@
 //! | `startup` | the first messages: settings of the client, parameters of the server |
 //! | `simple` | the simple query protocol: strings of statements |
 //! | `extended` | the extended query protocol: parse, bind, describe, execute |
+//! | `copy` | rows as `COPY … TO STDOUT` writes them |
 //! | `parameters` | values of `$1`, `$2`, … and types of PostgreSQL as Arrow's |
 //! | `rows` | Arrow batches as rows in text or binary |
 //! | `timestamps` | timestamps in text |
@@ -22,6 +23,7 @@
 
 mod authentication;
 mod connection;
+mod copy;
 mod errors;
 mod extended;
 mod limits;

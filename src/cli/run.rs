@@ -99,7 +99,7 @@ async fn run_statement(
 ) -> Result<(), CliError> {
     let outcome = session.execute(statement).await.map_err(|error| at(error, text))?;
     match outcome {
-        Outcome::Rows { schema, batches, .. } => {
+        Outcome::Rows { schema, batches, .. } | Outcome::Copy { schema, batches, .. } => {
             let batches: Vec<RecordBatch> =
                 batches.try_collect().await.map_err(vigil_sql::SqlError::from)?;
             output::write_batches(&mut io::stdout().lock(), format, &schema, &batches)?;

@@ -9,10 +9,14 @@
 //! | `roles` | `pg_roles` and `pg_auth_members` with our roles |
 //! | `sessions` | `pg_stat_activity` |
 //! | `functions` | `format_type`, `col_description` and others that clients call |
+//! | `names` | `to_regclass`, `to_regtype`, `json_build_object` |
+//! | `procedures` | `pg_proc` with Vigil's functions |
 
 mod attributes;
 mod descriptions;
 mod functions;
+mod names;
+mod procedures;
 mod relations;
 mod roles;
 mod sessions;
@@ -29,6 +33,7 @@ use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
 
 use self::attributes::Attributes;
 use self::descriptions::Descriptions;
+use self::procedures::Procedures;
 use self::relations::Relations;
 use self::roles::{RoleTable, RowIs};
 use self::sessions::Sessions;
@@ -53,6 +58,7 @@ pub(crate) fn register(
         .ok_or_else(|| internal_datafusion_err!("pg_catalog is not registered"))?;
     let relations = Arc::new(Relations::read(context, inner.as_ref())?);
     functions::register(context, &relations);
+    names::register(context, &relations);
     let sessions = Arc::new(Sessions::new(Arc::clone(activity)));
     let roles = Arc::clone(roles);
     let schema = PgCatalog { inner, relations, roles, sessions };
@@ -102,6 +108,7 @@ impl SchemaProvider for PgCatalog {
             "pg_description" => Arc::new(ComputedTable(Descriptions { inner, relations })),
             "pg_roles" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Role }),
             "pg_auth_members" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Membership }),
+            "pg_proc" => Arc::new(ComputedTable(Procedures { inner, relations })),
             _ => inner,
         }))
     }

@@ -146,6 +146,78 @@ impl<'a> Cursor<'a> {
         Ok(text)
     }
 
+    /// A whole number with or without sign, if one comes next.
+    pub(crate) fn accept_integer(&mut self) -> Result<Option<i64>, SqlError> {
+        let start = self.next;
+        let negative = self.accept_sign(&Token::Minus);
+        if !negative {
+            self.accept_sign(&Token::Plus);
+        }
+        let Some(Token::Number(number, _)) = self.tokens.get(self.next).map(|token| &token.token)
+        else {
+            self.next = start;
+            return Ok(None);
+        };
+        let Ok(number) = number.parse::<i64>() else { return Err(self.unexpected()) };
+        self.next += 1;
+        Ok(Some(if negative { -number } else { number }))
+    }
+
+    /// All tokens that are left.
+    pub(crate) fn rest(&mut self) -> &'a [TokenWithSpan] {
+        let rest = &self.tokens[self.next.min(self.tokens.len())..];
+        self.next = self.tokens.len();
+        rest
+    }
+
+    /// The tokens between the parenthesis that comes next and its partner.
+    ///
+    /// # Errors
+    /// A syntax error when none comes next or the partner is missing.
+    pub(crate) fn parenthesised(&mut self) -> Result<&'a [TokenWithSpan], SqlError> {
+        self.expect_sign(&Token::LParen)?;
+        let start = self.next;
+        let mut depth = 1_usize;
+        while let Some(token) = self.tokens.get(self.next) {
+            match token.token {
+                Token::LParen => depth += 1,
+                Token::RParen => depth -= 1,
+                _ => {}
+            }
+            self.next += 1;
+            if depth == 0 {
+                return Ok(&self.tokens[start..self.next - 1]);
+            }
+        }
+        Err(self.unexpected())
+    }
+
+    /// The tokens of a name that may have a schema before it: `a.b.c`.
+    ///
+    /// # Errors
+    /// A syntax error when none comes next.
+    pub(crate) fn qualified_name(&mut self) -> Result<&'a [TokenWithSpan], SqlError> {
+        let start = self.next;
+        self.identifier()?;
+        while self.accept_sign(&Token::Period) {
+            self.identifier()?;
+        }
+        Ok(&self.tokens[start..self.next])
+    }
+
+    /// What was written for these tokens.
+    pub(crate) fn text_of(&self, tokens: &[TokenWithSpan]) -> &'a str {
+        match (tokens.first(), tokens.last()) {
+            (Some(first), Some(last)) => self.lines.text(first.span.start, last.span.end),
+            _ => "",
+        }
+    }
+
+    /// The places in the text that the tokens come from.
+    pub(crate) fn lines(&self) -> &'a Lines<'a> {
+        self.lines
+    }
+
     /// `(name = value, …)` as names in lower case and values as written, unquoted.
     ///
     /// # Errors
@@ -202,7 +274,7 @@ impl<'a> Cursor<'a> {
     ///
     /// # Errors
     /// A syntax error when nothing is left.
-    pub(crate) fn rest(&mut self) -> Result<String, SqlError> {
+    pub(crate) fn rest_as_written(&mut self) -> Result<String, SqlError> {
         let (Some(first), Some(last)) = (self.tokens.get(self.next), self.tokens.last()) else {
             return Err(self.unexpected());
         };

@@ -18,7 +18,7 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 };
 
 use super::array_subquery::ArraySubqueryToNull;
-use super::{Lines, depth};
+use super::{Lines, bytea, depth};
 use crate::SqlError;
 
 static CATALOG_PARSER: LazyLock<PostgresCompatibilityParser> =
@@ -41,8 +41,9 @@ pub(super) fn parse(
     text: &str,
     lines: &Lines,
 ) -> Result<ast::Statement, SqlError> {
-    let statement = parse_as_written(tokens, lines)?;
+    let mut statement = parse_as_written(tokens, lines)?;
     depth::check_tables(&statement)?;
+    bytea::read_literals(&mut statement)?;
     if asks_the_catalog(tokens)
         && let Ok(mut rewritten) = CATALOG_PARSER.parse(text)
         && rewritten.len() == 1

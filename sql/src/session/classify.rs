@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
     ContextModifier, Delete, DiscardObject, Expr, FromTable, Query, Reset, Set, SetExpr, Statement,
-    TableFactor, TableObject, TableWithJoins, Value, Visit, Visitor,
+    TableFactor, TableObject, TableWithJoins, TransactionMode, Value, Visit, Visitor,
 };
 
+use super::command::Command;
 use crate::SqlError;
 use crate::statement::OwnStatement;
 
@@ -20,6 +21,8 @@ pub(crate) enum Kind {
     Query(Box<Statement>, &'static str),
     /// DataFusion's plan of it is the answer.
     Explain(Box<Statement>),
+    /// The session does it to other statements or to objects of its own.
+    Command(Command),
     /// The session does it.
     Session(SessionStatement),
 }
@@ -38,11 +41,13 @@ pub(crate) enum SessionStatement {
     /// `SHOW ALL`.
     ShowAll,
     /// `BEGIN`, `START TRANSACTION`, with the command tag.
-    Begin(&'static str),
-    /// `COMMIT`, `END`.
-    Commit,
+    Begin(&'static str, Vec<TransactionMode>),
+    /// `SET TRANSACTION`.
+    SetTransaction(Vec<TransactionMode>),
+    /// `COMMIT`, `END`; `chain` begins the next block at once.
+    Commit { chain: bool },
     /// `ROLLBACK`, `ABORT`.
-    Rollback,
+    Rollback { chain: bool },
     /// `SAVEPOINT name`.
     Savepoint(String),
     /// `RELEASE SAVEPOINT name`.
@@ -69,7 +74,7 @@ pub(crate) enum Scope {
 impl SessionStatement {
     /// True for the statements that a failed transaction block still takes.
     pub(crate) fn ends_transaction(&self) -> bool {
-        matches!(self, Self::Commit | Self::Rollback | Self::RollbackTo(_))
+        matches!(self, Self::Commit { .. } | Self::Rollback { .. } | Self::RollbackTo(_))
     }
 }
 
@@ -111,11 +116,11 @@ pub(crate) fn classify(statement: &Statement) -> Result<Kind, SqlError> {
             Reset::ALL => S::ResetAll,
             Reset::ConfigurationParameter(name) => S::Reset(name.to_string()),
         }),
-        Statement::StartTransaction { begin, .. } => {
-            session(S::Begin(if *begin { "BEGIN" } else { "START TRANSACTION" }))
+        Statement::StartTransaction { begin, modes, .. } => {
+            session(S::Begin(if *begin { "BEGIN" } else { "START TRANSACTION" }, modes.clone()))
         }
-        Statement::Commit { .. } => session(S::Commit),
-        Statement::Rollback { savepoint: None, .. } => session(S::Rollback),
+        Statement::Commit { chain, .. } => session(S::Commit { chain: *chain }),
+        Statement::Rollback { savepoint: None, chain } => session(S::Rollback { chain: *chain }),
         Statement::Rollback { savepoint: Some(name), .. } => {
             session(S::RollbackTo(name.value.clone()))
         }
@@ -166,6 +171,7 @@ fn set_statement(set: &Set) -> Result<SessionStatement, SqlError> {
             value: Some(charset_name.value.clone()),
             scope: Scope::Session,
         }),
+        Set::SetTransaction { modes, session: false, .. } => Ok(S::SetTransaction(modes.clone())),
         Set::SetTransaction { .. } | Set::SetSessionParam(_) => Ok(S::Nothing("SET")),
         Set::SetRole { role_name: None, .. } => Ok(S::Nothing("SET")),
         other => Err(unsupported(format!("SET as in \"{other}\""))),

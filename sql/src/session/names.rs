@@ -58,6 +58,7 @@ fn item_name(item: &SelectItem) -> Option<String> {
             Some(Name::Own(name) | Name::Type(name)) => name,
             None => NAMELESS.into(),
         }),
+        SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
         _ => None,
     }
 }
@@ -177,7 +178,7 @@ mod tests {
             ("INTERVAL '1 day'", "interval"),
             ("true", "bool"),
             ("e <=> embed('x')", "?column?"),
-            ("a AS \"Named\"", "x"),
+            ("a AS \"Named\"", "Named"),
         ] {
             let sql = format!("SELECT {expression} FROM t");
             assert_eq!(names(&sql, &["x"]), [name], "{sql}");

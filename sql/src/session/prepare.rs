@@ -4,11 +4,15 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
+use datafusion::sql::sqlparser::ast;
 
 use super::Session;
 use super::classify::{Kind, SessionStatement, classify};
+use super::command::Command;
+use super::command::copy::CopyOptions;
+use super::command::declare::Declare;
 use super::explain::{self, Detail};
-use super::{names, parameters};
+use super::{current_setting, duplicates, names, parameters};
 use crate::SqlError;
 use crate::dialect::{Statement, StatementKind};
 use crate::statement::OwnStatement;
@@ -30,6 +34,9 @@ pub(super) enum Action {
     Query { plan: LogicalPlan, tag: &'static str },
     Explain { plan: LogicalPlan, detail: Detail },
     Session(SessionStatement),
+    Command(Command),
+    Declare { declare: Arc<Declare>, plan: LogicalPlan, described: SchemaRef },
+    Copy { options: Arc<CopyOptions>, plan: LogicalPlan, described: SchemaRef },
 }
 
 impl Prepared {
@@ -43,8 +50,8 @@ impl Prepared {
         self.schema.as_ref()
     }
 
-    fn without_plan(text: &str, action: Action, schema: Option<SchemaRef>) -> Self {
-        Self { text: text.into(), action, parameters: Vec::new(), schema }
+    fn without_plan(action: Action, schema: Option<SchemaRef>) -> Self {
+        Self { text: Arc::default(), action, parameters: Vec::new(), schema }
     }
 }
 
@@ -72,16 +79,30 @@ impl Session {
         statement: &Statement,
         declared: &[Option<DataType>],
     ) -> Result<Prepared, SqlError> {
-        let text = statement.text();
         let kind = match statement.kind() {
             StatementKind::Own(statement) => Kind::Own(Arc::clone(statement)),
+            StatementKind::Command(command) => Kind::Command(command.clone()),
             StatementKind::Ordinary(statement) => classify(statement)?,
         };
+        let mut prepared = self.prepare_kind(kind, declared).await?;
+        prepared.text = statement.text().into();
+        Ok(prepared)
+    }
+
+    pub(super) async fn prepare_kind(
+        &self,
+        kind: Kind,
+        declared: &[Option<DataType>],
+    ) -> Result<Prepared, SqlError> {
         match kind {
+            Kind::Command(command) => {
+                self.refuse_in_failed_transaction()?;
+                self.prepare_command(command, declared).await
+            }
             Kind::Own(statement) => {
                 let action = Action::Own(Arc::clone(&statement));
                 self.refuse_in_failed_block(&action)?;
-                Ok(Prepared::without_plan(text, action, statement.schema()))
+                Ok(Prepared::without_plan(action, statement.schema()))
             }
             Kind::Session(statement) => {
                 let schema = match &statement {
@@ -92,18 +113,9 @@ impl Session {
                 };
                 let action = Action::Session(statement);
                 self.refuse_in_failed_block(&action)?;
-                Ok(Prepared::without_plan(text, action, schema))
+                Ok(Prepared::without_plan(action, schema))
             }
-            Kind::Query(mut statement, tag) => {
-                self.refuse_in_failed_transaction()?;
-                let written = statement.clone();
-                parameters::give_types(&mut statement, declared);
-                let (plan, schema) = self.plan(*statement).await?;
-                let schema = names::rename(&written, schema);
-                let parameters = parameters::types(&plan, declared)?;
-                let action = Action::Query { plan, tag };
-                Ok(Prepared { text: text.into(), action, parameters, schema: Some(schema) })
-            }
+            Kind::Query(statement, tag) => self.prepare_query(statement, tag, declared).await,
             Kind::Explain(statement) => {
                 self.refuse_in_failed_transaction()?;
                 let (mut statement, detail) = explain::normalise(*statement)?;
@@ -112,12 +124,66 @@ impl Session {
                 let parameters = parameters::types(&plan, declared)?;
                 let action = Action::Explain { plan, detail };
                 Ok(Prepared {
-                    text: text.into(),
+                    text: Arc::default(),
                     action,
                     parameters,
                     schema: Some(explain::schema()),
                 })
             }
         }
+    }
+
+    async fn prepare_query(
+        &self,
+        mut statement: Box<ast::Statement>,
+        tag: &'static str,
+        declared: &[Option<DataType>],
+    ) -> Result<Prepared, SqlError> {
+        self.refuse_in_failed_transaction()?;
+        let written = statement.clone();
+        parameters::give_types(&mut statement, declared);
+        duplicates::tell_apart(&mut statement);
+        current_setting::fill_in(&mut statement, &self.settings)?;
+        let (plan, schema) = self.plan(*statement).await?;
+        let schema = names::rename(&written, schema);
+        let parameters = parameters::types(&plan, declared)?;
+        let action = Action::Query { plan, tag };
+        Ok(Prepared { text: Arc::default(), action, parameters, schema: Some(schema) })
+    }
+
+    /// Plans the query within a command, where there is one.
+    async fn prepare_command(
+        &self,
+        command: Command,
+        declared: &[Option<DataType>],
+    ) -> Result<Prepared, SqlError> {
+        let query = match &command {
+            Command::Declare(declare) => &declare.query,
+            Command::Copy(copy) => &copy.query,
+            other => {
+                let schema = self.command_schema(other)?;
+                return Ok(Prepared::without_plan(Action::Command(command), schema));
+            }
+        };
+        let Kind::Query(query, _) = classify(query)? else {
+            return Err(SqlError::Unsupported {
+                what: "this statement where a query is wanted".into(),
+                hint: Some("Write SELECT or VALUES.".into()),
+            });
+        };
+        let planned = self.prepare_query(query, "SELECT", declared).await?;
+        let (Action::Query { plan, .. }, Some(described)) = (planned.action, planned.schema) else {
+            return Err(SqlError::Unsupported { what: "this query".into(), hint: None });
+        };
+        let action = match command {
+            Command::Copy(copy) => {
+                Action::Copy { options: Arc::new(copy.options), plan, described }
+            }
+            Command::Declare(declare) => {
+                Action::Declare { declare: Arc::new(declare), plan, described }
+            }
+            other => Action::Command(other),
+        };
+        Ok(Prepared { text: Arc::default(), action, parameters: planned.parameters, schema: None })
     }
 }

@@ -1,6 +1,7 @@
 //! Planning and running what DataFusion plans and runs.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{Fields, Schema, SchemaRef};
@@ -31,7 +32,9 @@ impl Session {
     fn state_at_cut(&self) -> SessionState {
         let mut state = self.state();
         state.mark_start_execution();
-        state.config_mut().set_extension(Arc::new(self.database.engine().cut()));
+        let cut = self.transaction.cut();
+        let cut = cut.unwrap_or_else(|| Arc::new(self.database.engine().cut()));
+        state.config_mut().set_extension(cut);
         state
     }
 
@@ -73,6 +76,17 @@ impl Session {
         described: &Option<SchemaRef>,
         parameters: Vec<ScalarValue>,
     ) -> Result<SendableRecordBatchStream, SqlError> {
+        self.query_until(self.deadline(), plan, described, parameters).await
+    }
+
+    /// The same with an end of its own.
+    pub(super) async fn query_until(
+        &self,
+        deadline: Option<Instant>,
+        plan: LogicalPlan,
+        described: &Option<SchemaRef>,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<SendableRecordBatchStream, SqlError> {
         self.access.check(&plan)?;
         let state = self.state_at_cut();
         let memory = self.database.memory().of_query()?;
@@ -91,7 +105,7 @@ impl Session {
                 None => batches,
             })
         };
-        let batches = self.database.runtime().stream(self.deadline(), open).await?;
+        let batches = self.database.runtime().stream(deadline, open).await?;
         Ok(limited(batches, self.database.max_rows()))
     }
 }

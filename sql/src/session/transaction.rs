@@ -1,11 +1,19 @@
 //! Transaction blocks, as far as a database that only reads has them.
 //!
 //! `BEGIN`, `COMMIT` and `ROLLBACK` bracket statements; an error in a block makes the others fail
-//! until its end, and a rollback takes back what `SET` did. Nothing else is transactional: each
-//! statement sees its own cut, and `CREATE SOURCE` takes effect at once.
+//! until its end, and a rollback takes back what `SET` did. All queries of a block read one cut,
+//! taken by the first of them. `CREATE SOURCE` and its like take effect at once; as a transaction
+//! sees its own changes, the next query behind one takes a new cut, unless the block's isolation
+//! is `repeatable read` or `serializable`.
+
+use std::sync::Arc;
+
+use datafusion::sql::sqlparser::ast::{
+    TransactionAccessMode, TransactionIsolationLevel, TransactionMode,
+};
 
 use super::settings::Settings;
-use crate::{Notice, SqlError};
+use crate::{Cut, Notice, SqlError};
 
 /// What the wire tells a client after each statement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,13 +35,84 @@ pub(crate) struct Transaction {
     before: Option<Settings>,
     /// Names that `SET LOCAL` changed, with the value to give back; `None` is the default.
     local: Vec<(String, Option<String>)>,
-    /// Names of savepoints, oldest first.
-    savepoints: Vec<String>,
+    /// Savepoints and the settings at each, oldest first.
+    savepoints: Vec<(String, Settings)>,
+    /// What the block's queries read, once there was one.
+    cut: Option<Arc<Cut>>,
 }
 
 impl Transaction {
     pub(crate) fn status(&self) -> TransactionStatus {
         self.status
+    }
+
+    /// The cut that queries read now, if the block has one.
+    pub(crate) fn cut(&self) -> Option<Arc<Cut>> {
+        self.cut.clone()
+    }
+
+    /// A query is about to read: the first one of a block takes the block's cut.
+    pub(crate) fn take_cut(&mut self, take: impl FnOnce() -> Cut) {
+        if self.status == TransactionStatus::InBlock && self.cut.is_none() {
+            self.cut = Some(Arc::new(take()));
+        }
+    }
+
+    /// A statement about sources has taken effect.
+    pub(crate) fn own_statement_ran(&mut self, settings: &Settings) {
+        let isolation = settings.show("transaction_isolation").map(|(_, value)| value);
+        if !matches!(isolation.as_deref(), Ok("repeatable read" | "serializable")) {
+            self.cut = None;
+        }
+    }
+
+    /// Savepoints of the block.
+    pub(crate) fn depth(&self) -> usize {
+        self.savepoints.len()
+    }
+
+    /// The modes of `BEGIN` and `SET TRANSACTION`, which last to the end of the block.
+    ///
+    /// # Errors
+    /// SQLSTATE 25001 for another isolation level when a query has read already.
+    pub(crate) fn set_modes(
+        &mut self,
+        modes: &[TransactionMode],
+        settings: &mut Settings,
+    ) -> Result<(), SqlError> {
+        for mode in modes {
+            let (name, value) = match mode {
+                TransactionMode::IsolationLevel(_) if self.cut.is_some() => {
+                    return Err(SqlError::Invalid {
+                        sqlstate: "25001",
+                        message: "SET TRANSACTION ISOLATION LEVEL must be called before any query"
+                            .into(),
+                        hint: None,
+                        position: None,
+                    });
+                }
+                TransactionMode::IsolationLevel(level) => {
+                    use TransactionIsolationLevel as Level;
+                    let level = match level {
+                        Level::ReadUncommitted => "read uncommitted",
+                        Level::ReadCommitted => "read committed",
+                        Level::RepeatableRead | Level::Snapshot => "repeatable read",
+                        Level::Serializable => "serializable",
+                    };
+                    ("transaction_isolation", level)
+                }
+                TransactionMode::AccessMode(TransactionAccessMode::ReadOnly) => {
+                    ("transaction_read_only", "on")
+                }
+                TransactionMode::AccessMode(TransactionAccessMode::ReadWrite) => {
+                    ("transaction_read_only", "off")
+                }
+            };
+            if self.set_local(name, settings).is_ok() {
+                settings.set(name, value)?;
+            }
+        }
+        Ok(())
     }
 
     /// A statement failed.
@@ -99,27 +178,35 @@ impl Transaction {
     }
 
     /// `SAVEPOINT`.
-    pub(crate) fn savepoint(&mut self, name: &str) -> Result<(), SqlError> {
+    pub(crate) fn savepoint(&mut self, name: &str, settings: &Settings) -> Result<(), SqlError> {
         self.in_block("SAVEPOINT")?;
-        self.savepoints.push(name.to_owned());
+        self.savepoints.push((name.to_owned(), settings.clone()));
         Ok(())
     }
 
-    /// `RELEASE SAVEPOINT`.
-    pub(crate) fn release(&mut self, name: &str) -> Result<(), SqlError> {
+    /// `RELEASE SAVEPOINT`: which savepoint it was, from 0.
+    pub(crate) fn release(&mut self, name: &str) -> Result<usize, SqlError> {
         self.in_block("RELEASE SAVEPOINT")?;
         let at = self.find_savepoint(name)?;
         self.savepoints.truncate(at);
-        Ok(())
+        Ok(at)
     }
 
-    /// `ROLLBACK TO SAVEPOINT`, which makes a failed block a good one again.
-    pub(crate) fn rollback_to(&mut self, name: &str) -> Result<(), SqlError> {
+    /// `ROLLBACK TO SAVEPOINT`, which makes a failed block a good one again: which savepoint it
+    /// was, from 0.
+    pub(crate) fn rollback_to(
+        &mut self,
+        name: &str,
+        settings: &mut Settings,
+    ) -> Result<usize, SqlError> {
         self.in_block("ROLLBACK TO SAVEPOINT")?;
         let at = self.find_savepoint(name)?;
         self.savepoints.truncate(at + 1);
+        if let Some((_, before)) = self.savepoints.last() {
+            *settings = before.clone();
+        }
         self.status = TransactionStatus::InBlock;
-        Ok(())
+        Ok(at)
     }
 
     fn in_block(&self, what: &'static str) -> Result<(), SqlError> {
@@ -132,7 +219,7 @@ impl Transaction {
     fn find_savepoint(&self, name: &str) -> Result<usize, SqlError> {
         self.savepoints
             .iter()
-            .rposition(|known| known == name)
+            .rposition(|(known, _)| known == name)
             .ok_or_else(|| SqlError::UnknownSavepoint { name: name.to_owned() })
     }
 }
@@ -174,11 +261,11 @@ mod tests {
         transaction.fail();
         assert_eq!(transaction.status(), TransactionStatus::Idle);
         transaction.begin(&settings);
-        transaction.savepoint("a").expect("is in a block");
+        transaction.savepoint("a", &settings).expect("is in a block");
         transaction.fail();
         assert_eq!(transaction.status(), TransactionStatus::Failed);
-        transaction.rollback_to("b").expect_err("is unknown");
-        transaction.rollback_to("a").expect("is known");
+        transaction.rollback_to("b", &mut settings).expect_err("is unknown");
+        transaction.rollback_to("a", &mut settings).expect("is known");
         assert_eq!(transaction.status(), TransactionStatus::InBlock);
         transaction.fail();
         assert_eq!(transaction.commit(&mut settings).0, "ROLLBACK");

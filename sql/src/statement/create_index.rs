@@ -91,7 +91,7 @@ fn parse(cursor: &mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError> {
     }
     cursor.expect_sign(&Token::RParen)?;
     let options = if cursor.accept(&["WITH"]) { cursor.options()? } else { Vec::new() };
-    let predicate = if cursor.accept(&["WHERE"]) { Some(cursor.rest()?) } else { None };
+    let predicate = if cursor.accept(&["WHERE"]) { Some(cursor.rest_as_written()?) } else { None };
     let index = CreateIndex { name, table, column, operator_class, options, predicate };
     Ok(Arc::new(Statement { index, existing }))
 }

@@ -16,7 +16,7 @@ use pgwire::api::{
 };
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
-use pgwire::messages::response::TransactionStatus as WireStatus;
+use pgwire::messages::response::{NotificationResponse, TransactionStatus as WireStatus};
 use pgwire::messages::startup::ParameterStatus;
 
 use super::Encryption;
@@ -154,7 +154,14 @@ impl Connection {
     {
         let (news, deallocated, status) = {
             let mut session = self.session.lock().await;
-            let news = self.news(&session);
+            let mut news = self.news(&session);
+            news.extend(session.take_notifications().map(|notification| {
+                PgWireBackendMessage::NotificationResponse(NotificationResponse::new(
+                    notification.sender,
+                    notification.channel,
+                    notification.payload,
+                ))
+            }));
             (news, session.take_deallocated(), session.transaction_status())
         };
         for name in deallocated {

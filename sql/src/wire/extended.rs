@@ -18,6 +18,7 @@ use pgwire::messages::extendedquery::{Execute, Parse, ParseComplete, PortalSuspe
 use pgwire::messages::response::EmptyQueryResponse;
 
 use super::connection::{Connection, cancel_handle};
+use super::copy;
 use super::errors::{notice_message, protocol_error, statement_error};
 use super::parameters::{arrow_type, values, wire_types};
 use super::rows::{Style, columns, rows};
@@ -227,6 +228,10 @@ impl Extended {
                     client.feed(notice_message(notice)).await?;
                 }
                 complete(client, tag).await?;
+                Ok(None)
+            }
+            Outcome::Copy { schema, batches, options } => {
+                copy::send(client, &schema, batches, &options, &style).await?;
                 Ok(None)
             }
             Outcome::Rows { schema, batches, tag } => {

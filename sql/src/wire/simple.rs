@@ -18,6 +18,7 @@ use pgwire::messages::response::{CommandComplete, EmptyQueryResponse};
 use pgwire::messages::simplequery::Query;
 
 use super::connection::{Connection, cancel_handle};
+use super::copy;
 use super::errors::{notice_message, protocol_error, statement_error};
 use super::rows::{Style, columns, rows};
 use crate::{Outcome, SqlError, Statement};
@@ -90,6 +91,9 @@ impl Connection {
                     client.feed(notice_message(notice)).await?;
                 }
                 complete(client, tag).await
+            }
+            Outcome::Copy { schema, batches, options } => {
+                copy::send(client, &schema, batches, &options, &style).await
             }
             Outcome::Rows { schema, mut batches, tag } => {
                 let columns = Arc::new(columns(&schema, &Format::UnifiedText, Some(&style))?);

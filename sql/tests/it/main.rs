@@ -4,6 +4,8 @@ mod access;
 mod activity;
 mod authentication;
 mod bad_input;
+mod clients;
+mod commands;
 mod engine;
 mod errors;
 mod examples;

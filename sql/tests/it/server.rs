@@ -29,6 +29,10 @@ pub async fn run(session: &mut Session, sql: &str) -> Result<Answer, SqlError> {
                 let count = rows.iter().map(RecordBatch::num_rows).sum();
                 Answer { tag: Outcome::command_tag(&tag, count), rows, notices: Vec::new() }
             }
+            Outcome::Copy { batches, .. } => {
+                let rows: Vec<RecordBatch> = batches.try_collect().await?;
+                Answer { tag: "COPY".into(), rows, notices: Vec::new() }
+            }
             Outcome::Done { tag, notices } => {
                 let notices = notices.into_iter().map(|notice| notice.message).collect();
                 Answer { tag, rows: Vec::new(), notices }

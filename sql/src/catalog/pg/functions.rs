@@ -17,6 +17,7 @@ use datafusion::prelude::SessionContext;
 use datafusion_postgres::arrow_pg::datatypes::PG_VECTOR_TYPE_OID;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::format_type::create_format_type_udf;
 
+use super::procedures;
 use super::relations::Relations;
 use crate::database::DEFAULT_SCHEMA;
 
@@ -34,9 +35,9 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         ("obj_description", Kind::TableComment, 1..=2),
         ("col_description", Kind::ColumnComment, 2..=2),
         ("shobj_description", Kind::NoText, 2..=2),
-        ("pg_get_function_result", Kind::NoText, 1..=1),
-        ("pg_get_function_arguments", Kind::NoText, 1..=1),
-        ("pg_get_function_identity_arguments", Kind::NoText, 1..=1),
+        ("pg_get_function_result", Kind::FunctionResult, 1..=1),
+        ("pg_get_function_arguments", Kind::FunctionArguments, 1..=1),
+        ("pg_get_function_identity_arguments", Kind::FunctionArguments, 1..=1),
         ("pg_get_functiondef", Kind::NoText, 1..=1),
         ("pg_get_viewdef", Kind::NoText, 1..=2),
         ("pg_get_indexdef", Kind::NoText, 1..=3),
@@ -67,6 +68,8 @@ enum Kind {
     Yes,
     TableComment,
     ColumnComment,
+    FunctionResult,
+    FunctionArguments,
     /// NULL as `text`.
     NoText,
     /// NULL as `bigint`: there are no files to measure.
@@ -110,6 +113,7 @@ impl ScalarUDFImpl for Lookup {
         Ok(match self.kind {
             Kind::TableIsVisible | Kind::Yes => DataType::Boolean,
             Kind::NoSize => DataType::Int64,
+            Kind::FunctionResult | Kind::FunctionArguments => DataType::Utf8,
             Kind::TableComment | Kind::ColumnComment | Kind::NoText | Kind::PrettySize => {
                 DataType::Utf8
             }
@@ -125,6 +129,17 @@ impl ScalarUDFImpl for Lookup {
             Kind::Yes => Arc::new(BooleanArray::from(vec![true; rows])),
             Kind::NoText => Arc::new(StringArray::new_null(rows)),
             Kind::NoSize => Arc::new(Int64Array::new_null(rows)),
+            Kind::FunctionResult | Kind::FunctionArguments => {
+                let oids = integers(0)?;
+                let texts = oids.as_primitive::<Int32Type>().iter().map(|oid| {
+                    let procedure = procedures::get(oid?)?;
+                    Some(match self.kind {
+                        Kind::FunctionResult => procedure.result,
+                        _ => procedure.arguments,
+                    })
+                });
+                Arc::new(texts.collect::<StringArray>())
+            }
             Kind::PrettySize => {
                 let sizes = cast(&arguments.args[0].to_array(rows)?, &DataType::Int64)?;
                 let sizes = sizes.as_primitive::<arrow::datatypes::Int64Type>();

@@ -22,6 +22,7 @@ use crate::database::DEFAULT_SCHEMA;
 /// A table or view as `pg_class` has it.
 #[derive(Debug)]
 pub(super) struct Relation {
+    pub(super) name: String,
     pub(super) schema: String,
     /// The table's comment and columns, if it is one of ours.
     pub(super) definition: Option<(&'static str, Vec<Column>)>,
@@ -31,6 +32,8 @@ pub(super) struct Relation {
 #[derive(Debug)]
 pub(super) struct Relations {
     by_oid: BTreeMap<i32, Relation>,
+    /// The OID of the schema `public`.
+    public: i32,
 }
 
 impl Relations {
@@ -41,20 +44,33 @@ impl Relations {
                 .into_iter()
                 .map(|(oid, name, _)| (oid, name))
                 .collect();
+        let public = schemas.iter().find(|(_, name)| *name == DEFAULT_SCHEMA);
+        let public = public.map_or(0, |(oid, _)| *oid);
         let by_oid = rows(context, catalog, "pg_class", ["oid", "relname", "relnamespace"])?
             .into_iter()
             .filter_map(|(oid, name, schema)| {
                 let schema = schemas.get(&schema?)?.clone();
                 let definition = definition(&schema, &name);
-                Some((oid, Relation { schema, definition }))
+                Some((oid, Relation { name, schema, definition }))
             })
             .collect();
-        Ok(Self { by_oid })
+        Ok(Self { by_oid, public })
     }
 
     /// The relation with this OID.
     pub(super) fn get(&self, oid: i32) -> Option<&Relation> {
         self.by_oid.get(&oid)
+    }
+
+    /// The OID of a relation.
+    pub(super) fn find(&self, schema: &str, name: &str) -> Option<i32> {
+        let mut all = self.by_oid.iter();
+        all.find(|(_, found)| found.schema == schema && found.name == name).map(|(oid, _)| *oid)
+    }
+
+    /// The OID of the schema `public`.
+    pub(super) fn public(&self) -> i32 {
+        self.public
     }
 
     /// Our own tables with their OIDs.

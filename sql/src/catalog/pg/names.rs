@@ -1,0 +1,225 @@
+//! Functions that look a name up in the catalog, or write one: `to_regclass`, `to_regtype`,
+//! `json_build_object` and others that drivers and BI tools call.
+
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, StringArray};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::error::Result;
+use datafusion::logical_expr::{
+    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
+    Volatility,
+};
+use datafusion::prelude::SessionContext;
+use datafusion_postgres::arrow_pg::datatypes::PG_VECTOR_TYPE_OID;
+
+use super::relations::Relations;
+use crate::database::DEFAULT_SCHEMA;
+
+/// Registers all of them.
+pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
+    for (name, kind, signature) in [
+        ("to_regclass", Kind::Relation, TypeSignature::Any(1)),
+        ("to_regtype", Kind::Type, TypeSignature::Any(1)),
+        ("pg_get_serial_sequence", Kind::Nothing, TypeSignature::Any(2)),
+        ("pg_get_triggerdef", Kind::Nothing, TypeSignature::VariadicAny),
+        ("pg_get_ruledef", Kind::Nothing, TypeSignature::VariadicAny),
+        ("pg_tablespace_location", Kind::Nothing, TypeSignature::Any(1)),
+        ("pg_is_in_recovery", Kind::No, TypeSignature::Nullary),
+        ("pg_operator_is_visible", Kind::Yes, TypeSignature::Any(1)),
+        ("pg_collation_is_visible", Kind::Yes, TypeSignature::Any(1)),
+        ("pg_opclass_is_visible", Kind::Yes, TypeSignature::Any(1)),
+        ("pg_conversion_is_visible", Kind::Yes, TypeSignature::Any(1)),
+        ("json_build_object", Kind::Json, TypeSignature::VariadicAny),
+        ("jsonb_build_object", Kind::Json, TypeSignature::VariadicAny),
+    ] {
+        let nullary = matches!(kind, Kind::Json).then_some(TypeSignature::Nullary);
+        let signatures = nullary.into_iter().chain([signature]).collect();
+        let signature = Signature::one_of(signatures, Volatility::Stable);
+        let relations = Arc::clone(relations);
+        context.register_udf(ScalarUDF::new_from_impl(Lookup { name, kind, signature, relations }));
+    }
+}
+
+/// What a function answers.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// The OID of a table, NULL for a name of none.
+    Relation,
+    /// The OID of a type.
+    Type,
+    /// A JSON object of names and values in turn.
+    Json,
+    /// NULL as `text`: there is nothing of the kind.
+    Nothing,
+    Yes,
+    No,
+}
+
+#[derive(Debug)]
+struct Lookup {
+    name: &'static str,
+    kind: Kind,
+    signature: Signature,
+    relations: Arc<Relations>,
+}
+
+impl PartialEq for Lookup {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && Arc::ptr_eq(&self.relations, &other.relations)
+    }
+}
+
+impl Eq for Lookup {}
+
+impl Hash for Lookup {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name.hash(state);
+    }
+}
+
+impl ScalarUDFImpl for Lookup {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
+        Ok(match self.kind {
+            Kind::Relation | Kind::Type => DataType::Int32,
+            Kind::Json | Kind::Nothing => DataType::Utf8,
+            Kind::Yes | Kind::No => DataType::Boolean,
+        })
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let rows = arguments.number_rows;
+        let oids = |find: &dyn Fn(&str) -> Option<i32>| -> Result<ArrayRef> {
+            let names = cast(&arguments.args[0].to_array(rows)?, &DataType::Utf8)?;
+            let found = names.as_string::<i32>().iter().map(|name| find(name?));
+            Ok(Arc::new(found.collect::<Int32Array>()))
+        };
+        let array: ArrayRef = match self.kind {
+            Kind::Relation => oids(&|name| {
+                let (schema, name) = match name.split_once('.') {
+                    Some((schema, name)) => (Some(schema.trim_matches('"')), name),
+                    None => (None, name),
+                };
+                let schemas: &[&str] = match &schema {
+                    Some(schema) => std::slice::from_ref(schema),
+                    None => &[DEFAULT_SCHEMA, super::SCHEMA],
+                };
+                schemas
+                    .iter()
+                    .find_map(|schema| self.relations.find(schema, name.trim_matches('"')))
+            })?,
+            Kind::Type => oids(&type_oid)?,
+            Kind::Nothing => Arc::new(StringArray::new_null(rows)),
+            Kind::Yes => Arc::new(BooleanArray::from(vec![true; rows])),
+            Kind::No => Arc::new(BooleanArray::from(vec![false; rows])),
+            Kind::Json => json(&arguments.args, rows)?,
+        };
+        Ok(ColumnarValue::Array(array))
+    }
+}
+
+/// PostgreSQL's OIDs of the types that our columns have, by any of their names.
+fn type_oid(name: &str) -> Option<i32> {
+    let name = name.trim().to_ascii_lowercase();
+    let name = name.strip_prefix("pg_catalog.").or(name.strip_prefix("public.")).unwrap_or(&name);
+    let name = name.trim_matches('"');
+    Some(match name {
+        "bool" | "boolean" => 16,
+        "bytea" => 17,
+        "name" => 19,
+        "int8" | "bigint" => 20,
+        "int2" | "smallint" => 21,
+        "int4" | "integer" | "int" => 23,
+        "text" => 25,
+        "oid" => 26,
+        "json" => 114,
+        "float4" | "real" => 700,
+        "float8" | "double precision" => 701,
+        "bpchar" | "character" | "char" => 1042,
+        "varchar" | "character varying" => 1043,
+        "date" => 1082,
+        "time" | "time without time zone" => 1083,
+        "timestamp" | "timestamp without time zone" => 1114,
+        "timestamptz" | "timestamp with time zone" => 1184,
+        "interval" => 1186,
+        "numeric" | "decimal" => 1700,
+        "uuid" => 2950,
+        "jsonb" => 3802,
+        "record" => 2249,
+        "vector" => i32::try_from(PG_VECTOR_TYPE_OID).ok()?,
+        _ => return None,
+    })
+}
+
+/// PostgreSQL's text of an object: `{"name" : value, …}`.
+fn json(arguments: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
+    let arrays: Vec<ArrayRef> =
+        arguments.iter().map(|argument| argument.to_array(rows)).collect::<Result<_>>()?;
+    let options = FormatOptions::default();
+    let formatters = arrays
+        .iter()
+        .map(|array| ArrayFormatter::try_new(array.as_ref(), &options))
+        .collect::<std::result::Result<Vec<_>, _>>()?;
+    let objects = (0..rows).map(|row| {
+        let parts: Vec<String> = arrays
+            .iter()
+            .zip(&formatters)
+            .map(|(array, formatter)| {
+                let text = formatter.value(row).to_string();
+                if array.is_null(row) {
+                    "null".into()
+                } else if array.data_type().is_numeric() || *array.data_type() == DataType::Boolean
+                {
+                    text
+                } else {
+                    quoted(&text)
+                }
+            })
+            .collect();
+        let members: Vec<String> = parts
+            .chunks(2)
+            .map(|pair| match pair {
+                [name, value] => format!("{} : {value}", as_name(name)),
+                [name, ..] => format!("{} : null", as_name(name)),
+                [] => String::new(),
+            })
+            .collect();
+        format!("{{{}}}", members.join(", "))
+    });
+    Ok(Arc::new(StringArray::from_iter_values(objects)))
+}
+
+fn as_name(text: &str) -> String {
+    if text.starts_with('"') { text.to_owned() } else { quoted(text) }
+}
+
+fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            control if u32::from(control) < 0x20 => {
+                quoted.push_str(&format!("\\u{:04x}", u32::from(control)));
+            }
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}

@@ -1,0 +1,90 @@
+//! `PREPARE name [(type, …)] AS query`.
+
+use arrow::datatypes::DataType;
+use datafusion::sql::sqlparser::ast;
+use datafusion::sql::sqlparser::tokenizer::Token;
+
+use super::Command;
+use crate::SqlError;
+use crate::dialect::{self, Cursor};
+use crate::session::classify::{Kind, classify};
+use crate::session::{Outcome, Session};
+
+/// The statement.
+#[derive(Clone, Debug)]
+pub(crate) struct Prepare {
+    name: String,
+    /// What was written between the parentheses.
+    types: Option<String>,
+    query: Box<ast::Statement>,
+}
+
+pub(super) fn parse(cursor: &mut Cursor) -> Result<Command, SqlError> {
+    let name = cursor.identifier()?;
+    let types = if cursor.sees_sign(&Token::LParen) {
+        let types = cursor.parenthesised()?;
+        Some(cursor.text_of(types).to_owned())
+    } else {
+        None
+    };
+    cursor.expect(&["as"])?;
+    let query = dialect::parse_part(cursor.rest(), cursor.lines())?;
+    Ok(Command::Prepare(Prepare { name, types, query }))
+}
+
+impl Session {
+    pub(super) async fn run_prepare(&mut self, prepare: &Prepare) -> Result<Outcome, SqlError> {
+        if self.prepared.contains_key(&prepare.name) {
+            return Err(SqlError::Invalid {
+                sqlstate: "42P05",
+                message: format!("prepared statement \"{}\" already exists", prepare.name),
+                hint: Some("DEALLOCATE it first.".into()),
+                position: None,
+            });
+        }
+        let declared = match &prepare.types {
+            Some(types) => self.named_types(types).await?,
+            None => Vec::new(),
+        };
+        let kind = classify(&prepare.query)?;
+        if matches!(kind, Kind::Session(_) | Kind::Own(_)) {
+            return Err(SqlError::Unsupported {
+                what: "PREPARE of a statement that is no query".into(),
+                hint: Some("Prepare SELECT and VALUES; run the others as they are.".into()),
+            });
+        }
+        let prepared = self.prepare_kind(kind, &declared).await?;
+        self.prepared.insert(prepare.name.clone(), prepared);
+        Ok(Outcome::done("PREPARE", []))
+    }
+
+    /// Arrow's types of a list of SQL's, found by planning casts to them.
+    async fn named_types(&self, types: &str) -> Result<Vec<Option<DataType>>, SqlError> {
+        let casts: Vec<String> = split(types)
+            .iter()
+            .enumerate()
+            .map(|(at, name)| format!("CAST(NULL AS {name}) AS \"{at}\""))
+            .collect();
+        let statement = dialect::parse_made(&format!("SELECT {}", casts.join(", ")))?;
+        let (_, schema) = self.plan(*statement).await?;
+        Ok(schema.fields().iter().map(|field| Some(field.data_type().clone())).collect())
+    }
+}
+
+/// The parts of a list between commas outside of parentheses.
+fn split(list: &str) -> Vec<&str> {
+    let (mut parts, mut depth, mut start) = (Vec::new(), 0_usize, 0);
+    for (at, character) in list.char_indices() {
+        match character {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                parts.push(list[start..at].trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(list[start..].trim());
+    parts
+}

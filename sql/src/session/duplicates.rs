@@ -1,0 +1,37 @@
+//! Columns of a select list that have the same name. PostgreSQL allows them, DataFusion does not,
+//! so they get names of their own for planning; `names` gives the written ones back.
+
+use std::collections::BTreeSet;
+
+use datafusion::sql::sqlparser::ast::{Expr, Ident, SelectItem, SetExpr, Statement};
+
+/// Gives each column of the outermost select list a name of its own.
+pub(super) fn tell_apart(statement: &mut Statement) {
+    let Statement::Query(query) = statement else { return };
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    let has_wildcard = select
+        .projection
+        .iter()
+        .any(|item| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..)));
+    let mut seen = BTreeSet::new();
+    for (at, item) in select.projection.iter_mut().enumerate() {
+        // No name that someone would write.
+        let alias = Ident::with_quote('"', format!("column {} of the select list", at + 1));
+        match item {
+            SelectItem::UnnamedExpr(expr) => {
+                // Beside a wildcard, any column may be there twice.
+                let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+                if !seen.insert(expr.to_string().to_lowercase()) || (has_wildcard && is_column) {
+                    let expr = std::mem::replace(expr, Expr::Identifier(Ident::new("")));
+                    *item = SelectItem::ExprWithAlias { expr, alias };
+                }
+            }
+            SelectItem::ExprWithAlias { alias: written, .. } => {
+                if !seen.insert(written.value.to_lowercase()) {
+                    *written = alias;
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,196 @@
+//! Rows as `COPY … TO STDOUT` writes them: text, CSV, binary.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use bytes::{BufMut, Bytes, BytesMut};
+use datafusion::execution::SendableRecordBatchStream;
+use futures::{Sink, SinkExt, StreamExt};
+use pgwire::api::ClientInfo;
+use pgwire::api::portal::Format;
+use pgwire::error::{PgWireError, PgWireResult};
+use pgwire::messages::PgWireBackendMessage;
+use pgwire::messages::copy::{CopyData, CopyDone, CopyOutResponse};
+use pgwire::messages::data::DataRow;
+
+use super::errors::{protocol_error, statement_error};
+use super::rows::{Style, columns, rows};
+use super::simple::complete;
+use crate::{CopyFormat, CopyOptions, ForceQuote, Outcome, SqlError};
+
+/// What a file in PostgreSQL's binary format begins with: its signature, no flags, no extension.
+const BINARY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+
+/// What it ends with: a row of -1 fields.
+const BINARY_TRAILER: &[u8] = b"\xff\xff";
+
+/// The length of a field that is NULL.
+const NULL_LENGTH: i32 = -1;
+
+/// Sends all rows and the command tag.
+pub(super) async fn send<C>(
+    client: &mut C,
+    schema: &SchemaRef,
+    mut batches: SendableRecordBatchStream,
+    options: &CopyOptions,
+    style: &Style,
+) -> PgWireResult<()>
+where
+    C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+    C::Error: Debug,
+    PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+{
+    let is_binary = options.format == CopyFormat::Binary;
+    let format = if is_binary { Format::UnifiedBinary } else { Format::UnifiedText };
+    let columns = Arc::new(columns(schema, &format, Some(style))?);
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    let writer = Writer::new(options, &names);
+    let count = i16::try_from(columns.len())
+        .map_err(|_| protocol_error("there are more columns than COPY can count"))?;
+    let formats = vec![i16::from(is_binary); columns.len()];
+    let response = CopyOutResponse::new(i8::from(is_binary), count, formats);
+    client.feed(PgWireBackendMessage::CopyOutResponse(response)).await?;
+    if let Some(header) = writer.header(&names) {
+        client.feed(data(header)).await?;
+    }
+    let mut written = 0;
+    while let Some(batch) = batches.next().await {
+        let batch = batch.map_err(|error| statement_error(&SqlError::from(error)))?;
+        let rows = rows(batch, &columns, style).map_err(|error| statement_error(&error))?;
+        for row in rows {
+            client.feed(data(writer.row(row?)?)).await?;
+            written += 1;
+        }
+    }
+    if is_binary {
+        client.feed(data(Bytes::from_static(BINARY_TRAILER))).await?;
+    }
+    client.feed(PgWireBackendMessage::CopyDone(CopyDone::new())).await?;
+    complete(client, Outcome::command_tag("COPY", written)).await
+}
+
+fn data(bytes: Bytes) -> PgWireBackendMessage {
+    PgWireBackendMessage::CopyData(CopyData::new(bytes))
+}
+
+/// Writes rows in one format.
+struct Writer<'a> {
+    options: &'a CopyOptions,
+    /// Which columns of CSV are always quoted.
+    forced: Vec<bool>,
+}
+
+impl<'a> Writer<'a> {
+    fn new(options: &'a CopyOptions, names: &[&str]) -> Self {
+        let is_forced = |name: &&str| match &options.force_quote {
+            ForceQuote::All => true,
+            ForceQuote::Columns(columns) => columns.iter().any(|column| column == name),
+        };
+        Self { options, forced: names.iter().map(is_forced).collect() }
+    }
+
+    /// What comes before the rows.
+    fn header(&self, names: &[&str]) -> Option<Bytes> {
+        match self.options.format {
+            CopyFormat::Binary => Some(Bytes::from_static(BINARY_HEADER)),
+            CopyFormat::Text | CopyFormat::Csv if self.options.header => {
+                let mut line = BytesMut::new();
+                for (at, name) in names.iter().enumerate() {
+                    self.separate(at, &mut line);
+                    match self.options.format {
+                        CopyFormat::Csv => self.csv(name.as_bytes(), false, false, &mut line),
+                        _ => self.text(name.as_bytes(), &mut line),
+                    }
+                }
+                line.put_u8(b'\n');
+                Some(line.freeze())
+            }
+            CopyFormat::Text | CopyFormat::Csv => None,
+        }
+    }
+
+    /// One row, which comes with a length before each field.
+    fn row(&self, row: DataRow) -> PgWireResult<Bytes> {
+        let mut line = BytesMut::with_capacity(row.data.len() + 2);
+        if self.options.format == CopyFormat::Binary {
+            line.put_i16(row.field_count);
+            line.put_slice(&row.data);
+            return Ok(line.freeze());
+        }
+        let is_alone = self.forced.len() == 1;
+        let mut rest: &[u8] = &row.data;
+        for at in 0..self.forced.len() {
+            let Some((length, behind)) = rest.split_first_chunk::<4>() else {
+                return Err(protocol_error("a row ended early"));
+            };
+            self.separate(at, &mut line);
+            let length = i32::from_be_bytes(*length);
+            rest = behind;
+            if length == NULL_LENGTH {
+                line.put_slice(self.options.null.as_bytes());
+                continue;
+            }
+            let length = usize::try_from(length).unwrap_or(usize::MAX);
+            let Some((value, behind)) = rest.split_at_checked(length) else {
+                return Err(protocol_error("a row ended early"));
+            };
+            rest = behind;
+            match self.options.format {
+                CopyFormat::Csv => self.csv(value, self.forced[at], is_alone, &mut line),
+                _ => self.text(value, &mut line),
+            }
+        }
+        line.put_u8(b'\n');
+        Ok(line.freeze())
+    }
+
+    fn separate(&self, at: usize, line: &mut BytesMut) {
+        if at > 0 {
+            line.put_u8(self.options.delimiter);
+        }
+    }
+
+    fn text(&self, value: &[u8], line: &mut BytesMut) {
+        for byte in value {
+            let escaped = match byte {
+                8 => b'b',
+                12 => b'f',
+                b'\n' => b'n',
+                b'\r' => b'r',
+                b'\t' => b't',
+                11 => b'v',
+                b'\\' => b'\\',
+                byte if *byte == self.options.delimiter => *byte,
+                byte => {
+                    line.put_u8(*byte);
+                    continue;
+                }
+            };
+            line.put_u8(b'\\');
+            line.put_u8(escaped);
+        }
+    }
+
+    fn csv(&self, value: &[u8], is_forced: bool, is_alone: bool, line: &mut BytesMut) {
+        let CopyOptions { delimiter, quote, escape, null, .. } = self.options;
+        let special =
+            |byte: &u8| *byte == *delimiter || *byte == *quote || matches!(byte, b'\n' | b'\r');
+        let needs_quotes = is_forced
+            || value == null.as_bytes()
+            || (is_alone && value == b"\\.")
+            || value.iter().any(special);
+        if !needs_quotes {
+            line.put_slice(value);
+            return;
+        }
+        line.put_u8(*quote);
+        for byte in value {
+            if *byte == *quote || *byte == *escape {
+                line.put_u8(*escape);
+            }
+            line.put_u8(*byte);
+        }
+        line.put_u8(*quote);
+    }
+}

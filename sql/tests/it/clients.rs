@@ -1,0 +1,65 @@
+//! Other programs' clients as real processes, one script each: connect, introspect, query,
+//! parameters, binary where the client has it, an error with its SQLSTATE.
+//!
+//! The scripts are in `clients/`; what they need is in `.venv` and `.vigil/node`, which
+//! `make setup` fills.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::server::Server;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Runs `program` on a script of this folder against a new server.
+async fn run(program: PathBuf, script: &str, environment: &[(&str, PathBuf)]) {
+    assert!(program.exists(), "there is no {}: run \"make setup\"", program.display());
+    let server = Server::start().await;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/clients").join(script);
+    let mut command = Command::new(&program);
+    command.arg(&script).arg("127.0.0.1").arg(server.port.to_string());
+    command.envs(environment.iter().map(|(name, value)| (name, value.as_os_str())));
+    let output = tokio::task::spawn_blocking(move || command.output()).await;
+    let output = output.expect("does not panic").expect("can be run");
+    let said = String::from_utf8_lossy(&output.stdout);
+    let wrong = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}\n{wrong}", script.display());
+    assert!(said.trim_end().ends_with("ok"), "{}: {said}\n{wrong}", script.display());
+}
+
+async fn python(script: &str) {
+    run(root().join(".venv/bin/python"), script, &[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn psycopg_3() {
+    python("psycopg3.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn psycopg_2() {
+    python("psycopg2_.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asyncpg() {
+    python("asyncpg_.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlalchemy() {
+    python("sqlalchemy_.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_postgres() {
+    let modules = root().join(".vigil/node/node_modules");
+    run("/usr/bin/node".into(), "node_postgres.js", &[("NODE_PATH", modules)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pgbench() {
+    run("/bin/sh".into(), "pgbench.sh", &[]).await;
+}
