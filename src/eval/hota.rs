@@ -32,14 +32,14 @@ impl HotaCounts {
                 let global = alike[frame.objects[object] * columns + frame.tracks[track]];
                 global * frame.iou(object, track)
             });
-            for threshold in 0..THRESHOLDS {
+            for (threshold, matches) in matches.iter_mut().enumerate() {
                 let least = level(threshold) - f64::EPSILON;
                 let hits = matched.iter().filter(|(o, t)| frame.iou(*o, *t) >= least);
                 let mut count = 0;
                 for (object, track) in hits {
                     count += 1;
                     let pair = frame.objects[*object] * columns + frame.tracks[*track];
-                    matches[threshold][pair] += 1;
+                    matches[pair] += 1;
                 }
                 counts.hits[threshold] += f64::from(count);
                 counts.misses[threshold] += number(objects) - f64::from(count);
@@ -104,10 +104,10 @@ fn global_alignment(sequence: &Sequence) -> Vec<f64> {
             (0..objects).map(|o| (0..tracks).map(|t| frame.iou(o, t)).sum()).collect();
         let of_track: Vec<f64> =
             (0..tracks).map(|t| (0..objects).map(|o| frame.iou(o, t)).sum()).collect();
-        for object in 0..objects {
-            for track in 0..tracks {
+        for (object, of_object) in of_object.iter().enumerate() {
+            for (track, of_track) in of_track.iter().enumerate() {
                 let iou = frame.iou(object, track);
-                let either = of_object[object] + of_track[track] - iou;
+                let either = of_object + of_track - iou;
                 if either > f64::EPSILON {
                     let pair = frame.objects[object] * columns + frame.tracks[track];
                     together[pair] += iou / either;

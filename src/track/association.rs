@@ -83,9 +83,9 @@ impl Association {
         });
         assigner.solve(tracks.len(), is_taken.len(), pairs, f64::from(limit));
         matches.clear();
-        for index in 0..tracks.len() {
+        for (index, is_seen) in is_seen.iter_mut().enumerate() {
             if let Some(column) = assigner.column(index) {
-                is_seen[index] = true;
+                *is_seen = true;
                 is_taken[column] = true;
                 matches.push((index, column));
             }
@@ -94,6 +94,7 @@ impl Association {
 
     /// Ends the frame: tracks that were not seen are lost, candidates among them forgotten, and
     /// sure detections that nothing explains are new candidates, which move as `motion` says.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a tracker, which it lends")]
     pub fn close<M>(
         &mut self,
         frame: &FrameInput<'_>,
