@@ -85,7 +85,7 @@ async fn run(session: &mut Session, sql: &str) -> Result<()> {
     for statement in session.parse(sql)? {
         match session.execute(&statement).await? {
             // Rows come as a stream of Arrow batches while the query computes them.
-            Outcome::Rows { batches, .. } => {
+            Outcome::Rows { batches, .. } | Outcome::Copy { batches, .. } => {
                 let batches: Vec<RecordBatch> =
                     batches.try_collect().await.with_context(|| sql.to_owned())?;
                 show(&pretty_format_batches(&batches)?);
