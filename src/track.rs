@@ -8,6 +8,7 @@ mod appearance;
 mod assignment;
 mod association;
 mod bytetrack;
+mod camera;
 mod classes;
 mod deepsort;
 mod input;
@@ -36,6 +37,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use self::assignment::{Assigner, Pair};
 pub use self::bytetrack::ByteTracker;
+pub use self::camera::CameraEstimator;
 pub use self::deepsort::DeepSort;
 pub use self::iou::{IouOptions, IouTracker};
 pub use self::look::{Appearance, AppearanceReply, Look, Looker, MotionEstimator};

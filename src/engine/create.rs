@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use vigil_models::{CaptionOptions, DetectOptions, OpenOptions, label_set};
+use vigil_models::{CaptionOptions, DetectOptions, Image, OpenOptions, label_set};
 use vigil_sql::CreateSource;
 use vigil_sql::catalog::CAPTION_DIMENSIONS;
 
@@ -17,6 +17,7 @@ use crate::detect::DetectorChoice;
 use crate::source::{SourceSpec, nearest};
 use crate::source_id::SourceId;
 use crate::tables::RowContext;
+use crate::track::{Appearance, CameraEstimator, Looker};
 
 /// The value of a model option that names no model.
 const NONE: &str = "none";
@@ -140,6 +141,7 @@ impl Engine {
                 Some(network)
             }
         };
+        let looker = self.looker(&spec)?;
         let parts = SourceParts {
             id,
             spec,
@@ -149,9 +151,28 @@ impl Engine {
             detector,
             captioner,
             embedder,
-            looker: None,
+            looker,
         };
         Ok((RunningSource::new(parts), reader))
+    }
+}
+
+impl Engine {
+    /// Who looks at the frames of a source, when its tracker asks.
+    fn looker(&self, spec: &SourceSpec) -> Result<Option<Looker>, Error> {
+        let options = spec.options.track_options();
+        if !spec.options.tracker.asks_appearance {
+            return Ok(None);
+        }
+        let appearance: Option<Appearance> = if options.appearance_embedding {
+            let network = self.service.reid(&spec.options.reid_model)?;
+            Some(Box::new(move |image, boxes, reply| network.submit(image, boxes, reply)))
+        } else {
+            None
+        };
+        let mut camera = CameraEstimator::default();
+        let motion = Box::new(move |image: &Image| camera.next(image));
+        Looker::start(&spec.name, appearance, motion).map(Some)
     }
 }
 

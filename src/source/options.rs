@@ -106,6 +106,8 @@ pub struct SourceOptions {
     pub num_beams: usize,
     /// Longest caption, in tokens.
     pub max_caption_length: usize,
+    /// The re-identification model (with or without version) of trackers that ask for appearances.
+    pub reid_model: String,
     /// A model's name (with or without version), or `none`.
     pub embedder: String,
     /// Seconds of video after which there is a key frame at the latest.
@@ -155,6 +157,7 @@ impl SourceOptions {
             captioner: defaults.captioner.clone(),
             num_beams: 5,
             max_caption_length: 50,
+            reid_model: "osnet-x0.25".into(),
             embedder: defaults.embedder.clone(),
             keyframe_interval: 10.0,
             keyframe_first: true,

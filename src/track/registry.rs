@@ -13,6 +13,8 @@ use super::tracker::{NoTracker, Tracker};
 pub struct TrackerKind {
     /// Its name in SQL.
     pub name: &'static str,
+    /// Whether it asks what boxes look like.
+    pub asks_appearance: bool,
     make: fn(&TrackOptions) -> Box<dyn Tracker>,
 }
 
@@ -23,19 +25,39 @@ pub fn all() -> &'static [TrackerKind] {
 
 const ALL: &[TrackerKind] = &[
     TrackerKind::IOU,
-    TrackerKind { name: "bytetrack", make: |options| Box::new(ByteTracker::new(options)) },
-    TrackerKind { name: "ocsort", make: |options| Box::new(OcSort::new(options)) },
-    TrackerKind { name: "deepsort", make: |options| Box::new(DeepSort::new(options)) },
-    TrackerKind { name: "strongsort", make: |options| Box::new(StrongSort::new(options)) },
+    TrackerKind {
+        name: "bytetrack",
+        asks_appearance: false,
+        make: |options| Box::new(ByteTracker::new(options)),
+    },
+    TrackerKind {
+        name: "ocsort",
+        asks_appearance: false,
+        make: |options| Box::new(OcSort::new(options)),
+    },
+    TrackerKind {
+        name: "deepsort",
+        asks_appearance: true,
+        make: |options| Box::new(DeepSort::new(options)),
+    },
+    TrackerKind {
+        name: "strongsort",
+        asks_appearance: true,
+        make: |options| Box::new(StrongSort::new(options)),
+    },
     TrackerKind::NONE,
 ];
 
 impl TrackerKind {
     /// The guide's tracker.
-    pub const IOU: Self =
-        Self { name: "iou", make: |options| Box::new(IouTracker::new(options.iou())) };
+    pub const IOU: Self = Self {
+        name: "iou",
+        asks_appearance: false,
+        make: |options| Box::new(IouTracker::new(options.iou())),
+    };
     /// Detections stay without tracks.
-    pub const NONE: Self = Self { name: "none", make: |_| Box::new(NoTracker) };
+    pub const NONE: Self =
+        Self { name: "none", asks_appearance: false, make: |_| Box::new(NoTracker) };
 
     /// The tracker of that name, upper or lower case.
     pub fn from_name(name: &str) -> Option<Self> {

@@ -364,6 +364,17 @@ const OPTIONS: &[OptionDoc] = &[
         },
     },
     OptionDoc {
+        name: "reid_model",
+        kind: "text",
+        default: "osnet-x0.25",
+        range: "a re-identification model's name",
+        doc: "The model that tells what boxes look like, for deepsort and strongsort.",
+        set: |o, text| {
+            o.reid_model = value::name(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
         name: "occlusion_handling",
         kind: "boolean",
         default: "false",

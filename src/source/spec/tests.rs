@@ -182,6 +182,7 @@ fn every_option_sets_its_field() {
         captioner: "none".into(),
         num_beams: 1,
         max_caption_length: 20,
+        reid_model: "osnet-x0.25".into(),
         embedder: "none".into(),
         keyframe_interval: 30.0,
         keyframe_first: false,
