@@ -8,6 +8,7 @@
 mod array_subquery;
 mod bytea;
 mod cursor;
+mod like_escape;
 mod lines;
 mod ordinary;
 
