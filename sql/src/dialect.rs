@@ -9,6 +9,7 @@ mod array_subquery;
 mod bytea;
 mod cursor;
 mod depth;
+mod like_escape;
 mod lines;
 mod ordinary;
 

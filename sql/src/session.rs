@@ -377,6 +377,11 @@ impl Session {
         self.transaction.take_cut(|| self.database.engine().cut());
     }
 
+    /// The columns of an open cursor, which is a portal for the protocol too.
+    pub(crate) fn cursor_schema(&self, name: &str) -> Option<SchemaRef> {
+        self.cursors.get(name).ok().map(cursors::OpenCursor::schema)
+    }
+
     /// What other sessions have told this one.
     pub(crate) fn take_notifications(&self) -> impl Iterator<Item = Notification> + use<> {
         self.mailbox.take().into_iter()

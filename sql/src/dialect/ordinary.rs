@@ -18,7 +18,7 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 };
 
 use super::array_subquery::ArraySubqueryToNull;
-use super::{Lines, bytea, depth};
+use super::{Lines, bytea, depth, like_escape};
 use crate::SqlError;
 
 static CATALOG_PARSER: LazyLock<PostgresCompatibilityParser> =
@@ -41,9 +41,19 @@ pub(super) fn parse(
     text: &str,
     lines: &Lines,
 ) -> Result<ast::Statement, SqlError> {
-    let mut statement = parse_as_written(tokens, lines)?;
-    depth::check_tables(&statement)?;
+    let mut statement = parse_rewritten(tokens, text, lines)?;
     bytea::read_literals(&mut statement)?;
+    like_escape::rewrite(&mut statement);
+    Ok(statement)
+}
+
+fn parse_rewritten(
+    tokens: &[TokenWithSpan],
+    text: &str,
+    lines: &Lines,
+) -> Result<ast::Statement, SqlError> {
+    let statement = parse_as_written(tokens, lines)?;
+    depth::check_tables(&statement)?;
     if asks_the_catalog(tokens)
         && let Ok(mut rewritten) = CATALOG_PARSER.parse(text)
         && rewritten.len() == 1

@@ -31,7 +31,10 @@ fn convert(error: &DataFusionError) -> SqlError {
         DataFusionError::SchemaError(inner, _) => schema(inner),
         DataFusionError::SQL(inner, _) => query("42601", &inner.to_string()),
         DataFusionError::Plan(text) => plan(text),
-        DataFusionError::NotImplemented(text) => query("0A000", text),
+        DataFusionError::NotImplemented(text) => match text.strip_prefix("Unsupported SQL type ") {
+            Some(name) => query("42704", &format!("type \"{name}\" does not exist")),
+            None => query("0A000", text),
+        },
         DataFusionError::Configuration(text) => query("22023", text),
         DataFusionError::Execution(text) => execution(text),
         DataFusionError::ResourcesExhausted(text) => query("53200", text),

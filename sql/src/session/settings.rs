@@ -215,6 +215,9 @@ fn check(known: &Known, value: &str) -> Result<String, SqlError> {
         value: value.to_owned(),
         hint: Some(hint),
     };
+    if known.name == "client_encoding" {
+        return encoding(value).ok_or_else(|| refused("Available values: UTF8, SQL_ASCII.".into()));
+    }
     match known.takes {
         Takes::Text => Ok(value.to_owned()),
         Takes::Nothing => Err(SqlError::FixedSetting { name: known.name.to_owned() }),
@@ -248,6 +251,16 @@ fn check(known: &Known, value: &str) -> Result<String, SqlError> {
                 .map(|_| zone.to_owned())
                 .map_err(|_| refused("It takes a name such as Europe/Berlin or +02:00.".into()))
         }
+    }
+}
+
+/// The encoding of this name; as PostgreSQL does, only letters and digits of it count.
+fn encoding(name: &str) -> Option<String> {
+    let plain: String = name.chars().filter(char::is_ascii_alphanumeric).collect();
+    match plain.to_ascii_lowercase().as_str() {
+        "utf8" | "unicode" => Some("UTF8".into()),
+        "sqlascii" => Some("SQL_ASCII".into()),
+        _ => None,
     }
 }
 

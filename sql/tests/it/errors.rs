@@ -37,7 +37,7 @@ async fn errors_have_postgresqls_sqlstate_and_words() {
         ("CREATE VIEW v AS SELECT 1", "0A000", "CREATE VIEW is not supported"),
         ("DROP TABLE frames", "0A000", "DROP TABLE is not supported"),
         ("SELECT 1 INTO t", "0A000", "SELECT INTO is not supported"),
-        ("COPY frames TO '/tmp/x'", "0A000", "COPY is not supported"),
+        ("COPY frames TO '/tmp/x'", "0A000", "COPY to a file or a program is not supported"),
         ("SET nonsense = 1", "42704", "unrecognized configuration parameter \"nonsense\""),
         ("SHOW nonsense", "42704", "unrecognized configuration parameter \"nonsense\""),
         ("DROP SOURCE nowhere", "42704", "source \"nowhere\" does not exist"),
