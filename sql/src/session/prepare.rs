@@ -10,7 +10,7 @@ use super::classify::{Kind, SessionStatement, classify};
 use super::explain::{self, Detail};
 use super::{names, parameters};
 use crate::SqlError;
-use crate::dialect::{Statement, StatementKind};
+use crate::dialect::{Statement, StatementKind, with_deep_stack};
 use crate::statement::OwnStatement;
 
 /// A statement that is ready to run, any number of times.
@@ -75,7 +75,7 @@ impl Session {
         let text = statement.text();
         let kind = match statement.kind() {
             StatementKind::Own(statement) => Kind::Own(Arc::clone(statement)),
-            StatementKind::Ordinary(statement) => classify(statement)?,
+            StatementKind::Ordinary(statement) => with_deep_stack(|| classify(statement))?,
         };
         match kind {
             Kind::Own(statement) => {
@@ -96,18 +96,24 @@ impl Session {
             }
             Kind::Query(mut statement, tag) => {
                 self.refuse_in_failed_transaction()?;
-                let written = statement.clone();
-                parameters::give_types(&mut statement, declared);
+                let written = with_deep_stack(|| {
+                    let written = statement.clone();
+                    parameters::give_types(&mut statement, declared);
+                    written
+                });
                 let (plan, schema) = self.plan(*statement).await?;
                 let schema = names::rename(&written, schema);
-                let parameters = parameters::types(&plan, declared)?;
+                let parameters = with_deep_stack(|| {
+                    drop(written);
+                    parameters::types(&plan, declared)
+                })?;
                 let action = Action::Query { plan, tag };
                 Ok(Prepared { text: text.into(), action, parameters, schema: Some(schema) })
             }
             Kind::Explain(statement) => {
                 self.refuse_in_failed_transaction()?;
                 let (mut statement, detail) = explain::normalise(*statement)?;
-                parameters::give_types(&mut statement, declared);
+                with_deep_stack(|| parameters::give_types(&mut statement, declared));
                 let (plan, _) = self.plan(statement).await?;
                 let parameters = parameters::types(&plan, declared)?;
                 let action = Action::Explain { plan, detail };
