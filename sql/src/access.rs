@@ -19,6 +19,7 @@ use crate::SqlError;
 use crate::catalog::StandardTable;
 use crate::catalog::system::{self, SYSTEM_SCHEMA};
 use crate::database::{DATABASE, DEFAULT_SCHEMA};
+use crate::dialect::with_deep_stack;
 use crate::roles::{Grant, Privileges, Roles, Rows};
 
 /// Who a session is.
@@ -90,6 +91,10 @@ impl Access {
     /// # Errors
     /// SQLSTATE 42501.
     pub(crate) fn check(&self, plan: &LogicalPlan) -> Result<(), SqlError> {
+        with_deep_stack(|| self.check_tables(plan))
+    }
+
+    fn check_tables(&self, plan: &LogicalPlan) -> Result<(), SqlError> {
         let privileges = self.privileges()?;
         let mut denied = None;
         plan.apply_with_subqueries(|node| {

@@ -60,6 +60,17 @@ impl Statement {
 /// [`SqlError::Syntax`] or [`SqlError::Token`] with a position in `sql`, and what our statements
 /// refuse.
 pub fn parse(sql: &str) -> Result<Vec<Statement>, SqlError> {
+    with_deep_stack(|| parse_all(sql))
+}
+
+/// Runs what descends a statement's tree; whoever calls may have a small stack. Statements are as
+/// deep as `depth` and sqlparser's own limit let them be.
+pub(crate) fn with_deep_stack<T>(work: impl FnOnce() -> T) -> T {
+    const NEEDED_BYTES: usize = 24 << 20;
+    stacker::maybe_grow(NEEDED_BYTES, 2 * NEEDED_BYTES, work)
+}
+
+fn parse_all(sql: &str) -> Result<Vec<Statement>, SqlError> {
     let lines = Lines::new(sql);
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
         .tokenize_with_location()

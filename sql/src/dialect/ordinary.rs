@@ -5,6 +5,7 @@
 //! go through all rewrites of datafusion-pg-catalog. Every other statement goes through the few
 //! of them that do not change what a query means.
 
+use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::sql::sqlparser::ast;
@@ -59,9 +60,23 @@ fn parse_rewritten(
         && rewritten.len() == 1
         && let Some(rewritten) = rewritten.pop()
     {
-        return Ok(ArraySubqueryToNull.rewrite(rewritten));
+        return Ok(qualify(ArraySubqueryToNull.rewrite(rewritten)));
     }
     Ok(RULES.iter().fold(statement, |statement, rule| rule.rewrite(statement)))
+}
+
+/// The catalog's tables that datafusion-pg-catalog does not know, with their schema: it writes the
+/// schema of its own ones.
+fn qualify(mut statement: ast::Statement) -> ast::Statement {
+    let _: ControlFlow<()> = ast::visit_relations_mut(&mut statement, |name| {
+        if let [ast::ObjectNamePart::Identifier(table)] = name.0.as_slice()
+            && table.value.eq_ignore_ascii_case("pg_stat_activity")
+        {
+            name.0.insert(0, ast::ObjectNamePart::Identifier(ast::Ident::new("pg_catalog")));
+        }
+        ControlFlow::Continue(())
+    });
+    statement
 }
 
 fn parse_as_written(tokens: &[TokenWithSpan], lines: &Lines) -> Result<ast::Statement, SqlError> {

@@ -14,7 +14,7 @@ use super::command::declare::Declare;
 use super::explain::{self, Detail};
 use super::{current_setting, duplicates, names, parameters};
 use crate::SqlError;
-use crate::dialect::{Statement, StatementKind};
+use crate::dialect::{Statement, StatementKind, with_deep_stack};
 use crate::statement::OwnStatement;
 
 /// A statement that is ready to run, any number of times.
@@ -82,7 +82,7 @@ impl Session {
         let kind = match statement.kind() {
             StatementKind::Own(statement) => Kind::Own(Arc::clone(statement)),
             StatementKind::Command(command) => Kind::Command(command.clone()),
-            StatementKind::Ordinary(statement) => classify(statement)?,
+            StatementKind::Ordinary(statement) => with_deep_stack(|| classify(statement))?,
         };
         let mut prepared = self.prepare_kind(kind, declared).await?;
         prepared.text = statement.text().into();
@@ -119,7 +119,7 @@ impl Session {
             Kind::Explain(statement) => {
                 self.refuse_in_failed_transaction()?;
                 let (mut statement, detail) = explain::normalise(*statement)?;
-                parameters::give_types(&mut statement, declared);
+                with_deep_stack(|| parameters::give_types(&mut statement, declared));
                 let (plan, _) = self.plan(statement).await?;
                 let parameters = parameters::types(&plan, declared)?;
                 let action = Action::Explain { plan, detail };
@@ -140,13 +140,18 @@ impl Session {
         declared: &[Option<DataType>],
     ) -> Result<Prepared, SqlError> {
         self.refuse_in_failed_transaction()?;
-        let written = statement.clone();
-        parameters::give_types(&mut statement, declared);
-        duplicates::tell_apart(&mut statement);
-        current_setting::fill_in(&mut statement, &self.settings)?;
+        let written = with_deep_stack(|| {
+            let written = statement.clone();
+            parameters::give_types(&mut statement, declared);
+            duplicates::tell_apart(&mut statement);
+            current_setting::fill_in(&mut statement, &self.settings).map(|()| written)
+        })?;
         let (plan, schema) = self.plan(*statement).await?;
         let schema = names::rename(&written, schema);
-        let parameters = parameters::types(&plan, declared)?;
+        let parameters = with_deep_stack(|| {
+            drop(written);
+            parameters::types(&plan, declared)
+        })?;
         let action = Action::Query { plan, tag };
         Ok(Prepared { text: Arc::default(), action, parameters, schema: Some(schema) })
     }

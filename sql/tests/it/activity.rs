@@ -42,7 +42,7 @@ async fn a_heavy_query_is_stopped_by_another_session() {
     let running = client.simple_query(heavy);
     let stopping = async {
         server.until(|engine| engine.cuts() > cuts).await;
-        let stop = "SELECT pg_cancel_backend($1)";
+        let stop = "SELECT pg_cancel_backend($1::int)";
         other.query_one(stop, &[&pid]).await.expect("may").get::<_, bool>(0)
     };
     let (error, stopped) = tokio::join!(running, stopping);
@@ -63,7 +63,7 @@ async fn a_session_is_ended_by_another_one() {
     let server = Server::start().await;
     let (idle, other) = (server.connect().await, server.connect().await);
     let pid: i32 = idle.query_one("SELECT pg_backend_pid()", &[]).await.expect("runs").get(0);
-    let end = "SELECT pg_terminate_backend($1)";
+    let end = "SELECT pg_terminate_backend($1::int)";
     assert!(other.query_one(end, &[&pid]).await.expect("may").get::<_, bool>(0));
     while !idle.is_closed() {
         tokio::task::yield_now().await;
@@ -96,7 +96,7 @@ async fn others_are_the_admins_business() {
     let two = server.log_in("two", "secret").await.expect("may log in");
     let chief = server.log_in("chief", "secret").await.expect("may log in");
     let pid: i32 = one.query_one("SELECT pg_backend_pid()", &[]).await.expect("runs").get(0);
-    for stop in ["SELECT pg_cancel_backend($1)", "SELECT pg_terminate_backend($1)"] {
+    for stop in ["SELECT pg_cancel_backend($1::int)", "SELECT pg_terminate_backend($1::int)"] {
         let error = two.query_one(stop, &[&pid]).await.expect_err("is not its own");
         assert_eq!(error.code(), Some(&SqlState::INSUFFICIENT_PRIVILEGE));
     }
@@ -105,7 +105,7 @@ async fn others_are_the_admins_business() {
     assert_eq!(seen.get::<_, &str>(0), "<insufficient privilege>");
     let seen = chief.query_one(query, &[&pid]).await.expect("it is listed");
     assert_eq!(seen.get::<_, &str>(0), "SELECT pg_backend_pid()");
-    chief.query_one("SELECT pg_cancel_backend($1)", &[&pid]).await.expect("may");
+    chief.query_one("SELECT pg_cancel_backend($1::int)", &[&pid]).await.expect("may");
 }
 
 #[tokio::test(flavor = "multi_thread")]

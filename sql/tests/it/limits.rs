@@ -56,7 +56,7 @@ async fn a_query_past_its_memory_fails_alone() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_sort_that_does_not_fit_goes_to_disk() {
     let server = with_limits(QueryLimits {
-        memory_bytes: 12 << 20,
+        memory_bytes: 32 << 20,
         total_memory_bytes: 64 << 20,
         ..QueryLimits::default()
     })
