@@ -165,7 +165,9 @@ fn many_texts_keep_their_order() {
 fn a_file_that_is_no_model_is_refused() {
     let Some(shared) = shared() else { return };
     let folder = tempfile::tempdir().unwrap();
-    let graph = folder.path().join("yolov8n/model.onnx");
+    // The model has a graph for each of three shapes.
+    let graphs = ["model.onnx", "model-480x640.onnx", "model-384x640.onnx"]
+        .map(|file| folder.path().join("yolov8n").join(file));
     std::fs::create_dir(folder.path().join("yolov8n")).unwrap();
     let service = service(folder.path(), 1);
     let refused = || service.detector("yolov8n").err().expect("it is refused");
@@ -173,13 +175,17 @@ fn a_file_that_is_no_model_is_refused() {
     assert!(matches!(refused(), ModelError::MissingFiles { .. }), "{:?}", refused());
     let real = std::fs::read(shared.join("models/yolov8n/model.onnx")).unwrap();
     for bytes in [&b""[..], b"not a model at all\n", &real[..real.len() / 2], &real[..20]] {
-        std::fs::write(&graph, bytes).unwrap();
+        for graph in &graphs {
+            std::fs::write(graph, bytes).unwrap();
+        }
         let error = refused();
         assert!(matches!(error, ModelError::BadFile { .. }), "{error:?}");
         assert_eq!(error.sqlstate(), "XX001");
         assert!(!error.detail().unwrap_or_default().contains('\n'), "{error:?}");
     }
-    std::fs::copy(shared.join("models/all-minilm-l6-v2-int8/model.onnx"), &graph).unwrap();
+    for graph in &graphs {
+        std::fs::copy(shared.join("models/all-minilm-l6-v2-int8/model.onnx"), graph).unwrap();
+    }
     let error = refused();
     assert!(matches!(error, ModelError::WrongTensors { .. }), "{error:?}");
     let detail = error.detail().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! pgvector's operators `<->`, `<=>`, `<#>` and `<+>`, and `+ - * ||` of vectors, planned as calls
+//! pgvector's operators `<->`, `<=>`, `<#>` and `<+>`, and `+ - *` of vectors, planned as calls
 //! of the functions.
 
 use std::sync::Arc;
@@ -19,7 +19,6 @@ use super::l1_distance::L1Distance;
 use super::l2_distance::L2Distance;
 use super::types::{is_tagged, operand_type, tagged, type_name};
 use super::vector_add::VectorAdd;
-use super::vector_concat::VectorConcat;
 use super::vector_mul::VectorMul;
 use super::vector_sub::VectorSub;
 use crate::error::UdfError;
@@ -34,7 +33,6 @@ pub struct OperatorPlanner {
     add: Arc<ScalarUDF>,
     subtract: Arc<ScalarUDF>,
     multiply: Arc<ScalarUDF>,
-    concatenate: Arc<ScalarUDF>,
 }
 
 impl Default for OperatorPlanner {
@@ -47,7 +45,6 @@ impl Default for OperatorPlanner {
             add: Arc::new(arithmetic::udf::<VectorAdd>()),
             subtract: Arc::new(arithmetic::udf::<VectorSub>()),
             multiply: Arc::new(arithmetic::udf::<VectorMul>()),
-            concatenate: Arc::new(arithmetic::udf::<VectorConcat>()),
         }
     }
 }
@@ -58,7 +55,7 @@ enum Sign {
 }
 
 impl OperatorPlanner {
-    /// `+ - * ||` where one side is a `vector`.
+    /// `+ - *` where one side is a `vector`.
     fn plan_arithmetic(
         &self,
         expr: RawBinaryExpr,
@@ -68,7 +65,6 @@ impl OperatorPlanner {
             BinaryOperator::Plus => &self.add,
             BinaryOperator::Minus => &self.subtract,
             BinaryOperator::Multiply => &self.multiply,
-            BinaryOperator::StringConcat => &self.concatenate,
             _ => return Ok(PlannerResult::Original(expr)),
         };
         let is_vector = |side: &Expr| match side.to_field(schema) {
