@@ -51,7 +51,9 @@ where
     let formats = vec![i16::from(is_binary); columns.len()];
     let response = CopyOutResponse::new(i8::from(is_binary), count, formats);
     client.feed(PgWireBackendMessage::CopyOutResponse(response)).await?;
-    if let Some(header) = writer.header(&names) {
+    let mut header = writer.header(&names);
+    // In binary the header comes in one message with the first row, as psycopg expects.
+    if !is_binary && let Some(header) = header.take() {
         client.feed(data(header)).await?;
     }
     let mut written = 0;
@@ -59,15 +61,25 @@ where
         let batch = batch.map_err(|error| statement_error(&SqlError::from(error)))?;
         let rows = rows(batch, &columns, style).map_err(|error| statement_error(&error))?;
         for row in rows {
-            client.feed(data(writer.row(row?)?)).await?;
+            let row = behind(header.take(), writer.row(row?)?);
+            client.feed(data(row)).await?;
             written += 1;
         }
     }
     if is_binary {
-        client.feed(data(Bytes::from_static(BINARY_TRAILER))).await?;
+        let trailer = behind(header.take(), Bytes::from_static(BINARY_TRAILER));
+        client.feed(data(trailer)).await?;
     }
     client.feed(PgWireBackendMessage::CopyDone(CopyDone::new())).await?;
     complete(client, Outcome::command_tag("COPY", written)).await
+}
+
+/// `bytes` behind the header, if that has not been sent.
+fn behind(header: Option<Bytes>, bytes: Bytes) -> Bytes {
+    match header {
+        Some(header) => [header, bytes].concat().into(),
+        None => bytes,
+    }
 }
 
 fn data(bytes: Bytes) -> PgWireBackendMessage {

@@ -44,16 +44,6 @@ async fn psycopg_2() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn asyncpg() {
-    python("asyncpg_.py").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn sqlalchemy() {
-    python("sqlalchemy_.py").await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn node_postgres() {
     let modules = root().join(".vigil/node/node_modules");
     run("/usr/bin/node".into(), "node_postgres.js", &[("NODE_PATH", modules)]).await;
