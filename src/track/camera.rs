@@ -273,8 +273,9 @@ fn solve(mut rows: [[f64; 5]; 4]) -> Option<[f64; 4]> {
         }
         for other in (0..4).filter(|other| *other != pivot) {
             let factor = rows[other][pivot] / rows[pivot][pivot];
-            for column in pivot..5 {
-                rows[other][column] -= factor * rows[pivot][column];
+            let subtracted = rows[pivot].map(|value| factor * value);
+            for (value, less) in rows[other].iter_mut().zip(subtracted).skip(pivot) {
+                *value -= less;
             }
         }
     }

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 /// Mutations of all seeds of a target together.
-const MUTATIONS: usize = 4_000;
+const MUTATIONS: usize = 1_000;
 
 /// Most bytes of a mutated input.
 const MAX_BYTES: usize = 16_384;

@@ -40,14 +40,14 @@ pub(super) struct Ends {
 /// One picture's search.
 enum Search {
     Beams(Beams),
-    Sampler(Sampler),
+    Sampler(Box<Sampler>),
 }
 
 impl Search {
     fn new(ends: &Ends, options: &CaptionOptions) -> Self {
         match &options.sampling {
             None => Self::Beams(Beams::new(ends, options)),
-            Some(sampling) => Self::Sampler(Sampler::new(ends, options, sampling)),
+            Some(sampling) => Self::Sampler(Box::new(Sampler::new(ends, options, sampling))),
         }
     }
 

@@ -30,12 +30,11 @@ pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
         let Some(current) = open.last_mut() else { break };
         match &token.token {
             Token::LParen => open.push((0, 0)),
-            Token::RParen => {
-                if open.len() > 1 {
-                    let (operators, sets) = open.pop().unwrap_or_default();
-                    depth -= operators + sets;
-                }
+            Token::RParen if open.len() > 1 => {
+                let (operators, sets) = open.pop().unwrap_or_default();
+                depth -= operators + sets;
             }
+            Token::RParen => {}
             Token::Comma => {
                 depth -= current.0;
                 current.0 = 0;

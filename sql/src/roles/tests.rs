@@ -77,7 +77,7 @@ fn what_is_kept_comes_back() {
         })
         .expect("the folder can be made");
     let text = std::fs::read_to_string(&path).expect("is written");
-    assert!(!text.contains("secret\""), "{text}");
+    assert!(!text.contains("\"secret\""), "{text}");
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;

@@ -26,10 +26,10 @@ pub(super) fn tell_apart(statement: &mut Statement) {
                     *item = SelectItem::ExprWithAlias { expr, alias };
                 }
             }
-            SelectItem::ExprWithAlias { alias: written, .. } => {
-                if !seen.insert(written.value.to_lowercase()) {
-                    *written = alias;
-                }
+            SelectItem::ExprWithAlias { alias: written, .. }
+                if !seen.insert(written.value.to_lowercase()) =>
+            {
+                *written = alias;
             }
             _ => {}
         }

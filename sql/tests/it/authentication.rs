@@ -9,7 +9,7 @@ use crate::server::Server;
 
 /// SQLSTATE and message of a login that must fail.
 async fn refused(server: &Server, user: &str, password: &str) -> (SqlState, String) {
-    let error = server.log_in(user, password).await.err().expect("is not let in");
+    let error = server.log_in(user, password).await.expect_err("is not let in");
     let report = error.as_db_error().unwrap_or_else(|| panic!("{error:?}"));
     assert_eq!(report.severity(), "FATAL");
     (report.code().clone(), report.message().to_owned())

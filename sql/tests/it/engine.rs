@@ -23,8 +23,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use vigil_models::ModelError;
 use vigil_sql::catalog::{CAPTION_DIMENSIONS, StandardTable, position_fields};
 use vigil_sql::{
-    CreateSource, Cut, Engine, EngineError, FrontierInfo, ModelInfo, OperatorInfo, Origin,
-    SourceFault, SourceInfo, SourceStatistics,
+    CreateIndex, CreateSource, Cut, Engine, EngineError, FrontierInfo, ModelInfo, OperatorInfo,
+    Origin, SourceFault, SourceInfo, SourceStatistics,
 };
 use vigil_udfs::ModelCalls;
 
@@ -149,6 +149,18 @@ impl Engine for TestEngine {
 
     async fn create_source(&self, source: CreateSource) -> Result<(), EngineError> {
         self.register(source)
+    }
+
+    async fn create_index(&self, index: CreateIndex) -> Result<String, EngineError> {
+        Ok(index.name.unwrap_or_default())
+    }
+
+    async fn drop_index(&self, _name: &str) -> Result<(), EngineError> {
+        Ok(())
+    }
+
+    async fn reindex(&self, _name: &str) -> Result<(), EngineError> {
+        Ok(())
     }
 
     async fn drop_source(&self, name: &str) -> Result<(), EngineError> {

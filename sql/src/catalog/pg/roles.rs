@@ -29,11 +29,14 @@ pub(super) struct RoleTable {
     pub(super) row_is: RowIs,
 }
 
+/// The column of a name, where the table has it.
+type Columns<'a> = Box<dyn Fn(&str) -> Option<ArrayRef> + 'a>;
+
 impl RoleTable {
     fn rows(&self) -> Result<RecordBatch> {
         let mut roles = self.roles.all();
         roles.remove(PUBLIC);
-        let (rows, column): (usize, Box<dyn Fn(&str) -> Option<ArrayRef>>) = match self.row_is {
+        let (rows, column): (usize, Columns<'_>) = match self.row_is {
             RowIs::Role => (roles.len(), Box::new(|name| role_column(&roles, name))),
             RowIs::Membership => {
                 let members = memberships(&roles);
