@@ -27,10 +27,11 @@ pub(super) fn check(tokens: &[TokenWithSpan]) -> Result<(), SqlError> {
     let mut open = vec![(0_usize, 0_usize)];
     let mut depth = 0;
     for token in tokens {
+        let is_outermost = open.len() == 1;
         let Some(current) = open.last_mut() else { break };
         match &token.token {
             Token::LParen => open.push((0, 0)),
-            Token::RParen if open.len() > 1 => {
+            Token::RParen if !is_outermost => {
                 let (operators, sets) = open.pop().unwrap_or_default();
                 depth -= operators + sets;
             }
