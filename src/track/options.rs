@@ -12,15 +12,13 @@ pub enum AssociationMethod {
     Giou,
     /// Distance IoU (Zheng et al. 2020).
     Diou,
-    /// Cosine of the appearance vectors, among boxes that overlap.
-    Cosine,
     /// Distance of the centres in units of the boxes' diagonals.
     Euclidean,
 }
 
 impl AssociationMethod {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Iou, Self::Giou, Self::Diou, Self::Cosine, Self::Euclidean];
+    pub const ALL: [Self; 4] = [Self::Iou, Self::Giou, Self::Diou, Self::Euclidean];
 
     /// Its name in SQL.
     pub fn name(self) -> &'static str {
@@ -28,7 +26,6 @@ impl AssociationMethod {
             Self::Iou => "iou",
             Self::Giou => "giou",
             Self::Diou => "diou",
-            Self::Cosine => "cosine",
             Self::Euclidean => "euclidean",
         }
     }

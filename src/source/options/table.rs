@@ -334,8 +334,8 @@ const OPTIONS: &[OptionDoc] = &[
         name: "association_method",
         kind: "text",
         default: "iou",
-        range: "'iou', 'giou', 'diou', 'cosine' or 'euclidean'",
-        doc: "What makes a detection like a track: overlap, the distance of centres, or appearance.",
+        range: "'iou', 'giou', 'diou' or 'euclidean'",
+        doc: "What makes a detection like a track: overlap or the distance of centres; deepsort and strongsort compare appearances beside it.",
         set: |o, text| {
             o.track.association_method = AssociationMethod::from_name(text)?;
             Some(())

@@ -241,7 +241,7 @@ fn every_option_refuses_bad_values_and_says_what_it_takes() {
         ("track_buffer", &["-1", "long"]),
         ("track_evidence", &["-0.1", "1.5"]),
         ("max_tracks", &["0", "100001"]),
-        ("association_method", &["hungarian", ""]),
+        ("association_method", &["hungarian", "cosine", ""]),
         ("kalman_filter", &["maybe"]),
         ("appearance_embedding", &["maybe"]),
         ("reid_model", &[""]),
