@@ -24,6 +24,7 @@ mod registry;
 #[cfg(test)]
 mod replay_tests;
 mod similarity;
+mod smooth;
 mod strongsort;
 mod summary;
 #[cfg(test)]

@@ -10,6 +10,7 @@ use super::error::SourceError;
 use super::options::{GROUND_TRUTH, SourceOptions};
 use super::places::AllowedPlaces;
 use super::spec::SourceOrigin;
+use crate::track::AssociationMethod;
 
 /// The absolute path of a readable file, from a path or a `file://` URL.
 pub(super) fn file(
@@ -92,6 +93,23 @@ pub(super) fn together(origin: &SourceOrigin, options: &SourceOptions) -> Result
                 "The lower threshold, {}, is above the upper one, {}.",
                 options.track_low_threshold, options.track.track_high_thresh
             ),
+        });
+    }
+    if options.track.association_method == AssociationMethod::Cosine {
+        let tracker = options.tracker.name;
+        let reason = if !options.tracker.asks_appearance {
+            format!(
+                "The tracker '{tracker}' does not look at appearances; 'deepsort' and 'strongsort' do."
+            )
+        } else if !options.track.appearance_embedding {
+            "With appearance_embedding off there are no appearances to compare.".to_owned()
+        } else {
+            return Ok(());
+        };
+        return Err(SourceError::Conflict {
+            option: "association_method",
+            other: "tracker",
+            reason,
         });
     }
     Ok(())

@@ -3,9 +3,13 @@
 //!
 //! Where a frame has no appearance vectors, overlap alone decides.
 
+mod link;
+
 use std::sync::Arc;
 
-use vigil_models::BBox;
+use vigil_models::{BBox, Detection};
+
+use self::link::{Ends, Linker};
 
 use super::association::{Association, Offered, advance, finish, prepare, with_class};
 use super::input::is_box_in;
@@ -13,7 +17,8 @@ use super::kalman::BoxFilter;
 use super::life::{Book, Track};
 use super::options::{AssociationMethod, TrackOptions};
 use super::similarity::{Compared, likeness};
-use super::{Assignment, FrameInput, Needs};
+use super::smooth::Curve;
+use super::{Assignment, CameraMotion, FrameInput, Needs, TrackState};
 
 /// The 0.95 quantile of χ² with four degrees of freedom, which gates the squared Mahalanobis
 /// distance (Wojke et al. 2017).
@@ -33,12 +38,18 @@ pub(super) trait Looks: Default + Clone {
     /// The distance of an appearance, 1 - cosine (0..=2); `None` when nothing is remembered.
     fn distance(&self, feature: &[f32]) -> Option<f32>;
 
+    /// The distance of another track's looks; `None` when nothing is remembered of one of them.
+    fn apart(&self, other: &Self) -> Option<f32>;
+
     /// What a pair costs whose appearance is so far and whose motion is so far in units of the
     /// gate (0..=1).
     fn cost(appearance: f32, motion: f32, options: &TrackOptions) -> f32;
 
     /// Whether tracks that were seen lately come first.
     const CASCADE: bool;
+
+    /// Whether tracks that are one object are linked later, and filled gaps smoothed.
+    const LINKS: bool;
 
     /// The scale of the measurement's noise for a confidence.
     fn noise(confidence: f32) -> f32;
@@ -50,6 +61,17 @@ struct Motion<L> {
     looks: L,
     /// Frames since its appearance was last looked at.
     unlooked: u32,
+    /// Its first detection.
+    first: Option<Detection>,
+    ends: Ends,
+    curve: Curve,
+}
+
+impl<L: Looks> Motion<L> {
+    fn move_with(&mut self, motion: &CameraMotion) {
+        self.filter.move_with(motion);
+        self.ends.move_with(motion);
+    }
 }
 
 /// The state of a tracker.
@@ -59,6 +81,7 @@ pub(super) struct AppearanceTracker<L> {
     book: Book,
     tracks: Vec<Track<Motion<L>>>,
     association: Association,
+    linker: Linker<L>,
 }
 
 /// One of the associations.
@@ -77,10 +100,11 @@ impl<L: Looks> AppearanceTracker<L> {
             book: Book::new(options),
             tracks: Vec::new(),
             association: Association::default(),
+            linker: Linker::default(),
         }
     }
 
-    /// The detections whose appearance decides: those that no track or several claim, those of a
+    /// The detections whose appearance decides: with `association_method = 'cosine'` all, else those that no track or several claim, those of a
     /// track that claims several or was lost, and those of tracks not looked at for long.
     pub fn needs(&mut self, frame: &FrameInput<'_>) -> Needs {
         let mut needs = Needs {
@@ -110,7 +134,7 @@ impl<L: Looks> AppearanceTracker<L> {
                 }
                 _ => false,
             };
-            if !is_clear {
+            if !is_clear || self.options.association_method == AssociationMethod::Cosine {
                 needs.appearance.push(number);
             }
         }
@@ -118,7 +142,7 @@ impl<L: Looks> AppearanceTracker<L> {
     }
 
     fn associate(&mut self, round: Round, frame: &FrameInput<'_>, out: &mut Assignment) {
-        let Self { options, book, tracks, association } = self;
+        let Self { options, book, tracks, association, .. } = self;
         let feature = |index: usize| frame.features.get(index).and_then(Option::as_ref);
         let expected = |track: &Track<Motion<L>>| {
             let life = &track.life;
@@ -138,10 +162,21 @@ impl<L: Looks> AppearanceTracker<L> {
                 let appearance = motion.looks.distance(feature(column.index as usize)?)?;
                 let is_other = !options.class_agnostic && row.class_id != column.class_id;
                 let allowed = far <= 1.0 && appearance <= options.max_cosine_distance && !is_other;
-                return allowed.then(|| L::cost(appearance, far, options));
+                let cost = match options.association_method {
+                    AssociationMethod::Cosine => appearance,
+                    _ => L::cost(appearance, far, options),
+                };
+                return allowed.then_some(cost);
             }
             let alike = likeness(options.association_method, &row.bbox, &column.bbox);
             let alike = with_class(alike, row, column, options);
+            if options.association_method == AssociationMethod::Cosine
+                && let Some(feature) = feature(column.index as usize)
+                && let Some(appearance) = motion.looks.distance(feature)
+            {
+                let allowed = alike > 0.0 && appearance <= options.max_cosine_distance;
+                return allowed.then_some(appearance);
+            }
             (alike > 0.0).then_some(1.0 - alike)
         };
         let (offered, method, limit) = match round {
@@ -171,15 +206,21 @@ impl<L: Looks> AppearanceTracker<L> {
     pub fn update_into(&mut self, frame: &FrameInput<'_>, out: &mut Assignment) {
         prepare(frame, &self.options, out);
         let Some(frames) = self.book.turn_to(frame) else { return };
-        advance(&mut self.tracks, &self.book, out, |track| {
+        let predict = |track: &mut Track<Motion<L>>| {
             if let Some(motion) = &frame.motion {
-                track.motion.filter.move_with(motion);
+                track.motion.move_with(motion);
             }
             if track.life.missed > 0 {
                 track.motion.filter.freeze_height();
             }
             track.motion.filter.predict(frames);
-        });
+        };
+        if let Some(motion) = &frame.motion {
+            self.linker.move_with(motion);
+        }
+        let linker = &mut self.linker;
+        let ended = |track, out: &mut Assignment| leave(track, linker, out);
+        advance(&mut self.tracks, &self.book, out, predict, ended);
         self.association.turn_to(frame, &self.options, self.tracks.len());
         if L::CASCADE {
             let oldest = self.tracks.iter().map(|track| track.life.missed).max().unwrap_or(0);
@@ -193,7 +234,7 @@ impl<L: Looks> AppearanceTracker<L> {
         }
         self.associate(Round::Overlap, frame, out);
         self.associate(Round::Low, frame, out);
-        let Self { options, book, tracks, association } = self;
+        let Self { options, book, tracks, association, linker } = self;
         let begin = |index: usize| {
             let mut looks = L::default();
             let feature = frame.features.get(index).and_then(Option::as_ref);
@@ -202,13 +243,37 @@ impl<L: Looks> AppearanceTracker<L> {
             }
             let filter = BoxFilter::new(&frame.detections[index].bbox);
             let unlooked = if feature.is_some() { 0 } else { FRESH_FRAMES };
-            Motion { filter, looks, unlooked }
+            let first = Some(frame.detections[index]);
+            let (ends, curve) = (Ends::default(), Curve::default());
+            Motion { filter, looks, unlooked, first, ends, curve }
         };
         let expected = |motion: &Motion<L>| motion.filter.bbox();
-        association.close(frame, options, tracks, book, expected, begin, out);
+        let ended = |track, out: &mut Assignment| leave(track, linker, out);
+        association.close(frame, options, tracks, book, expected, begin, ended, out);
+        if L::LINKS {
+            let number = frame.frame_number;
+            for Track { life, motion } in tracks.iter_mut().filter(|t| t.life.last_frame == number)
+            {
+                motion.ends.note(number, &life.last.bbox);
+                motion.curve.note(life.id, number, &life.last.bbox, &mut out.corrections);
+            }
+            linker.link(tracks, number, options, book, out);
+        }
     }
 
     pub fn finish_into(&mut self, out: &mut Assignment) {
-        finish(&mut self.tracks, &self.book, out);
+        let linker = &mut self.linker;
+        let ended = |track, out: &mut Assignment| leave(track, linker, out);
+        finish(&mut self.tracks, &self.book, out, ended);
     }
+}
+
+/// A track has ended: its gaps are smoothed with all that is known, and it may be linked later.
+fn leave<L: Looks>(mut track: Track<Motion<L>>, linker: &mut Linker<L>, out: &mut Assignment) {
+    let Some(id) = track.life.id.filter(|_| L::LINKS && track.life.state != TrackState::Tentative)
+    else {
+        return;
+    };
+    track.motion.curve.smooth(id, &mut out.corrections);
+    linker.ended(track);
 }

@@ -93,7 +93,8 @@ impl Association {
     }
 
     /// Ends the frame: tracks that were not seen are lost, candidates among them forgotten, and
-    /// sure detections that nothing explains are new candidates, which move as `motion` says.
+    /// sure detections that nothing explains are new candidates, which move as `motion` says. A
+    /// track that makes room for one is given to `ended`.
     #[expect(clippy::too_many_arguments, reason = "the parts of a tracker, which it lends")]
     pub fn close<M>(
         &mut self,
@@ -103,6 +104,7 @@ impl Association {
         book: &mut Book,
         expected: impl Fn(&M) -> BBox,
         motion: impl Fn(usize) -> M,
+        mut ended: impl FnMut(Track<M>, &mut Assignment),
         out: &mut Assignment,
     ) {
         note_hidden(tracks, &self.is_seen, expected);
@@ -121,7 +123,7 @@ impl Association {
             if self.is_taken[index] || confidence < options.new_track_thresh {
                 continue;
             }
-            if !make_room(tracks, options.max_tracks, book, out) {
+            if !make_room(tracks, options.max_tracks, book, &mut ended, out) {
                 break;
             }
             let life = book.begin(frame, index, out);
@@ -153,27 +155,36 @@ pub(super) fn prepare(frame: &FrameInput<'_>, options: &TrackOptions, out: &mut 
     }
 }
 
-/// Ends the tracks that were away for too long, and lets the others move on.
+/// Ends the tracks that were away for too long and gives them to `ended`; the others move on.
 pub(super) fn advance<M>(
     tracks: &mut Vec<Track<M>>,
     book: &Book,
     out: &mut Assignment,
     mut predict: impl FnMut(&mut Track<M>),
+    mut ended: impl FnMut(Track<M>, &mut Assignment),
 ) {
-    tracks.retain_mut(|track| {
-        if book.is_over(&track.life) {
-            book.end(&track.life, out);
-            return false;
-        }
+    for track in tracks.extract_if(.., |track| book.is_over(&track.life)) {
+        book.end(&track.life, out);
+        ended(track, out);
+    }
+    for track in tracks {
         predict(track);
-        true
-    });
+    }
 }
 
-/// Ends all tracks.
-pub(super) fn finish<M>(tracks: &mut Vec<Track<M>>, book: &Book, out: &mut Assignment) {
+/// Ends all tracks and gives them to `ended`.
+pub(super) fn finish<M>(
+    tracks: &mut Vec<Track<M>>,
+    book: &Book,
+    out: &mut Assignment,
+    mut ended: impl FnMut(Track<M>, &mut Assignment),
+) {
     out.clear();
     for track in tracks.drain(..) {
         book.end(&track.life, out);
+        ended(track, out);
     }
 }
+
+/// What becomes of an ended track where nobody remembers it.
+pub(super) fn forget<M>(_track: Track<M>, _out: &mut Assignment) {}

@@ -7,7 +7,7 @@
 
 use vigil_models::BBox;
 
-use super::association::{Association, Offered, advance, finish, prepare, with_class};
+use super::association::{Association, Offered, advance, finish, forget, prepare, with_class};
 use super::kalman::BoxFilter;
 use super::life::{Book, Track};
 use super::options::TrackOptions;
@@ -132,19 +132,20 @@ impl Tracker for ByteTracker {
     fn update_into(&mut self, frame: &FrameInput<'_>, out: &mut Assignment) {
         prepare(frame, &self.options, out);
         let Some(frames) = self.book.turn_to(frame) else { return };
-        advance(&mut self.tracks, &self.book, out, |track| {
+        let predict = |track: &mut Track<Motion>| {
             track.motion.predict(frames, track.life.missed > 0);
-        });
+        };
+        advance(&mut self.tracks, &self.book, out, predict, forget);
         self.association.turn_to(frame, &self.options, self.tracks.len());
         for round in [Round::High, Round::Low, Round::Candidates] {
             self.associate(round, frame, out);
         }
         let Self { options, book, tracks, association } = self;
         let begin = |index: usize| Motion::begin(&frame.detections[index].bbox, options);
-        association.close(frame, options, tracks, book, Motion::bbox, begin, out);
+        association.close(frame, options, tracks, book, Motion::bbox, begin, forget, out);
     }
 
     fn finish_into(&mut self, out: &mut Assignment) {
-        finish(&mut self.tracks, &self.book, out);
+        finish(&mut self.tracks, &self.book, out, forget);
     }
 }

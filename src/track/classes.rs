@@ -36,6 +36,13 @@ impl ClassVotes {
         }
     }
 
+    /// The votes of another part of the track.
+    pub fn add_all(&mut self, other: &Self) {
+        for (class_id, confidence) in &other.votes[..other.count] {
+            self.add(*class_id, *confidence);
+        }
+    }
+
     /// The class with most votes; the earlier where two have as many.
     pub fn best(&self) -> u32 {
         let mut best = self.votes[0];

@@ -25,11 +25,16 @@ impl Looks for Gallery {
         self.0.iter().map(|kept| 1.0 - cosine(kept, feature)).min_by(f32::total_cmp)
     }
 
+    fn apart(&self, other: &Self) -> Option<f32> {
+        other.0.iter().filter_map(|feature| self.distance(feature)).min_by(f32::total_cmp)
+    }
+
     fn cost(appearance: f32, _motion: f32, _options: &TrackOptions) -> f32 {
         appearance
     }
 
     const CASCADE: bool = true;
+    const LINKS: bool = false;
 
     fn noise(_confidence: f32) -> f32 {
         1.0

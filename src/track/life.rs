@@ -276,6 +276,36 @@ impl Book {
         }
     }
 
+    /// `life` turns out to go on with an earlier track, which is lost or ended: it becomes that
+    /// one. `first` is the first detection of `life`. Gives the track that both are now.
+    pub fn join(
+        &self,
+        earlier: &Life,
+        life: &mut Life,
+        first: &Detection,
+        out: &mut Assignment,
+    ) -> Option<TrackId> {
+        let (into, from) = (earlier.id?, life.id?);
+        let state = Some(life.state);
+        out.changes.push(StateChange { track: into, from: Some(earlier.state), to: state });
+        out.changes.push(StateChange { track: from, from: state, to: None });
+        let (first_frame, last_frame) = (life.first_frame, life.last_frame);
+        out.corrections.push(Correction::Merge { from, into, first_frame, last_frame });
+        for track in out.tracks.iter_mut().filter(|track| **track == Some(from)) {
+            *track = Some(into);
+        }
+        if self.fills {
+            self.fill(earlier, into, first_frame, first, out);
+        }
+        life.id = Some(into);
+        life.first_frame = earlier.first_frame;
+        life.first_detection = earlier.first_detection;
+        life.seen = life.seen.saturating_add(earlier.seen);
+        life.evidence += earlier.evidence;
+        life.classes.add_all(&earlier.classes);
+        Some(into)
+    }
+
     /// Boxes between the last detection and this one, on a straight line.
     fn fill(
         &self,
@@ -291,7 +321,7 @@ impl Book {
         }
         #[expect(clippy::cast_precision_loss, reason = "frames of a gap")]
         let length = gap as f32;
-        let between = self.frames.iter().rev().skip(1);
+        let between = self.frames.iter().rev().skip_while(|(n, _)| *n >= frame_number);
         for (frame_number, ts_micros) in between.take_while(|(n, _)| *n > life.last_frame) {
             #[expect(clippy::cast_precision_loss, reason = "frames of a gap")]
             let part = (frame_number - life.last_frame) as f32 / length;
@@ -348,11 +378,13 @@ pub(super) fn note_hidden<M>(tracks: &mut [Track<M>], is_seen: &[bool], bbox: im
     }
 }
 
-/// Whether one more track fits; the one that was lost longest ends where none does.
+/// Whether one more track fits; the one that was lost longest ends where none does, and is given
+/// to `ended`.
 pub(super) fn make_room<M>(
     tracks: &mut Vec<Track<M>>,
     max_tracks: usize,
     book: &Book,
+    mut ended: impl FnMut(Track<M>, &mut Assignment),
     out: &mut Assignment,
 ) -> bool {
     if tracks.len() < max_tracks {
@@ -363,7 +395,9 @@ pub(super) fn make_room<M>(
     else {
         return false;
     };
-    book.end(&tracks.remove(longest).life, out);
+    let track = tracks.remove(longest);
+    book.end(&track.life, out);
+    ended(track, out);
     true
 }
 

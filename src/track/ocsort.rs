@@ -10,7 +10,7 @@
 
 use vigil_models::BBox;
 
-use super::association::{Association, Offered, advance, finish, prepare, with_class};
+use super::association::{Association, Offered, advance, finish, forget, prepare, with_class};
 use super::kalman::Axis;
 use super::life::{Book, Track};
 use super::options::TrackOptions;
@@ -241,7 +241,8 @@ impl Tracker for OcSort {
     fn update_into(&mut self, frame: &FrameInput<'_>, out: &mut Assignment) {
         prepare(frame, &self.options, out);
         let Some(frames) = self.book.turn_to(frame) else { return };
-        advance(&mut self.tracks, &self.book, out, |track| track.motion.filter.predict(frames));
+        let predict = |track: &mut Track<Motion>| track.motion.filter.predict(frames);
+        advance(&mut self.tracks, &self.book, out, predict, forget);
         self.association.turn_to(frame, &self.options, self.tracks.len());
         for round in [Round::High, Round::Low, Round::Recovery] {
             self.associate(round, frame, out);
@@ -250,10 +251,10 @@ impl Tracker for OcSort {
         let number = frame.frame_number;
         let begin = |index: usize| Motion::new(number, &frame.detections[index].bbox);
         let expected = |motion: &Motion| motion.filter.bbox();
-        association.close(frame, options, tracks, book, expected, begin, out);
+        association.close(frame, options, tracks, book, expected, begin, forget, out);
     }
 
     fn finish_into(&mut self, out: &mut Assignment) {
-        finish(&mut self.tracks, &self.book, out);
+        finish(&mut self.tracks, &self.book, out, forget);
     }
 }

@@ -210,7 +210,11 @@ impl Held {
 
 impl TrackedFrame {
     fn new(detected: DetectedFrame, ts_micros: i64, assignment: &Assignment) -> Self {
-        let DetectedFrame { frame, detections } = detected;
+        let DetectedFrame { frame, mut detections } = detected;
+        if let Some(found) = detections.as_mut().filter(|f| f.len() == assignment.boxes.len()) {
+            let moved = found.iter().zip(&assignment.boxes);
+            *found = moved.map(|(found, bbox)| Detection { bbox: *bbox, ..*found }).collect();
+        }
         Self {
             ts_micros,
             processing: frame.left_decoder.elapsed(),

@@ -14,11 +14,13 @@ pub enum AssociationMethod {
     Diou,
     /// Distance of the centres in units of the boxes' diagonals.
     Euclidean,
+    /// Cosine of the appearances; the overlap where one is not known (`deepsort`, `strongsort`).
+    Cosine,
 }
 
 impl AssociationMethod {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Iou, Self::Giou, Self::Diou, Self::Euclidean];
+    pub const ALL: [Self; 5] = [Self::Iou, Self::Giou, Self::Diou, Self::Euclidean, Self::Cosine];
 
     /// Its name in SQL.
     pub fn name(self) -> &'static str {
@@ -27,6 +29,7 @@ impl AssociationMethod {
             Self::Giou => "giou",
             Self::Diou => "diou",
             Self::Euclidean => "euclidean",
+            Self::Cosine => "cosine",
         }
     }
 

@@ -223,3 +223,12 @@ fn every_count_equals_its_recomputation_after_each_correction() {
         assert!(corrected.adopted > 0 && corrected.discarded > 0, "{sequence}: {corrected:?}");
     }
 }
+
+#[test]
+fn every_count_equals_its_recomputation_when_tracks_are_linked_and_gaps_smoothed() {
+    let Some(frames) = detections("TUD-Stadtmitte") else { return };
+    // A short buffer, so that many tracks end and go on.
+    let options = TrackOptions { track_buffer: 10, ..TrackOptions::default() };
+    let corrected = replay(frames, Box::new(StrongSort::new(&options)));
+    assert!(corrected.merged > 0 && corrected.filled > 0, "{corrected:?}");
+}

@@ -50,7 +50,7 @@ pub(super) fn nearness(a: &BBox, b: &BBox) -> f32 {
 /// with the overlap.
 pub(super) fn likeness(method: AssociationMethod, a: &BBox, b: &BBox) -> f32 {
     match method {
-        AssociationMethod::Iou => a.iou(b),
+        AssociationMethod::Iou | AssociationMethod::Cosine => a.iou(b),
         AssociationMethod::Giou => giou(a, b),
         AssociationMethod::Diou => diou(a, b),
         AssociationMethod::Euclidean => nearness(a, b),

@@ -1,6 +1,7 @@
-//! StrongSORT (Du et al., "StrongSORT: make DeepSORT great again", 2023), without its linking of
-//! finished tracks and its Gaussian smoothing: an averaged appearance, a filter that trusts
-//! confident detections more, the camera's motion, and one association by appearance and motion.
+//! StrongSORT++ (Du et al., "StrongSORT: make DeepSORT great again", 2023): an averaged appearance,
+//! a filter that trusts confident detections more, the camera's motion, one association by
+//! appearance and motion; tracks that are one object are linked (`appearance/link.rs`), and filled
+//! gaps are smoothed (`smooth.rs`).
 
 use std::sync::Arc;
 
@@ -33,12 +34,17 @@ impl Looks for Average {
         (!self.0.is_empty()).then(|| 1.0 - cosine(&self.0, feature))
     }
 
+    fn apart(&self, other: &Self) -> Option<f32> {
+        (!self.0.is_empty() && !other.0.is_empty()).then(|| 1.0 - cosine(&self.0, &other.0))
+    }
+
     fn cost(appearance: f32, motion: f32, options: &TrackOptions) -> f32 {
         let weight = options.appearance_weight;
         weight * appearance + (1.0 - weight) * motion
     }
 
     const CASCADE: bool = false;
+    const LINKS: bool = true;
 
     /// NSA: the more confident, the less noise; never none.
     fn noise(confidence: f32) -> f32 {

@@ -334,8 +334,8 @@ const OPTIONS: &[OptionDoc] = &[
         name: "association_method",
         kind: "text",
         default: "iou",
-        range: "'iou', 'giou', 'diou' or 'euclidean'",
-        doc: "What makes a detection like a track: overlap or the distance of centres; deepsort and strongsort compare appearances beside it.",
+        range: "'iou', 'giou', 'diou', 'euclidean' or 'cosine'",
+        doc: "What makes a detection like a track: overlap or the distance of centres, beside which deepsort and strongsort compare appearances; with 'cosine' appearances alone, wherever they are known (deepsort, strongsort).",
         set: |o, text| {
             o.track.association_method = AssociationMethod::from_name(text)?;
             Some(())

@@ -241,7 +241,7 @@ fn every_option_refuses_bad_values_and_says_what_it_takes() {
         ("track_buffer", &["-1", "long"]),
         ("track_evidence", &["-0.1", "1.5"]),
         ("max_tracks", &["0", "100001"]),
-        ("association_method", &["hungarian", "cosine", ""]),
+        ("association_method", &["hungarian", ""]),
         ("kalman_filter", &["maybe"]),
         ("appearance_embedding", &["maybe"]),
         ("reid_model", &[""]),
@@ -327,6 +327,16 @@ fn options_that_do_not_go_together_are_refused() {
     let error = generator(&[], &[("confidence_threshold", "0.05")]).unwrap_err();
     assert_eq!(error.sqlstate(), "22023");
     assert!(error.detail().unwrap().contains("0.1"));
+    let cosine = ("association_method", "cosine");
+    for (given, wanted) in [
+        (vec![cosine, ("tracker", "bytetrack")], "'bytetrack' does not look at appearances"),
+        (vec![cosine, ("tracker", "deepsort"), ("appearance_embedding", "false")], "off"),
+    ] {
+        let error = generator(&[], &given).unwrap_err();
+        assert_eq!(error.sqlstate(), "22023");
+        assert!(error.detail().unwrap().contains(wanted), "{error:?}");
+    }
+    generator(&[], &[cosine, ("tracker", "strongsort")]).unwrap();
     let folder = Folder::new("truth");
     let error = file("video.mp4", &folder.0, &[("detector", "ground_truth")]).unwrap_err();
     assert_eq!(error, SourceError::NoGroundTruth);
