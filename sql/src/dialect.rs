@@ -9,6 +9,7 @@ mod array_subquery;
 mod bytea;
 mod cursor;
 mod depth;
+mod distinct_from;
 mod like_escape;
 mod lines;
 mod ordinary;
