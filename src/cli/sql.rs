@@ -23,8 +23,9 @@ pub(super) struct SqlArguments {
     /// SQL statements, separated by semicolons
     statements: String,
 
-    /// The server to send them to, such as postgres://127.0.0.1:7432/vigil
-    #[arg(long, value_name = "URL", conflicts_with_all = ["data", "models", "workers", "inference_threads"])]
+    /// The server to send them to, such as postgres://127.0.0.1:7432/vigil; it has its own data and
+    /// models
+    #[arg(long, value_name = "URL")]
     url: Option<String>,
 
     /// How results are printed

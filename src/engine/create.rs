@@ -33,8 +33,11 @@ impl Engine {
     /// [`Error::SourceExists`], or what is wrong with the statement, its file or its models.
     pub fn create_source_blocking(&self, statement: &CreateSource) -> Result<(), Error> {
         let id = self.reserve(&statement.name)?;
-        // Pictures of an earlier source of this name, perhaps of an earlier run, are not this one's.
-        let made = self.clear_pictures(&statement.name).and_then(|()| self.make(id, statement));
+        // Pictures of an earlier source of this name, perhaps of an earlier run, are not this one's;
+        // they stay for as long as there is nothing in their place.
+        let made = self
+            .make(id, statement)
+            .and_then(|made| self.clear_pictures(&statement.name).map(|()| made));
         let mut sources = self.sources();
         sources.reserved.remove(&statement.name);
         let (source, reader) = made?;
@@ -90,7 +93,11 @@ impl Engine {
             GROUND_TRUTH => {
                 context.detector = Some(GROUND_TRUTH.to_owned());
                 context.labels = label_set("coco80").unwrap_or_default();
-                DetectorChoice::GroundTruth
+                DetectorChoice::GroundTruth(DetectOptions {
+                    max_detections: options.max_detections,
+                    classes: class_ids(options.classes.as_deref(), &context.labels)?,
+                    ..DetectOptions::default()
+                })
             }
             name => {
                 let (device, half_precision) = (options.device, options.half_precision);

@@ -2,6 +2,7 @@
 //! store, which is a local folder or an `s3://` bucket.
 
 use std::collections::BTreeMap;
+use std::fs::{File, TryLockError};
 use std::io::Cursor;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +35,12 @@ pub enum StoreError {
         reason: String,
         /// Whether it is a matter of permission.
         denied: bool,
+    },
+    /// Another process has the data folder.
+    #[error("data folder \"{folder}\" is in use")]
+    InUse {
+        /// The folder.
+        folder: String,
     },
     /// The address is none that an object store is known for.
     #[error("invalid data address \"{url}\": {reason}")]
@@ -79,6 +86,7 @@ impl StoreError {
         match self {
             Self::Folder { denied: true, .. } => "42501",
             Self::Folder { .. } | Self::Store { .. } => "58030",
+            Self::InUse { .. } => "55006",
             Self::Address { .. } => "22023",
             Self::Encode { .. } => "58000",
             Self::Dropped { .. } => "42704",
@@ -93,6 +101,12 @@ impl StoreError {
                 Some("Name a folder that this user may write with --data or VIGIL_DATA.")
             }
             Self::Address { .. } => Some("Give a folder or an address such as s3://bucket/prefix."),
+            Self::InUse { .. } => Some(
+                "Another Vigil keeps its key frames there: stop it, or name another folder with --data.",
+            ),
+            Self::Store { url, .. } if url.starts_with("file:") => {
+                Some("Check that the data folder is there, may be written and has room.")
+            }
             Self::Store { .. } => {
                 Some("Check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT.")
             }
@@ -109,6 +123,8 @@ pub struct FrameStore {
     /// The address of `prefix`, without a slash at its end.
     url: String,
     runtime: Handle,
+    /// Keeps other processes out of a folder for as long as it is open.
+    _lock: Option<File>,
     /// Sources whose pictures are being written; whoever removes them waits.
     writers: Mutex<BTreeMap<String, Arc<RwLock<()>>>>,
 }
@@ -119,7 +135,8 @@ impl FrameStore {
     /// `runtime`.
     ///
     /// # Errors
-    /// [`StoreError::Folder`], [`StoreError::Address`] or [`StoreError::Store`].
+    /// [`StoreError::Folder`], [`StoreError::InUse`], [`StoreError::Address`] or
+    /// [`StoreError::Store`].
     pub fn open(data: &str, runtime: Handle) -> Result<Self, StoreError> {
         if let Some(folder) = local_folder(data)? {
             return Self::open_folder(&folder, runtime);
@@ -133,6 +150,7 @@ impl FrameStore {
             prefix,
             url: data.trim_end_matches('/').to_owned(),
             runtime,
+            _lock: None,
             writers: Mutex::default(),
         };
         this.check()?;
@@ -150,12 +168,17 @@ impl FrameStore {
         let probe = folder.join("keyframes").join(format!(".probe-{}", std::process::id()));
         std::fs::write(&probe, b"").map_err(failed)?;
         std::fs::remove_file(&probe).map_err(failed)?;
-        let store =
-            LocalFileSystem::new_with_prefix(&folder).map_err(|error| StoreError::Folder {
+        let lock = lock(&folder).map_err(|error| match error {
+            TryLockError::WouldBlock => StoreError::InUse { folder: folder.display().to_string() },
+            TryLockError::Error(error) => failed(error),
+        })?;
+        let store = LocalFileSystem::new_with_prefix(&folder)
+            .map_err(|error| StoreError::Folder {
                 folder: folder.display().to_string(),
                 reason: one_line(&error),
                 denied: false,
-            })?;
+            })?
+            .with_automatic_cleanup(true);
         let url = Url::from_directory_path(&folder).map_or_else(
             |()| format!("file://{}", folder.display()),
             |url| url.as_str().trim_end_matches('/').to_owned(),
@@ -165,6 +188,7 @@ impl FrameStore {
             prefix: Path::default(),
             url,
             runtime,
+            _lock: lock,
             writers: Mutex::default(),
         })
     }
@@ -222,10 +246,22 @@ impl FrameStore {
                 return done(Err(StoreError::Dropped { source_name: source }));
             }
             done(match this.store.put(&path, bytes.into()).await {
-                Ok(_) => Ok(format!("{}/{}", this.url, this.below_prefix(&path))),
+                Ok(_) => Ok(this.address(&path)),
                 Err(error) => Err(this.failed(&error)),
             });
         });
+    }
+
+    /// The address of a picture. In a folder the path is the file's name as it is, which a URL
+    /// writes with its own escapes; in a bucket it is the key.
+    fn address(&self, path: &Path) -> String {
+        let below = self.below_prefix(path);
+        let file = Url::parse(&self.url).ok().filter(|url| url.scheme() == "file");
+        let file = file.and_then(|url| url.to_file_path().ok());
+        match file.and_then(|folder| Url::from_file_path(folder.join(&below)).ok()) {
+            Some(url) => url.into(),
+            None => format!("{}/{below}", self.url),
+        }
     }
 
     /// The picture of a key frame, as JPEG.
@@ -334,4 +370,17 @@ fn plain_reason(error: &std::io::Error) -> String {
 
 fn one_line(error: &object_store::Error) -> String {
     error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Takes the folder for this process. A file system that has no locks is used without.
+fn lock(folder: &FilePath) -> Result<Option<File>, TryLockError> {
+    let file = File::create(folder.join(".vigil.lock")).map_err(TryLockError::Error)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => {
+            tracing::warn!(folder = %folder.display(), "the data folder cannot be locked");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }

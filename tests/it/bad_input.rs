@@ -201,6 +201,34 @@ fn a_server_that_cannot_start() -> Result<()> {
     Ok(())
 }
 
+/// Key frames that are kept belong to who keeps them: neither another process nor a statement that
+/// fails takes them away.
+#[test]
+fn kept_pictures_stay_where_nothing_comes_in_their_place() -> Result<()> {
+    let home = tempfile::tempdir()?;
+    let script = "CREATE SOURCE boxes FROM LOAD GENERATOR MOVING_BOXES (frames = 3) \
+         WITH (captioner = 'none', embedder = 'none'); WAIT FOR SOURCE boxes";
+    let made = vigil(home.path()).args(["sql", "--data", "kept", script]).output()?;
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let kept = home.path().join("kept/keyframes/boxes/000000000.jpg");
+    assert!(kept.is_file());
+    let wrong = "CREATE SOURCE boxes FROM 'nowhere.mp4'";
+    expect(&failing(home.path(), &["sql", "--data", "kept", wrong])?, "58P01", &["nowhere.mp4"]);
+    assert!(kept.is_file(), "a statement that fails removes nothing");
+
+    let server = Server::start()?;
+    let data = server.home.path().join("data").display().to_string();
+    let said = failing(home.path(), &["sql", "--data", &data, "SELECT 1"])?;
+    expect(&said, "55006", &["is in use", "HINT"]);
+    // What a server has is no matter of this process's environment.
+    let asked = vigil(home.path())
+        .args(["sql", "--url", &server.url(), "SELECT 41 + 1"])
+        .envs([("VIGIL_DATA", "elsewhere"), ("VIGIL_MODELS", "nowhere")])
+        .output()?;
+    assert!(String::from_utf8_lossy(&asked.stdout).contains("42"), "{asked:?}");
+    Ok(())
+}
+
 #[test]
 fn a_script_stops_at_its_first_error_unless_told_otherwise() -> Result<()> {
     let home = tempfile::tempdir()?;
