@@ -1,7 +1,7 @@
 //! The operator `detect`: admitted frames go in, frames with their detections come out.
 //!
 //! The network runs on the inference service's thread; the frame's capability is held here until
-//! it answers. Answers may come out of order: the tracker restores it.
+//! it answers.
 
 use std::sync::Arc;
 
@@ -38,8 +38,8 @@ pub struct DetectedFrame {
 pub enum DetectorChoice {
     /// A network.
     Network(DetectorHandle, DetectOptions),
-    /// The load generator's own knowledge of what it drew.
-    GroundTruth,
+    /// The load generator's own knowledge of what it drew, as far as it is asked for.
+    GroundTruth(DetectOptions),
     /// Nobody.
     None,
 }
@@ -62,16 +62,19 @@ pub fn detect<'scope>(
             DetectorChoice::Network(network, options) => {
                 run(network, options, frame, Arc::clone(&gate), reply);
             }
-            DetectorChoice::GroundTruth => {
+            DetectorChoice::GroundTruth(options) => {
+                let is_asked_for = |class_id: u32| match &options.classes {
+                    Some(classes) => classes.contains(&class_id),
+                    None => true,
+                };
                 let detections = frame.truth.as_deref().map(|boxes| {
-                    boxes
-                        .iter()
-                        .map(|truth| Detection {
-                            class_id: truth.class_id,
-                            confidence: 1.0,
-                            bbox: truth.bbox,
-                        })
-                        .collect()
+                    let asked_for = boxes.iter().filter(|truth| is_asked_for(truth.class_id));
+                    let found = asked_for.map(|truth| Detection {
+                        class_id: truth.class_id,
+                        confidence: 1.0,
+                        bbox: truth.bbox,
+                    });
+                    found.take(options.max_detections).collect()
                 });
                 gate.detected();
                 reply.ok(Step::Frame(DetectedFrame { frame, detections }));

@@ -2,8 +2,8 @@
 //! capability is held until its answer is there, and the answer wakes the operator.
 //!
 //! Detection, the keeping of key frames, captioning and embedding are all this operator with
-//! another `submit`. Answers leave in the order in which they come; whoever needs an order
-//! restores it from the times.
+//! another `submit`. Answers leave in the order of their records, whichever come first: what the
+//! next operator does first must not depend on how fast threads are.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -105,10 +105,11 @@ impl<R: Send + 'static> Mailbox<R> {
     }
 }
 
-struct InWork {
+struct InWork<R> {
     oks: Capability<Tick>,
     errs: Capability<Tick>,
     since: Instant,
+    answer: Option<Answer<R>>,
 }
 
 /// Builds the operator `name`, which has at most `at_most` records in work at a time and keeps
@@ -141,8 +142,8 @@ where
         let at_most = at_most.max(1);
         let mailbox = Mailbox::new(operator, at_most);
         let mut next_id = 0;
-        let mut in_work: BTreeMap<u64, InWork> = BTreeMap::new();
-        let mut backlog: VecDeque<(D, InWork)> = VecDeque::new();
+        let mut in_work: BTreeMap<u64, InWork<R>> = BTreeMap::new();
+        let mut backlog: VecDeque<(D, InWork<R>)> = VecDeque::new();
         move |_frontiers| {
             let _busy = metrics.busy();
             input.for_each(|capability, records| {
@@ -153,16 +154,22 @@ where
                 };
                 metrics.took(records.len());
                 for record in records.drain(..) {
-                    let held =
-                        InWork { oks: oks.clone(), errs: errs.clone(), since: Instant::now() };
-                    backlog.push_back((record, held));
+                    let (oks, errs, since) = (oks.clone(), errs.clone(), Instant::now());
+                    backlog.push_back((record, InWork { oks, errs, since, answer: None }));
                 }
             });
             let mut oks = oks.activate();
             let mut errs = errs.activate();
             while let Some((id, answer)) = mailbox.take() {
-                let Some(held) = in_work.remove(&id) else { continue };
+                let Some(held) = in_work.get_mut(&id) else { continue };
                 metrics.gave(held.since.elapsed());
+                held.answer = Some(answer);
+            }
+            while let Some(first) = in_work.first_entry()
+                && first.get().answer.is_some()
+            {
+                let held = first.remove();
+                let Some(answer) = held.answer else { continue };
                 if let Some(record) = answer.ok {
                     oks.session(&held.oks).give(record);
                 }
