@@ -1,31 +1,5 @@
 //! The configuration file `vigil.toml`: text goes in, checked values come out.
-//!
-//! ```toml
-//! listen = "127.0.0.1:7432"
-//! data = "data"              # a folder beside this file, or s3://bucket/prefix
-//! models = "models"          # a folder beside this file
-//! workers = 1                # threads of the dataflow
-//! inference_threads = 2      # threads of one run of a network
-//! tls_cert = "server.crt"    # files beside this file
-//! tls_key = "server.key"
-//! allowed_folders = ["/srv/video"]   # where CREATE SOURCE may read files
-//! allow_local_addresses = false      # link-local and metadata addresses in URLs
-//!
-//! [limits]
-//! connections = 500
-//! query_memory_mb = 1024     # of one query
-//! total_query_memory_mb = 2048
-//! message_mb = 64            # of one message of a client
-//! max_rows = 100000000       # of one answer
-//! authentication_seconds = 60
-//! failed_authentications = 10        # of one address in a minute
-//!
-//! [defaults]                 # of CREATE SOURCE
-//! detector = "yolov8n"
-//! captioner = "none"
-//! embedder = "all-minilm-l6-v2-int8"
-//! tracker = "iou"
-//! ```
+//! `examples/vigil.toml` has every key.
 //!
 //! Every key may be left out; a key that is not known is refused.
 
@@ -287,6 +261,13 @@ mod tests {
 
     fn parse(text: &str) -> Result<Config, Problem> {
         Config::parse(text, Path::new("/etc/vigil"))
+    }
+
+    #[test]
+    fn the_example_is_read() {
+        let config = parse(include_str!("../../examples/vigil.toml")).unwrap();
+        assert_eq!(config.listen.as_deref(), Some("127.0.0.1:7432"));
+        assert_eq!(config.defaults.captioner, "none");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! An engine in this process, for commands that need no server.
 
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Args;
+use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 use vigil_sql::{Database, Session};
 
 use super::error::CliError;
@@ -29,7 +30,7 @@ pub(super) struct Embedded {
     // The order of these fields is the order in which they stop.
     database: Arc<Database>,
     runtime: Runtime,
-    _scratch: Option<Scratch>,
+    _scratch: Option<TempDir>,
 }
 
 impl Embedded {
@@ -40,8 +41,12 @@ impl Embedded {
         let (data, scratch) = match given {
             Some(_) => (places::data(given, &config), None),
             None => {
-                let scratch = Scratch::new();
-                (scratch.0.display().to_string(), Some(scratch))
+                let scratch = tempfile::Builder::new()
+                    .prefix("vigil-")
+                    .tempdir()
+                    .map_err(|error| CliError::Runtime(error.to_string()))?;
+                clean_up_when_stopped(scratch.path().to_owned())?;
+                (scratch.path().display().to_string(), Some(scratch))
             }
         };
         let engine = Engine::start(arguments.engine.engine_config(&config, data))?;
@@ -68,22 +73,30 @@ pub(super) fn runtime() -> Result<Runtime, CliError> {
         .map_err(|error| CliError::Runtime(error.to_string()))
 }
 
-/// A folder that is removed at the end.
-struct Scratch(PathBuf);
-
-impl Scratch {
-    fn new() -> Self {
-        Self(std::env::temp_dir().join(format!("vigil-{}", std::process::id())))
-    }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        match fs::remove_dir_all(&self.0) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                tracing::warn!(folder = %self.0.display(), %error, "could not be removed");
+/// Removes the folder also when the process is told to stop, and then stops.
+fn clean_up_when_stopped(folder: PathBuf) -> Result<(), CliError> {
+    let failed = |error: std::io::Error| CliError::Runtime(error.to_string());
+    let runtime = runtime()?;
+    let (mut interrupt, mut terminate) = {
+        let _context = runtime.enter();
+        (
+            signal(SignalKind::interrupt()).map_err(failed)?,
+            signal(SignalKind::terminate()).map_err(failed)?,
+        )
+    };
+    let wait = move || {
+        // The shell's number for a process that a signal ended.
+        let status = runtime.block_on(async {
+            tokio::select! {
+                _ = interrupt.recv() => 130,
+                _ = terminate.recv() => 143,
             }
-            _ => {}
+        });
+        if let Err(error) = std::fs::remove_dir_all(&folder) {
+            tracing::warn!(folder = %folder.display(), %error, "could not be removed");
         }
-    }
+        std::process::exit(status)
+    };
+    std::thread::Builder::new().name("signals".into()).spawn(wait).map_err(failed)?;
+    Ok(())
 }

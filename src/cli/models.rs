@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use vigil_models::fetch::{self, Event, PullOptions};
-use vigil_models::{ModelEntry, Registry};
+use vigil_models::{ModelEntry, Registry, Source};
 
 use super::config::Config;
 use super::error::CliError;
@@ -126,12 +126,39 @@ fn megabytes(bytes: u64) -> String {
 
 fn pull(registry: &Registry, names: &[String]) -> Result<(), CliError> {
     let options = PullOptions::discover(&std::env::current_dir()?);
-    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let entries: Vec<&ModelEntry> =
+        names.iter().map(|name| registry.entry(name)).collect::<Result<_, _>>()?;
     let mut progress = Progress::new();
-    fetch::pull(registry, &names, &options, &mut |event| progress.tell(&event))?;
+    let mut failed = Vec::new();
+    for entry in &entries {
+        let id = entry.id();
+        let pulled =
+            fetch::pull(registry, &[id.as_str()], &options, &mut |event| progress.tell(&event));
+        if let Err(error) = pulled {
+            progress.line(format!("{id}: {error}"));
+            if let Some(other) = can_be_had(registry, entry) {
+                progress.line(format!("{id}: PyPI has another {}: {other}", entry.task));
+            }
+            failed.push(error);
+        }
+    }
     progress.bar.finish_and_clear();
-    writeln!(io::stdout(), "{} models are in {}", names.len(), registry.models_dir().display())?;
-    Ok(())
+    let (here, folder) = (entries.len() - failed.len(), registry.models_dir().display());
+    writeln!(io::stdout(), "{here} models are in {folder}")?;
+    failed.into_iter().next().map_or(Ok(()), |first| Err(first.into()))
+}
+
+/// A model for the same task that needs neither a mirror nor the web.
+fn can_be_had(registry: &Registry, instead_of: &ModelEntry) -> Option<String> {
+    let from_pypi =
+        |source: &Source| matches!(source, Source::Pypi { .. } | Source::Convert { .. });
+    let entries = registry.entries().iter();
+    let mut others = entries.filter(|other| {
+        other.task == instead_of.task
+            && other.id() != instead_of.id()
+            && other.sources.iter().any(from_pypi)
+    });
+    others.next().map(ModelEntry::id)
 }
 
 /// Lines for what happened and, on a terminal, a bar for what is happening.

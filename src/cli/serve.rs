@@ -27,10 +27,15 @@ const STACK_BYTES: usize = 16 << 20;
 /// It runs until it gets Ctrl-C or SIGTERM, then stops its sources and clients. While no role may
 /// log in, clients on this machine are trusted; others need roles and TLS.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
+#[command(after_help = concat!(
+    "Example:
   vigil serve --data /srv/vigil &
-  psql -h 127.0.0.1 -p 7432 vigil -c \"CREATE SOURCE lobby FROM '/srv/video/lobby.mp4'\"")]
+  psql -h 127.0.0.1 -p 7432 vigil -c \"CREATE SOURCE lobby FROM '/srv/video/lobby.mp4'\"
+
+Configuration file:
+",
+    include_str!("../../examples/vigil.toml")
+))]
 pub(super) struct ServeArguments {
     /// Address and port to listen on [default: 127.0.0.1:7432]
     #[arg(long, value_name = "ADDRESS")]

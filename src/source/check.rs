@@ -10,7 +10,7 @@ use super::error::SourceError;
 use super::options::{GROUND_TRUTH, SourceOptions};
 use super::places::AllowedPlaces;
 use super::spec::SourceOrigin;
-use crate::track::AssociationMethod;
+use crate::track::{AssociationMethod, TrackerKind};
 
 /// The absolute path of a readable file, from a path or a `file://` URL.
 pub(super) fn file(
@@ -85,7 +85,8 @@ pub(super) fn together(origin: &SourceOrigin, options: &SourceOptions) -> Result
             ),
         });
     }
-    if options.track_low_threshold > options.track.track_high_thresh {
+    let has_rounds = options.tracker != TrackerKind::IOU && options.tracker != TrackerKind::NONE;
+    if has_rounds && options.track_low_threshold > options.track.track_high_thresh {
         return Err(SourceError::Conflict {
             option: "track_low_threshold",
             other: "track_high_thresh",

@@ -45,6 +45,11 @@ pub(super) fn apply<T>(
     Ok(())
 }
 
+/// Whether an option of the table is given, under whatever name.
+pub(super) fn is_given(option: &str, given: &[(String, String)]) -> bool {
+    given.iter().any(|(name, _)| canonical(name) == option)
+}
+
 /// The name in the table of what other programs call otherwise.
 fn canonical(name: &str) -> &str {
     ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name)

@@ -76,6 +76,11 @@ impl SourceSpec {
             SourceOrigin::MovingBoxes(_) => SourceOptions::for_load_generator(defaults),
         };
         option::apply(super::options(), &mut parsed, &statement.options)?;
+        // Who lowers the upper threshold alone wants the lower one not to stand in the way.
+        if !option::is_given("track_low_threshold", &statement.options) {
+            parsed.track_low_threshold =
+                parsed.track_low_threshold.min(parsed.confidence_threshold);
+        }
         check::together(&origin, &parsed)?;
         let create_sql = create_sql(statement);
         Ok(Self { name: statement.name.clone(), origin, url, options: parsed, create_sql })

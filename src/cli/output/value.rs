@@ -42,7 +42,8 @@ fn texts(array: &dyn Array) -> Result<Vec<Option<String>>, ArrowError> {
     let formatter = ArrayFormatter::try_new(array, &options)?;
     (0..array.len())
         .map(|row| {
-            if array.is_null(row) {
+            // An untyped NULL has no bitmap of its own.
+            if array.is_null(row) || array.data_type() == &DataType::Null {
                 return Ok(None);
             }
             let text = match array.data_type() {

@@ -324,9 +324,13 @@ fn options_have_the_names_of_the_guide_too() {
 
 #[test]
 fn options_that_do_not_go_together_are_refused() {
-    let error = generator(&[], &[("confidence_threshold", "0.05")]).unwrap_err();
+    let low = [("confidence_threshold", "0.05"), ("track_low_threshold", "0.1")];
+    let error = generator(&[], &low).unwrap_err();
     assert_eq!(error.sqlstate(), "22023");
     assert!(error.detail().unwrap().contains("0.1"));
+    let lowered = generator(&[], &low[..1]).unwrap().options;
+    assert!((lowered.track_low_threshold - 0.05).abs() < 1e-6, "the default goes along");
+    generator(&[], &[("confidence_threshold", "0.8"), ("track_low_threshold", "0.7")]).unwrap();
     let cosine = ("association_method", "cosine");
     for (given, wanted) in [
         (vec![cosine, ("tracker", "bytetrack")], "'bytetrack' does not look at appearances"),

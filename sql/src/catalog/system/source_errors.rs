@@ -13,7 +13,7 @@ pub(super) fn table() -> SystemTable {
         columns: vec![
             column::text("source", "name of the source"),
             column::bigint("frame_number", "the frame; null when none is known").nullable(),
-            column::text("stage", "decode, detect, keyframe, caption or embed"),
+            column::text("stage", "decode, detect, track, keyframe, caption or embed"),
             column::text("sqlstate", "PostgreSQL's code for the error"),
             column::text("message", "what went wrong"),
             column::timestamptz("at", "when it went wrong"),

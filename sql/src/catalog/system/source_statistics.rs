@@ -16,13 +16,22 @@ pub(super) fn table() -> SystemTable {
             column::bigint("frames_processed", "frames whose rows can be seen"),
             column::bigint("frames_dropped", "frames dropped undetected (mode = 'realtime')"),
             column::bigint("detections", "rows in detections"),
-            column::bigint("tracks", "tracks ever started"),
+            column::bigint("tracks", "tracks that have begun and did not turn out to be noise"),
             column::bigint("captions", "rows in captions"),
-            column::bigint("errors", "faults since it was made; source_errors keeps the newest 10,000"),
+            column::bigint(
+                "errors",
+                "faults since it was made; source_errors keeps the newest 10,000",
+            ),
             column::bigint("bytes_in_flight", "bytes of pictures in flight"),
-            column::double_precision("frames_per_second", "processed frames a second since the start"),
-            column::double_precision("latency_p50_ms", "median over the recent frames from leaving the decoder to being visible, milliseconds")
-                .nullable(),
+            column::double_precision(
+                "frames_per_second",
+                "processed frames a second since the start",
+            ),
+            column::double_precision(
+                "latency_p50_ms",
+                "median over all frames from leaving the decoder to being visible, milliseconds",
+            )
+            .nullable(),
             column::double_precision("latency_p95_ms", "95th percentile of the same, milliseconds")
                 .nullable(),
         ],
