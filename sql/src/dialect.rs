@@ -7,6 +7,7 @@
 
 mod array_subquery;
 mod bytea;
+mod composite_field;
 mod cursor;
 mod depth;
 mod distinct_from;

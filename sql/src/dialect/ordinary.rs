@@ -19,7 +19,7 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 };
 
 use super::array_subquery::ArraySubqueryToNull;
-use super::{Lines, bytea, depth, distinct_from, like_escape};
+use super::{Lines, bytea, composite_field, depth, distinct_from, like_escape};
 use crate::SqlError;
 
 static CATALOG_PARSER: LazyLock<PostgresCompatibilityParser> =
@@ -44,6 +44,7 @@ pub(super) fn parse(
 ) -> Result<ast::Statement, SqlError> {
     let mut statement = parse_rewritten(tokens, text, lines)?;
     distinct_from::rewrite(&mut statement);
+    composite_field::rewrite(&mut statement);
     bytea::read_literals(&mut statement)?;
     like_escape::rewrite(&mut statement);
     Ok(statement)
