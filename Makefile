@@ -25,8 +25,8 @@ test: ## set up and run every test
 bench-pipeline: setup ## speed and memory against the bare ONNX Runtime session
 	@cargo bench --profile fast --bench pipeline
 
-bench-models: setup ## the models against the bare session, and the ways of running them
-	@cargo bench --profile fast --bench models
+bench-models: setup ## the models against the bare session, Python, and the ways of running them
+	@.ci/bench_models.sh
 
 bench-track: setup ## the trackers: scores and speed against PyPI's trackers
 	@.venv/bin/python -m pip --disable-pip-version-check --quiet install trackers==2.6.1 supervision trackeval==1.3.0

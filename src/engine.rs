@@ -8,13 +8,14 @@ mod api;
 mod calls;
 mod create;
 mod decoder;
+mod models;
 mod running;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
@@ -52,7 +53,7 @@ pub struct EngineConfig {
     pub defaults: SourceDefaults,
     /// The folder from which relative paths in SQL are read.
     pub base_dir: PathBuf,
-    /// Which files and addresses sources may be read from.
+    /// Which files and addresses sources and models may be read from.
     pub places: AllowedPlaces,
 }
 
@@ -67,6 +68,8 @@ pub struct Engine {
     workers: Workers,
     service: Arc<InferenceService>,
     sources: Mutex<Sources>,
+    /// Read by whoever makes a source, written by whoever removes a model.
+    making: RwLock<()>,
     io: IoRuntime,
     /// Itself, for work that goes on in another thread.
     this: Weak<Self>,
@@ -161,6 +164,7 @@ impl Engine {
             workers,
             service,
             sources: Mutex::default(),
+            making: RwLock::default(),
             io: IoRuntime(Some(io)),
         }))
     }

@@ -79,6 +79,14 @@ pub enum Error {
         /// The length of its vectors.
         found: usize,
     },
+    /// A model that is to be removed and that sources were made with.
+    #[error("cannot drop model \"{name}\" because sources use it")]
+    ModelInUse {
+        /// The model.
+        name: String,
+        /// The sources.
+        sources: Vec<String>,
+    },
     /// A thread could not be started.
     #[error("could not start a thread: {0}")]
     Thread(String),
@@ -100,6 +108,7 @@ impl Error {
             Self::UnknownClass { .. } | Self::NoSuchFrame { .. } | Self::Dimensions { .. } => {
                 "22023"
             }
+            Self::ModelInUse { .. } => "2BP01",
             Self::Workers => "XX000",
             Self::Thread(_) => "53000",
         }
@@ -112,6 +121,9 @@ impl Error {
             Self::Decode(error) => error.detail(),
             Self::Model(error) => error.detail().map(str::to_owned),
             Self::Index(error) => EngineError::from(error.clone()).detail,
+            Self::ModelInUse { sources, .. } => {
+                Some(format!("It is used by: {}.", sources.join(", ")))
+            }
             _ => None,
         }
     }
@@ -150,6 +162,7 @@ impl Error {
                 "captions.embedding holds vectors of {CAPTION_DIMENSIONS} dimensions: choose an \
                  embedder that makes those, or none."
             )),
+            Self::ModelInUse { .. } => Some("Drop these sources first.".into()),
             Self::Workers => Some("The server's log tells why; restart the server.".into()),
             Self::Thread(_) => None,
         }

@@ -17,6 +17,7 @@ pub mod eval;
 pub mod fault;
 pub mod index;
 pub mod keyframe;
+pub mod model;
 pub mod source;
 mod source_id;
 pub mod tables;

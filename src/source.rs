@@ -10,12 +10,14 @@ mod option;
 mod options;
 mod places;
 mod spec;
+mod text;
 mod value;
 
+pub(crate) use self::check::model_path;
 pub use self::error::SourceError;
 pub use self::moving_boxes::{MovingBoxes, moving_boxes_options};
 pub use self::option::OptionDoc;
-pub(crate) use self::option::nearest;
+pub(crate) use self::option::{apply as apply_options, nearest};
 pub use self::options::{Mode, SourceDefaults, SourceOptions, options};
 pub use self::places::{AllowedPlaces, LocalAddresses};
 /// Reads options, a line each as `name=value`: those of a file, or those of the load generator with
@@ -33,4 +35,5 @@ pub fn parse_options(text: &str) -> Result<(), SourceError> {
 }
 
 pub use self::spec::{SourceOrigin, SourceSpec};
+pub(crate) use self::text::StatementText;
 pub use crate::track::TrackerKind as Tracker;

@@ -1,11 +1,14 @@
-//! `make bench-models`: the models against the bare ONNX Runtime session and against themselves, as
-//! ratios of one run. One file for each figure; a figure's file says what it is.
+//! `make bench-models`: the models against the bare ONNX Runtime session, against Python and against
+//! themselves, as ratios of one run. One file for each figure; a figure's file says what it is.
 //!
 //! Sides are measured in turn, A B A B, and a figure is the median of the pairs' ratios. A figure
 //! whose model or video is not there is named on stderr and left out. With words after `--`, only
 //! figures that contain one of them are measured.
 
+mod caption_cache_over_none;
 mod detect_over_session;
+mod embed_over_python;
+mod letterbox_1080p;
 mod rect_over_square;
 mod setting;
 
@@ -16,8 +19,11 @@ use setting::Setting;
 type Figure = (&'static str, &'static str, fn(&Setting) -> Result<Option<f64>>);
 
 const FIGURES: &[Figure] = &[
+    ("letterbox_1080p_ms", "ms", letterbox_1080p::measure),
     ("detect_over_session", "ratio", detect_over_session::measure),
     ("rect_over_square", "ratio", rect_over_square::measure),
+    ("embed_over_python", "ratio", embed_over_python::measure),
+    ("caption_cache_over_none", "ratio", caption_cache_over_none::measure),
 ];
 
 fn main() -> Result<()> {

@@ -17,46 +17,25 @@ and what the graphs give is compared with torch. The last line on standard error
 wrong, when something did.
 """
 
-import argparse
 import json
-import pathlib
-import sys
 
 import environment
 
-# Largest difference of a logit or a state from torch's, over the largest value there.
-TOLERANCE = {"float32": 2e-4, "float16": 5e-2, "int8": 0.5}
-
 
 def main():
-    arguments = parse_arguments()
+    arguments = environment.export_arguments(__doc__.splitlines()[0])
     environment.ensure(arguments.cache)
     import transformers
 
-    transformers.logging.set_verbosity_error()
-    print(f"loading {arguments.checkpoint}", flush=True)
-    try:
-        model = transformers.BlipForConditionalGeneration.from_pretrained(arguments.checkpoint)
-        tokenizer = transformers.BertTokenizerFast.from_pretrained(arguments.checkpoint)
-    except OSError as error:
-        reason = " ".join(str(error).split())
-        sys.exit(f"error: the checkpoint {arguments.checkpoint} could not be loaded: {reason}")
+    model, tokenizer = environment.load(
+        arguments.checkpoint,
+        transformers.BlipForConditionalGeneration,
+        transformers.BertTokenizerFast,
+    )
     arguments.output.mkdir(parents=True, exist_ok=True)
     write(model.eval(), arguments.output, arguments.precision)
     write_words(tokenizer, arguments.output)
-    difference = check(model, arguments.output)
-    print(f"largest relative difference from torch: {difference:.1e}")
-    if not difference <= TOLERANCE[arguments.precision]:
-        sys.exit(f"error: the graphs differ from torch by {difference:.1e}")
-
-
-def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", required=True, help="a folder, or a name on the hub")
-    parser.add_argument("--output", type=pathlib.Path, required=True, help="the folder to write")
-    parser.add_argument("--precision", choices=environment.PRECISIONS, default="float32")
-    parser.add_argument("--cache", default=environment.cache_folder(), help="where environments lie")
-    return parser.parse_args()
+    environment.judge(check(model, arguments.output), arguments.precision)
 
 
 def modules():
@@ -208,15 +187,12 @@ def check(model, folder):
     """The largest relative difference of a graph's output from torch's, on noise and with tokens
     that torch chose."""
     import numpy as np
-    import onnxruntime
     import torch
 
-    def session(name):
-        return onnxruntime.InferenceSession(str(folder / name), providers=["CPUExecutionProvider"])
+    difference = environment.difference
 
-    def difference(found, expected):
-        expected = expected.numpy()
-        return float(np.abs(found - expected).max() / np.abs(expected).max())
+    def run(name, feed):
+        return environment.run(folder / name, feed)
 
     torch.manual_seed(0)
     config = model.config
@@ -229,13 +205,13 @@ def check(model, folder):
         logits = model.text_decoder(
             input_ids=ids, attention_mask=ones, encoder_hidden_states=states
         ).logits
-    found = session("vision_encoder.onnx").run(None, {"pixel_values": pixels.numpy()})[0]
+    found = run("vision_encoder.onnx", {"pixel_values": pixels.numpy()})[0]
     worst = difference(found, states)
     feed = {"input_ids": ids.numpy(), "attention_mask": ones.numpy()}
     feed["encoder_hidden_states"] = states.numpy()
-    worst = max(worst, difference(session("text_decoder.onnx").run(None, feed)[0], logits))
-    picture = session("cross_attention.onnx").run(None, {"encoder_hidden_states": states.numpy()})
-    decoder = session("text_decoder_with_past.onnx")
+    worst = max(worst, difference(run("text_decoder.onnx", feed)[0], logits))
+    picture = run("cross_attention.onnx", {"encoder_hidden_states": states.numpy()})
+    decoder = environment.session(folder / "text_decoder_with_past.onnx")
     heads = config.text_config.num_attention_heads
     size = config.text_config.hidden_size // heads
     past = [np.zeros((2, heads, 0, size), np.float32)] * (2 * config.text_config.num_hidden_layers)

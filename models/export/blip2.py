@@ -18,48 +18,26 @@ and what the graphs give is compared with torch. A graph of more than 2 GB has i
 <graph>.data beside it. The last line on standard error says what went wrong, when something did.
 """
 
-import argparse
 import json
-import pathlib
 import sys
 
 import environment
 
-# Largest difference of a logit or a state from torch's, over the largest value there.
-TOLERANCE = {"float32": 2e-4, "float16": 5e-2, "int8": 0.5}
-
 
 def main():
-    arguments = parse_arguments()
+    arguments = environment.export_arguments(__doc__.splitlines()[0])
     environment.ensure(arguments.cache)
     import transformers
 
-    transformers.logging.set_verbosity_error()
-    print(f"loading {arguments.checkpoint}", flush=True)
-    try:
-        model = transformers.Blip2ForConditionalGeneration.from_pretrained(arguments.checkpoint)
-        tokenizer = transformers.AutoTokenizer.from_pretrained(arguments.checkpoint, use_fast=True)
-    except OSError as error:
-        reason = " ".join(str(error).split())
-        sys.exit(f"error: the checkpoint {arguments.checkpoint} could not be loaded: {reason}")
+    model, tokenizer = environment.load(
+        arguments.checkpoint, transformers.Blip2ForConditionalGeneration, transformers.AutoTokenizer
+    )
     if model.config.text_config.model_type != "opt":
         sys.exit(f"error: the language model is {model.config.text_config.model_type}, not opt")
     arguments.output.mkdir(parents=True, exist_ok=True)
     write(model.eval(), arguments.output, arguments.precision)
     tokenizer.backend_tokenizer.save(str(arguments.output / "tokenizer.json"))
-    difference = check(model, arguments.output)
-    print(f"largest relative difference from torch: {difference:.1e}")
-    if not difference <= TOLERANCE[arguments.precision]:
-        sys.exit(f"error: the graphs differ from torch by {difference:.1e}")
-
-
-def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--checkpoint", required=True, help="a folder, or a name on the hub")
-    parser.add_argument("--output", type=pathlib.Path, required=True, help="the folder to write")
-    parser.add_argument("--precision", choices=environment.PRECISIONS, default="float32")
-    parser.add_argument("--cache", default=environment.cache_folder(), help="where environments lie")
-    return parser.parse_args()
+    environment.judge(check(model, arguments.output), arguments.precision)
 
 
 def modules():
@@ -182,18 +160,12 @@ def check(model, folder):
     """The largest relative difference of a graph's output from torch's, on noise and with tokens
     that torch chose."""
     import numpy as np
-    import onnxruntime
     import torch
 
-    def run(name, **feed):
-        session = onnxruntime.InferenceSession(
-            str(folder / name), providers=["CPUExecutionProvider"]
-        )
-        return session.run(None, feed)
+    difference = environment.difference
 
-    def difference(found, expected):
-        expected = expected.numpy()
-        return float(np.abs(found - expected).max() / np.abs(expected).max())
+    def run(name, **feed):
+        return environment.run(folder / name, feed)
 
     torch.manual_seed(0)
     text = model.config.text_config
@@ -218,9 +190,7 @@ def check(model, folder):
     worst = max(worst, difference(found, embeds[:, projected.shape[1] :]))
     heads, size = text.num_attention_heads, text.hidden_size // text.num_attention_heads
     past = [np.zeros((2, heads, 0, size), np.float32)] * (2 * text.num_hidden_layers)
-    session = onnxruntime.InferenceSession(
-        str(folder / "text_decoder_with_past.onnx"), providers=["CPUExecutionProvider"]
-    )
+    session = environment.session(folder / "text_decoder_with_past.onnx")
     begin = 0
     for end in range(projected.shape[1] + 1, embeds.shape[1] + 1):
         feed = {"inputs_embeds": embeds[:, begin:end].numpy(), "attention_mask": mask[:, :end].numpy()}

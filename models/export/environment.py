@@ -3,10 +3,17 @@
 A script that needs torch and transformers calls `ensure`. Where the running Python has them in the
 versions that the scripts know, that is used; else an environment of its own is made below the cache
 folder (`VIGIL_CACHE`, else `vigil` in the user's cache folder) and the script runs again in it. Its
-name has a digest of the pinned versions, and it is marked when it is complete.
+name has a digest of the pinned versions, and it is marked when it is complete. A torch that the
+running Python has already (Debian's python3-torch) is used there, which spares several GB.
+
+What the scripts have in common beside that, their arguments and the comparison with torch, is here
+too.
 """
 
+import argparse
+
 import hashlib
+import importlib.util
 import os
 import pathlib
 import shutil
@@ -37,6 +44,64 @@ protobuf==5.29.5
 """
 
 
+# Largest difference of a graph's output from torch's, over the largest value there.
+TOLERANCE = {"float32": 2e-4, "float16": 5e-2, "int8": 0.5}
+
+
+def export_arguments(description):
+    """What every script that exports a checkpoint takes."""
+    return export_parser(description).parse_args()
+
+
+def export_parser(description):
+    """The same, for a script that takes more."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--checkpoint", required=True, help="a folder, or a name on the hub")
+    parser.add_argument("--output", type=pathlib.Path, required=True, help="the folder to write")
+    parser.add_argument("--precision", choices=PRECISIONS, default="float32")
+    parser.add_argument("--cache", default=cache_folder(), help="where environments lie")
+    return parser
+
+
+def load(checkpoint, *kinds):
+    """What each of transformers' classes makes of a checkpoint; ends the script when one cannot."""
+    import transformers
+
+    transformers.logging.set_verbosity_error()
+    print(f"loading {checkpoint}", flush=True)
+    try:
+        return [kind.from_pretrained(checkpoint) for kind in kinds]
+    except OSError as error:
+        reason = " ".join(str(error).split())
+        sys.exit(f"error: the checkpoint {checkpoint} could not be loaded: {reason}")
+
+
+def run(path, feed):
+    """The outputs of a graph on the CPU."""
+    return session(path).run(None, feed)
+
+
+def session(path):
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+
+
+def difference(found, expected):
+    """The largest difference from torch's tensor, over the largest value there."""
+    import numpy as np
+
+    expected = expected.numpy()
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+def judge(worst, precision):
+    """Ends the script when a graph differs too much from torch."""
+    print(f"largest relative difference from torch: {worst:.1e}")
+    if not worst <= TOLERANCE[precision]:
+        sys.exit(f"error: the graphs differ from torch by {worst:.1e}")
+
+
 def cache_folder():
     home = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return pathlib.Path(os.environ.get("VIGIL_CACHE") or pathlib.Path(home) / "vigil")
@@ -44,14 +109,23 @@ def cache_folder():
 
 def ensure(cache, pins=PINS):
     """Returns in a Python that has the libraries; otherwise runs the script again in one."""
-    if has_libraries() if pins == PINS else has_onnx():
+    if has_libraries() if pins == PINS else all(importable(name) for name in modules_of(pins)):
         return
     if os.environ.get("VIGIL_EXPORT_INSIDE"):
         sys.exit("error: the environment is not complete; remove it and try again")
-    python = environment(pathlib.Path(cache) / "export", pins)
+    # A torch that is there already goes with its own torchvision.
+    kept = [name for name in ("torch", "torchvision") if importable(name)]
+    lines = [line for line in pins.splitlines(True) if line.split("==")[0] not in kept]
+    python = environment(pathlib.Path(cache) / "export", "".join(lines), pins != "".join(lines))
     variables = {"VIGIL_EXPORT_INSIDE": "1", "CUDA_VISIBLE_DEVICES": "-1"}
     command = [python, *sys.argv]
     sys.exit(subprocess.run(command, env=os.environ | variables, check=False).returncode)
+
+
+def modules_of(pins):
+    """The modules that the pinned packages give, where they are named alike."""
+    names = [line.split("==")[0] for line in pins.split()]
+    return [name for name in names if name not in ("pillow", "protobuf")]
 
 
 def has_libraries():
@@ -67,26 +141,27 @@ def has_libraries():
     return (4, 40) <= version <= (4, 46)
 
 
-def has_onnx():
-    try:
-        import numpy  # noqa: F401
-        import onnx  # noqa: F401
-    except ImportError:
-        return False
-    return True
+def importable(module):
+    return importlib.util.find_spec(module) is not None
 
 
-def environment(folder, pins):
-    """The Python of the environment with the pinned versions, made when it is not there."""
+def environment(folder, pins, with_own_packages=False):
+    """The Python of the environment with the pinned versions, made when it is not there; it may see
+    the packages of the Python that makes it."""
     version = "{}.{}".format(*sys.version_info)
     digest = hashlib.sha256(pins.encode()).hexdigest()[:8]
-    place = folder / f"{'transformers' if pins == PINS else 'onnx'}-py{version}-{digest}"
+    names = [line.split("==")[0] for line in pins.split()]
+    kinds = [kind for kind in ("ultralytics", "transformers", "onnx") if kind in names]
+    place = folder / f"{kinds[0]}-py{version}-{digest}"
     if not (place / "complete").exists():
-        what = "torch in {} (several GB, once)" if pins == PINS else "onnx in {} (100 MB, once)"
-        print("making an environment with", what.format(place), flush=True)
+        size = "several GB" if "torch" in names else "some 100 MB"
+        names = ", ".join(names)
+        print(f"making an environment in {place} with {names} ({size}, once)", flush=True)
         shutil.rmtree(place, ignore_errors=True)
         try:
-            venv.create(place, with_pip=True, symlinks=True)
+            venv.create(
+                place, with_pip=True, symlinks=True, system_site_packages=with_own_packages
+            )
         except subprocess.CalledProcessError:
             sys.exit("error: this Python cannot make an environment with pip (Debian: python3-venv)")
         listed = place / "pins.txt"

@@ -12,6 +12,7 @@ import json
 import pathlib
 
 import environment
+import sentences
 
 MAX_TOKENS = 24
 SENTENCES = [
@@ -59,7 +60,7 @@ def main():
             for parameter in model.parameters():
                 if parameter.dim() == 2:
                     parameter.normal_(0, 1.2 / parameter.shape[1] ** 0.5)
-        write(model, words, arguments.output / name, kind is BertModel)
+        write(model, words, arguments.output / name)
 
 
 def specials(words):
@@ -114,25 +115,11 @@ def byte_pairs():
     return specials(words)
 
 
-def write(model, words, folder, with_types):
+def write(model, words, folder):
     import torch
 
-    class States(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.model = model
-
-        def forward(self, *inputs):
-            return self.model(*inputs, return_dict=True).last_hidden_state
-
     folder.mkdir(parents=True, exist_ok=True)
-    names = ["input_ids", "attention_mask"] + (["token_type_ids"] if with_types else [])
-    ids = torch.full((2, 7), 5)
-    inputs = [ids, torch.ones_like(ids)] + ([torch.zeros_like(ids)] if with_types else [])
-    axes = {name: {0: "batch", 1: "tokens"} for name in [*names, "last_hidden_state"]}
-    environment.export(
-        States(), inputs, names, ["last_hidden_state"], axes, folder / "model.onnx"
-    )
+    sentences.write(model, folder / "model.onnx")
     words.save(str(folder / "tokenizer.json"))
     words.no_padding()
     words.enable_truncation(MAX_TOKENS)

@@ -1,6 +1,6 @@
 //! Captioning: pictures go in, sentences come out.
 
-use crate::backend::SessionOptions;
+use crate::backend::{RunsOn, SessionOptions};
 use crate::manifest::ModelEntry;
 use crate::{Image, ModelError, Registry};
 
@@ -28,6 +28,9 @@ pub struct Caption {
 
 /// A network that describes pictures. One family a file, below `captioner/`.
 pub trait Captioner: Send {
+    /// The device that it runs on, and why.
+    fn runs_on(&self) -> &RunsOn;
+
     /// A caption for each picture, in order; the pictures of one call share the network's runs.
     ///
     /// # Errors

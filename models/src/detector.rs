@@ -11,9 +11,12 @@ mod grid;
 mod inputs;
 mod letterbox;
 mod nms;
+mod preprocess;
 mod ssd;
 mod yolov8;
 mod yolox;
+
+pub use self::preprocess::Letterboxer;
 
 /// One detected object, in the pixels of the picture that went in.
 #[derive(Clone, Copy, Debug, PartialEq)]

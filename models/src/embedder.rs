@@ -1,6 +1,6 @@
 //! Embedding: texts go in, vectors come out.
 
-use crate::backend::SessionOptions;
+use crate::backend::{RunsOn, SessionOptions};
 use crate::manifest::ModelEntry;
 use crate::{ModelError, Registry};
 
@@ -24,6 +24,9 @@ impl Default for EmbedOptions {
 
 /// A network that turns text into a vector. One family a file, below `embedder/`.
 pub trait Embedder: Send {
+    /// The device that it runs on, and why.
+    fn runs_on(&self) -> &RunsOn;
+
     /// The length of the vectors.
     fn dimensions(&self) -> usize;
 

@@ -118,6 +118,66 @@ pub enum ModelError {
     /// The service is shutting down.
     #[error("the inference service is stopping")]
     Stopping,
+    /// A name for a new model that cannot be one.
+    #[error("invalid model name \"{name}\"")]
+    InvalidName {
+        /// The name as given.
+        name: String,
+    },
+    /// A new model's name is taken.
+    #[error("model \"{name}\" already exists")]
+    Exists {
+        /// The name.
+        name: String,
+    },
+    /// A model that people list in a manifest, and that only they can take out.
+    #[error("model \"{name}\" was not made by CREATE MODEL")]
+    NotMade {
+        /// The model's name.
+        name: String,
+    },
+    /// The files of a new model lack one that its family needs.
+    #[error("the files of model \"{name}\" are not complete")]
+    Incomplete {
+        /// The model's name.
+        name: String,
+        /// Which file is missing.
+        detail: String,
+        /// The files that a model of its family has: a sentence.
+        hint: String,
+    },
+    /// A file of a new model has another sha256 than its maker says.
+    #[error("file \"{file}\" has another sha256 than was given")]
+    WrongDigest {
+        /// The file's name.
+        file: String,
+        /// The file's own, and the one that was given.
+        detail: String,
+    },
+    /// A file or address that new models may not come from.
+    #[error("permission denied for {what}")]
+    NotAllowed {
+        /// `file "…"` or `host "…"`.
+        what: String,
+    },
+    /// An address did not give a file.
+    #[error("could not fetch \"{url}\"")]
+    Download {
+        /// The address.
+        url: String,
+        /// What went wrong.
+        detail: String,
+    },
+    /// The models folder cannot be written, or a file not be read.
+    #[error("could not {action} \"{path}\"")]
+    Io {
+        /// `read`, `write`, `remove`.
+        action: &'static str,
+        /// The path.
+        path: String,
+        /// What the operating system said.
+        detail: String,
+    },
 }
 
 impl ModelError {
@@ -134,6 +194,13 @@ impl ModelError {
             Self::Fetch { .. } => "58030",
             Self::QueueFull { .. } => "53000",
             Self::Stopping => "57P01",
+            Self::InvalidName { .. } => "42602",
+            Self::Exists { .. } => "42710",
+            Self::NotMade { .. } => "42809",
+            Self::Incomplete { .. } => "58P01",
+            Self::WrongDigest { .. } => "XX001",
+            Self::NotAllowed { .. } => "42501",
+            Self::Download { .. } | Self::Io { .. } => "58030",
         }
     }
 
@@ -143,6 +210,10 @@ impl ModelError {
             Self::UnknownModel { .. }
             | Self::WrongTask { .. }
             | Self::QueueFull { .. }
+            | Self::InvalidName { .. }
+            | Self::Exists { .. }
+            | Self::NotMade { .. }
+            | Self::NotAllowed { .. }
             | Self::Stopping => None,
             Self::MissingFiles { detail, .. }
             | Self::BadFile { detail, .. }
@@ -154,6 +225,10 @@ impl ModelError {
             | Self::Unsupported { detail, .. }
             | Self::Run { detail, .. }
             | Self::Manifest { detail }
+            | Self::Incomplete { detail, .. }
+            | Self::WrongDigest { detail, .. }
+            | Self::Download { detail, .. }
+            | Self::Io { detail, .. }
             | Self::Fetch { detail, .. } => Some(detail),
         }
     }
@@ -186,7 +261,37 @@ impl ModelError {
             Self::QueueFull { capacity, .. } => {
                 Some(format!("Wait for some of the {capacity} requests that are under way."))
             }
-            _ => None,
+            Self::InvalidName { .. } => Some(
+                "A model's name has lower-case letters, digits, dots, dashes and underscores, and \
+                 starts with a letter or digit; one with dots or dashes needs double quotes."
+                    .into(),
+            ),
+            Self::Exists { .. } => {
+                Some("Drop it first, choose another name, or say IF NOT EXISTS.".into())
+            }
+            Self::NotMade { .. } => {
+                Some("Models of the manifest stay; those of a manifest.toml are taken out there.".into())
+            }
+            Self::Incomplete { hint, .. } => Some(hint.clone()),
+            Self::WrongDigest { .. } => {
+                Some("Fetch the file again, or give the sha256 that sha256sum prints for it.".into())
+            }
+            Self::NotAllowed { .. } => Some(
+                "The server's allowed_folders and allow_local_addresses say where models may come from."
+                    .into(),
+            ),
+            Self::WrongTensors { .. } => {
+                Some("Name the family that the graph is of, with the labels that it was trained with.".into())
+            }
+            Self::WrongTask { .. }
+            | Self::BadImage { .. }
+            | Self::BadOptions { .. }
+            | Self::Unsupported { .. }
+            | Self::Run { .. }
+            | Self::Manifest { .. }
+            | Self::Download { .. }
+            | Self::Io { .. }
+            | Self::Stopping => None,
         }
     }
 }

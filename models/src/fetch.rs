@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::manifest::{ModelEntry, ModelFile, Source};
-use crate::{ModelError, Registry};
+use crate::{ModelError, Registry, Verdict};
 
 mod convert;
 mod download;
@@ -24,7 +24,8 @@ mod store;
 pub use options::PullOptions;
 
 pub(crate) use convert::script as export_script;
-pub(crate) use store::{hex, recorded_digest};
+pub(crate) use download::{Refusal, get as download};
+pub(crate) use store::{chain, hex, recorded_digest};
 
 /// What a pull is doing. Events of a model follow its [`Event::Model`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,7 +125,7 @@ pub fn pull(
         let _lock = store::lock(registry.models_dir(), &entry.name, listener)
             .map_err(|reason| failed(entry, reason))?;
         for (file, check) in entry.files.iter().zip(registry.verify(entry)) {
-            if check.verdict.is_good() {
+            if check.verdict.is_good() && check.verdict != Verdict::NotNeeded {
                 listener(Event::Kept { file: &file.name });
                 continue;
             }
@@ -137,7 +138,11 @@ pub fn pull(
                 exports: &mut exports,
                 listener,
             };
-            job.run().map_err(|reasons| failed(entry, reasons))?;
+            let fetched = job.run();
+            // What each place said of a file that may be missing was told as it came.
+            if !file.optional {
+                fetched.map_err(|reasons| failed(entry, reasons))?;
+            }
         }
     }
     Ok(())
@@ -165,6 +170,11 @@ impl Job<'_, '_> {
         let file = &self.file.name;
         let mut said = Vec::new();
         for source in self.entry.sources_of(file) {
+            // For a file that may be missing nothing is made that was not made for the others.
+            let is_export = matches!(source, Source::Export { .. });
+            if self.file.optional && is_export && !self.exports.has_run_for(&self.entry.name) {
+                continue;
+            }
             let place = source.to_string();
             (self.listener)(Event::Trying { file, place: &place });
             match self.from(source) {

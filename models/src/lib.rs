@@ -7,6 +7,7 @@
 
 pub mod backend;
 mod captioner;
+mod custom;
 mod detector;
 mod embedder;
 mod error;
@@ -24,13 +25,14 @@ mod vector;
 pub use crate::captioner::{
     Caption, CaptionOptions, Captioner, EarlyStopping, Sampling, open_captioner,
 };
-pub use crate::detector::{DetectOptions, Detection, Detector, open_detector};
+pub use crate::custom::{ModelOrigin, ModelPlaces, NewModel, NewModelOptions};
+pub use crate::detector::{DetectOptions, Detection, Detector, Letterboxer, open_detector};
 pub use crate::embedder::{EmbedOptions, Embedder, open_embedder};
 pub use crate::error::ModelError;
 pub use crate::geometry::BBox;
 pub use crate::image::Image;
 pub use crate::labels::{label_set, label_set_names};
-pub use crate::manifest::{ModelEntry, ModelFile, Precision, Source, Task};
+pub use crate::manifest::{Made, ModelEntry, ModelFile, Precision, Source, Task};
 pub use crate::registry::{FileCheck, ModelState, Registry, Verdict};
 pub use crate::reid::{ReId, open_reid};
 pub use crate::service::{

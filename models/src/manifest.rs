@@ -12,6 +12,10 @@ use std::sync::Arc;
 use crate::ModelError;
 
 mod parse;
+mod write;
+
+pub(crate) use self::parse::is_plain_name;
+pub(crate) use self::write::write;
 
 /// What a model is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,6 +92,18 @@ pub struct ModelEntry {
     pub files: Vec<ModelFile>,
     /// Where the files come from, in the order to try.
     pub sources: Vec<Source>,
+    /// What the model was made of, when a user registered it; `None` for those of a manifest that
+    /// people write.
+    pub made: Option<Made>,
+}
+
+/// What a user registered a model with, as it was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// The path or address.
+    pub from: String,
+    /// The options' names and values, in the order given.
+    pub options: Vec<(String, String)>,
 }
 
 impl ModelEntry {
@@ -123,6 +139,9 @@ pub struct ModelFile {
     pub input: Option<(u32, u32)>,
     /// What the graph computes with.
     pub precision: Precision,
+    /// Whether the model does without it where no place has it: weights that lie beside a graph
+    /// only when it is too large for one file.
+    pub optional: bool,
 }
 
 impl ModelFile {

@@ -19,6 +19,9 @@ const BUILT_IN: &str = include_str!("../manifest.toml");
 /// The file in the models folder that adds to the built-in manifest.
 const ADDITIONS: &str = "manifest.toml";
 
+/// The file in the folder of a model that a user registered: a manifest of that model.
+pub(crate) const OWN_MANIFEST: &str = "model.toml";
+
 /// The known models and the folder in which their files lie.
 #[derive(Clone, Debug)]
 pub struct Registry {
@@ -64,6 +67,8 @@ pub enum Verdict {
     Unchecked,
     /// There is no such file.
     Missing,
+    /// There is no such file, and the model does without it.
+    NotNeeded,
     /// The bytes are others than those.
     Different {
         /// The sha256 of what is there.
@@ -79,7 +84,7 @@ pub enum Verdict {
 impl Verdict {
     /// Whether the file can be used.
     pub fn is_good(&self) -> bool {
-        matches!(self, Self::Verified | Self::Unchecked)
+        matches!(self, Self::Verified | Self::Unchecked | Self::NotNeeded)
     }
 }
 
@@ -89,6 +94,7 @@ impl fmt::Display for Verdict {
             Self::Verified => f.write_str("verified"),
             Self::Unchecked => f.write_str("present, no sha256 to compare"),
             Self::Missing => f.write_str("missing"),
+            Self::NotNeeded => f.write_str("not there, and not needed"),
             Self::Different { found } => write!(f, "different: its sha256 is {found}"),
             Self::Unreadable { reason } => write!(f, "unreadable: {reason}"),
         }
@@ -97,28 +103,49 @@ impl fmt::Display for Verdict {
 
 impl Registry {
     /// The built-in manifest together with `models_dir/manifest.toml`, where that file exists: its
-    /// entries replace built-in ones of the same name.
+    /// entries replace built-in ones of the same name. Then the models that users registered, each
+    /// with a `model.toml` in its own folder.
     ///
     /// # Errors
-    /// [`ModelError::Manifest`] when the file in the folder cannot be read or is not valid.
+    /// [`ModelError::Manifest`] when one of these files cannot be read or is not valid.
     pub fn open(models_dir: &Path) -> Result<Self, ModelError> {
         let mut entries = manifest::parse("the built-in manifest", BUILT_IN)?;
-        let additions = models_dir.join(ADDITIONS);
-        match std::fs::read_to_string(&additions) {
-            Ok(text) => {
-                let added = manifest::parse(&additions.display().to_string(), &text)?;
-                entries.retain(|entry| added.iter().all(|new| new.name != entry.name));
-                entries.extend(added);
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => {
-                return Err(ModelError::Manifest {
-                    detail: format!("{}: {error}", additions.display()),
-                });
+        entries.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut registry = Self::of(models_dir, entries);
+        for entry in read(&models_dir.join(ADDITIONS))?.unwrap_or_default() {
+            registry = registry.with(entry);
+        }
+        for folder in folders(models_dir) {
+            let path = models_dir.join(&folder).join(OWN_MANIFEST);
+            match read(&path)?.as_deref() {
+                None => {}
+                Some([entry]) if entry.name == folder => registry = registry.with(entry.clone()),
+                Some(_) => {
+                    let detail = format!("{}: it is not of model \"{folder}\"", path.display());
+                    return Err(ModelError::Manifest { detail });
+                }
             }
         }
-        entries.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(Self { models_dir: models_dir.to_owned(), entries })
+        Ok(registry)
+    }
+
+    /// A registry with these entries alone.
+    pub(crate) fn of(models_dir: &Path, entries: Vec<ModelEntry>) -> Self {
+        Self { models_dir: models_dir.to_owned(), entries }
+    }
+
+    /// The same with one entry more, which replaces another one of its name.
+    pub(crate) fn with(&self, entry: ModelEntry) -> Self {
+        let mut registry = self.without(&entry.name);
+        registry.entries.push(entry);
+        registry.entries.sort_by(|a, b| a.name.cmp(&b.name));
+        registry
+    }
+
+    /// The same without the entry of that name.
+    pub(crate) fn without(&self, name: &str) -> Self {
+        let entries = self.entries.iter().filter(|entry| entry.name != name).cloned().collect();
+        Self { models_dir: self.models_dir.clone(), entries }
     }
 
     /// The folder in which the models' folders lie.
@@ -182,9 +209,10 @@ impl Registry {
     /// Whether all files of a model are there; looks at sizes, reads nothing.
     pub fn state(&self, entry: &ModelEntry) -> ModelState {
         let there = |file: &ModelFile| {
-            std::fs::metadata(self.path(entry, &file.name)).is_ok_and(|found| {
-                found.is_file() && file.bytes.is_none_or(|bytes| bytes == found.len())
-            })
+            file.optional
+                || std::fs::metadata(self.path(entry, &file.name)).is_ok_and(|found| {
+                    found.is_file() && file.bytes.is_none_or(|bytes| bytes == found.len())
+                })
         };
         if entry.files.iter().all(there) { ModelState::Present } else { ModelState::Missing }
     }
@@ -221,8 +249,33 @@ impl Registry {
     }
 }
 
+/// The entries of a manifest; `None` when there is no such file.
+fn read(path: &Path) -> Result<Option<Vec<ModelEntry>>, ModelError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => manifest::parse(&path.display().to_string(), &text).map(Some),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound) => Ok(None),
+        Err(error) => Err(ModelError::Manifest { detail: format!("{}: {error}", path.display()) }),
+    }
+}
+
+/// The names of the folders that may be models, sorted; none when the models folder is not there.
+fn folders(models_dir: &Path) -> Vec<String> {
+    let Ok(listing) = std::fs::read_dir(models_dir) else { return Vec::new() };
+    let mut names: Vec<String> = listing
+        .filter_map(|entry| entry.ok())
+        .filter(|entry| entry.path().is_dir())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .filter(|name| manifest::is_plain_name(name))
+        .collect();
+    names.sort();
+    names
+}
+
 fn verdict_on(path: &Path, file: &ModelFile) -> Verdict {
     match (sha256_of(path), &file.sha256) {
+        (Err(error), _) if error.kind() == io::ErrorKind::NotFound && file.optional => {
+            Verdict::NotNeeded
+        }
         (Err(error), _) if error.kind() == io::ErrorKind::NotFound => Verdict::Missing,
         (Err(error), _) => Verdict::Unreadable { reason: error.to_string() },
         (Ok(found), Some(wanted)) => compared(found, wanted),

@@ -1,6 +1,6 @@
 //! Re-identification: cut-outs of a picture go in, vectors that tell individuals apart come out.
 
-use crate::backend::SessionOptions;
+use crate::backend::{RunsOn, SessionOptions};
 use crate::manifest::ModelEntry;
 use crate::{BBox, Image, ModelError, Registry};
 
@@ -9,6 +9,9 @@ mod osnet;
 
 /// A network that turns an object's appearance into a vector. One family a file, below `reid/`.
 pub trait ReId: Send {
+    /// The device that it runs on, and why.
+    fn runs_on(&self) -> &RunsOn;
+
     /// The length of the vectors.
     fn dimensions(&self) -> usize;
 

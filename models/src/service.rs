@@ -7,11 +7,12 @@
 //! how many requests they have under way. The service neither drops nor reorders requests of a
 //! model, and a model that fails or panics fails the request, not the thread.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use crate::backend::{Device, SessionOptions};
-use crate::{ModelError, Registry};
+use crate::{ModelError, ModelPlaces, NewModel, Registry, custom};
 
 mod appearances;
 mod caption_cache;
@@ -47,7 +48,8 @@ pub struct ServiceOptions {
     pub queue: usize,
     /// How long a model that nothing uses stays in memory; the next request loads it again.
     pub keep_loaded: Duration,
-    /// Captions that are remembered by what their pictures look like, for each captioner; 0 is none.
+    /// Captions that are remembered by what their pictures look like, for each handle of a
+    /// captioner; 0 is none.
     pub caption_cache: usize,
 }
 
@@ -82,13 +84,35 @@ pub struct OpenOptions {
     pub half_precision: bool,
 }
 
+impl From<Device> for OpenOptions {
+    fn from(device: Device) -> Self {
+        Self { device, half_precision: false }
+    }
+}
+
+/// A name that nobody else may register or remove until this is dropped.
+struct Reserved<'a> {
+    service: &'a InferenceService,
+    name: String,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        let mut reserved = self.service.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        reserved.remove(&self.name);
+    }
+}
+
 /// The models in use, each on its own thread; one that nothing used for
 /// [`ServiceOptions::keep_loaded`] is let go until it is asked for again.
 /// Dropping the service stops the threads and waits for
 /// them; requests that still wait are answered with [`ModelError::Stopping`], and so are those that
 /// a handle submits later.
 pub struct InferenceService {
-    registry: Arc<Registry>,
+    /// Another one when a model is registered or removed.
+    registry: RwLock<Arc<Registry>>,
+    /// Names of models that are being registered or removed.
+    reserved: Mutex<BTreeSet<String>>,
     options: ServiceOptions,
     detectors: Pool<Detections>,
     reids: Pool<Appearances>,
@@ -100,7 +124,8 @@ impl InferenceService {
     /// A service without models; each is loaded when it is first asked for.
     pub fn new(registry: Arc<Registry>, options: ServiceOptions) -> Arc<Self> {
         Arc::new(Self {
-            registry,
+            registry: RwLock::new(registry),
+            reserved: Mutex::default(),
             options,
             detectors: Pool::default(),
             reids: Pool::default(),
@@ -109,9 +134,62 @@ impl InferenceService {
         })
     }
 
-    /// The models that can be asked for.
-    pub fn registry(&self) -> &Arc<Registry> {
-        &self.registry
+    /// The models that can be asked for at this moment.
+    pub fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Registers a model. It blocks while files are copied or fetched and the model is tried.
+    ///
+    /// # Errors
+    /// [`ModelError::Exists`], or what is wrong with its name, its options or its files.
+    pub fn create_model(
+        &self,
+        new: &NewModel,
+        places: &Arc<dyn ModelPlaces>,
+    ) -> Result<(), ModelError> {
+        let _name = self.reserve(&new.name)?;
+        let entry = custom::create(&self.registry(), new, places)?;
+        self.change(|registry| registry.with(entry));
+        Ok(())
+    }
+
+    /// Removes a model that was registered, with its files. Whoever has a handle of it still gets
+    /// [`ModelError::Stopping`]; that nobody has is the caller's to see.
+    ///
+    /// # Errors
+    /// [`ModelError::UnknownModel`], [`ModelError::NotMade`] for one of a manifest, and
+    /// [`ModelError::Io`] when its files cannot be removed.
+    pub fn drop_model(&self, name: &str) -> Result<(), ModelError> {
+        let registry = self.registry();
+        let entry = registry.entry(name)?;
+        // Somebody else removes it at this moment.
+        let gone = |_| ModelError::UnknownModel { name: name.to_owned(), nearest: None };
+        let _name = self.reserve(&entry.name).map_err(gone)?;
+        if entry.made.is_none() {
+            return Err(ModelError::NotMade { name: entry.name.clone() });
+        }
+        custom::remove(&registry, entry)?;
+        self.change(|registry| registry.without(&entry.name));
+        let id = entry.id();
+        self.detectors.forget(&id);
+        self.reids.forget(&id);
+        self.captioners.forget(&id);
+        self.embedders.forget(&id);
+        Ok(())
+    }
+
+    fn change(&self, change: impl FnOnce(&Registry) -> Registry) {
+        let mut registry = self.registry.write().unwrap_or_else(PoisonError::into_inner);
+        *registry = Arc::new(change(&registry));
+    }
+
+    fn reserve(&self, name: &str) -> Result<Reserved<'_>, ModelError> {
+        let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        if !reserved.insert(name.to_owned()) {
+            return Err(ModelError::Exists { name: name.to_owned() });
+        }
+        Ok(Reserved { service: self, name: name.to_owned() })
     }
 
     /// The detector `name` (`yolov8n` or `yolov8n:1`), loaded and checked if it is not yet.
@@ -133,7 +211,7 @@ impl InferenceService {
         name: &str,
         open: OpenOptions,
     ) -> Result<DetectorHandle, ModelError> {
-        let worker = self.detectors.get(&self.registry, name, &self.options, open);
+        let worker = self.detectors.get(&self.registry(), name, &self.options, open);
         worker.map(DetectorHandle::new)
     }
 
@@ -142,18 +220,34 @@ impl InferenceService {
     /// # Errors
     /// As [`InferenceService::detector`].
     pub fn reid(&self, name: &str) -> Result<ReIdHandle, ModelError> {
-        self.reids
-            .get(&self.registry, name, &self.options, OpenOptions::default())
-            .map(ReIdHandle::new)
+        self.reid_on(name, Device::Auto)
     }
 
-    /// The captioner `name`, loaded and checked if it is not yet.
+    /// As [`InferenceService::reid`], on a device.
+    ///
+    /// # Errors
+    /// As [`InferenceService::detector`], and [`ModelError::NoDevice`].
+    pub fn reid_on(&self, name: &str, device: Device) -> Result<ReIdHandle, ModelError> {
+        let worker = self.reids.get(&self.registry(), name, &self.options, device.into());
+        worker.map(ReIdHandle::new)
+    }
+
+    /// The captioner `name`, loaded and checked if it is not yet. Each handle that is asked for
+    /// remembers captions of its own; clones of one share them.
     ///
     /// # Errors
     /// As [`InferenceService::detector`].
     pub fn captioner(&self, name: &str) -> Result<CaptionerHandle, ModelError> {
-        let open = OpenOptions::default();
-        self.captioners.get(&self.registry, name, &self.options, open).map(CaptionerHandle::new)
+        self.captioner_on(name, Device::Auto)
+    }
+
+    /// As [`InferenceService::captioner`], on a device.
+    ///
+    /// # Errors
+    /// As [`InferenceService::detector`], and [`ModelError::NoDevice`].
+    pub fn captioner_on(&self, name: &str, device: Device) -> Result<CaptionerHandle, ModelError> {
+        let worker = self.captioners.get(&self.registry(), name, &self.options, device.into());
+        worker.map(|worker| CaptionerHandle::new(worker, self.options.caption_cache))
     }
 
     /// The embedder `name`, loaded and checked if it is not yet.
@@ -161,8 +255,16 @@ impl InferenceService {
     /// # Errors
     /// As [`InferenceService::detector`].
     pub fn embedder(&self, name: &str) -> Result<EmbedderHandle, ModelError> {
-        let open = OpenOptions::default();
-        self.embedders.get(&self.registry, name, &self.options, open).map(EmbedderHandle::new)
+        self.embedder_on(name, Device::Auto)
+    }
+
+    /// As [`InferenceService::embedder`], on a device.
+    ///
+    /// # Errors
+    /// As [`InferenceService::detector`], and [`ModelError::NoDevice`].
+    pub fn embedder_on(&self, name: &str, device: Device) -> Result<EmbedderHandle, ModelError> {
+        let worker = self.embedders.get(&self.registry(), name, &self.options, device.into());
+        worker.map(EmbedderHandle::new)
     }
 
     /// The loaded models with their counters, by id.

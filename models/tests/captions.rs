@@ -249,3 +249,21 @@ fn files_that_are_damaged_or_of_another_kind_are_refused() {
         assert!(matches!(error, ModelError::BadFile { .. }), "{file}: {error:?}");
     }
 }
+
+#[test]
+fn a_network_that_gives_no_numbers_fails_and_says_so() {
+    let (file, epsilon) = ("text_decoder_with_past.onnx", 1e-12_f32.to_le_bytes());
+    let folder = folder("tiny", "blip", "tiny-blip", WITH_PAST);
+    let path = folder.path().join("tiny").join(file);
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(4).position(|window| window == epsilon).expect("a layer norm's epsilon");
+    bytes[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    let mut captioner = open(folder.path(), "tiny").unwrap();
+    for num_beams in [1, 5] {
+        let options = CaptionOptions { num_beams, ..CaptionOptions::default() };
+        let error = captioner.caption(&[&grey(40, 30)], &options).unwrap_err();
+        assert!(matches!(error, ModelError::Run { .. }), "{error:?}");
+        assert!(error.detail().is_some_and(|detail| detail.contains("NaN")), "{error:?}");
+    }
+}

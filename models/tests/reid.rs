@@ -74,3 +74,37 @@ fn another_tasks_model_is_refused() {
     let error = common::service(folder.path(), 1).reid("osnet-x0.25").err().unwrap();
     assert!(matches!(error, ModelError::WrongTensors { .. }), "{error:?}");
 }
+
+#[test]
+fn pictures_of_any_size_are_taken_and_damaged_files_are_not() {
+    let Some(shared) = shared() else { return };
+    let service = service(&shared.join("models"), 1);
+    let reid = service.reid("osnet-x0.25").unwrap();
+    for (width, height) in [(1, 1), (8000, 6000), (4000, 1), (1, 700)] {
+        let grey = common::grey(width, height);
+        let all = BBox::new(0.0, 0.0, width as f32, height as f32);
+        let vector = reid.appearance(grey, &[all]).unwrap().remove(0);
+        assert!((cosine(&vector, &vector).sqrt() - 1.0).abs() < 1e-6, "{width}x{height}");
+    }
+    let graph = std::fs::read(shared.join("models/osnet-x0.25/model.onnx")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("osnet-x0.25")).unwrap();
+    let copy = folder.path().join("osnet-x0.25/model.onnx");
+    std::fs::write(&copy, &graph[..graph.len() / 2]).unwrap();
+    let error = common::service(folder.path(), 1).reid("osnet-x0.25").err().unwrap();
+    assert!(matches!(error, ModelError::BadFile { .. }), "{error:?}");
+
+    // The same graph with a number in it that is NaN: an error, never a vector.
+    let mut graph = graph;
+    let epsilon = 1e-5_f32.to_le_bytes();
+    let at = graph.windows(4).position(|window| window == epsilon);
+    let at = at.expect("a normalisation's epsilon");
+    graph[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(&copy, graph).unwrap();
+    let service = common::service(folder.path(), 1);
+    let all = BBox::new(0.0, 0.0, 8.0, 6.0);
+    let error = service.reid("osnet-x0.25").unwrap().appearance(common::grey(8, 6), &[all]);
+    let error = error.unwrap_err();
+    assert!(matches!(error, ModelError::Run { .. }), "{error:?}");
+    assert!(error.detail().is_some_and(|detail| detail.contains("NaN")), "{error:?}");
+}

@@ -165,8 +165,58 @@ pub struct ModelInfo {
     pub size_bytes: i64,
     /// `missing`, `present`, `loaded`.
     pub state: String,
-    /// The device that it runs on and why, when it is loaded and says.
+    /// The device that it runs on and why, when it is loaded.
     pub device: Option<String>,
+    /// The statement that makes it again; `None` for a model of the manifest.
+    pub create_sql: Option<String>,
+}
+
+/// `CREATE MODEL`, parsed. Option names are lower case; values are as written, unquoted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateModel {
+    /// The model's name.
+    pub name: String,
+    /// `detector`, `captioner`, `embedder`, `reid`, or whatever else was written; lower case.
+    pub task: String,
+    /// A path or URL as written in `FROM '…'`.
+    pub from: String,
+    /// `WITH (name = value, …)` in the order written.
+    pub options: Vec<(String, String)>,
+}
+
+/// A row of `vigil_catalog.model_metrics`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelMetrics {
+    /// Name with version, as rows name it: `yolov8n:1`.
+    pub model: String,
+    /// `detector`, `captioner`, `embedder`, `reid`.
+    pub task: String,
+    /// `cpu`, `cuda` or `tensorrt`.
+    pub provider: Option<String>,
+    /// Why this one.
+    pub provider_reason: Option<String>,
+    /// When it was loaded, microseconds since the Unix epoch, while it is in memory.
+    pub loaded_at_micros: Option<i64>,
+    /// Requests answered.
+    pub calls: i64,
+    /// Pictures, cut-outs or texts in them.
+    pub items: i64,
+    /// Runs of the network.
+    pub batches: i64,
+    /// Requests that failed.
+    pub errors: i64,
+    /// Requests that wait now.
+    pub queue_length: i64,
+    /// Median time of a request, milliseconds; none before the first.
+    pub latency_p50_ms: Option<f64>,
+    /// 95th percentile of the same.
+    pub latency_p95_ms: Option<f64>,
+    /// 99th percentile of the same.
+    pub latency_p99_ms: Option<f64>,
+    /// Captions that were remembered, of a captioner.
+    pub caption_cache_hits: Option<i64>,
+    /// Captions that it had to make.
+    pub caption_cache_misses: Option<i64>,
 }
 
 /// A row of `vigil_catalog.operators`.
@@ -268,6 +318,15 @@ impl Default for SearchSettings {
     }
 }
 
+fn no_new_models() -> EngineError {
+    EngineError {
+        sqlstate: "0A000",
+        message: "this engine takes no models".to_owned(),
+        detail: None,
+        hint: None,
+    }
+}
+
 fn no_indexes() -> EngineError {
     EngineError {
         sqlstate: "0A000",
@@ -311,6 +370,23 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
 
     /// All models of the manifest, by name.
     fn models(&self) -> Vec<ModelInfo>;
+
+    /// Registers a model and waits until its files are there and it has been tried. A name that is
+    /// taken is SQLSTATE 42710.
+    async fn create_model(&self, _model: CreateModel) -> Result<(), EngineError> {
+        Err(no_new_models())
+    }
+
+    /// Removes a model that was registered. An unknown name is SQLSTATE 42704, one that a source
+    /// uses is 2BP01.
+    async fn drop_model(&self, _name: &str) -> Result<(), EngineError> {
+        Err(no_new_models())
+    }
+
+    /// The models that are or were loaded, by name.
+    fn model_metrics(&self) -> Vec<ModelMetrics> {
+        Vec::new()
+    }
 
     /// All operators, by source and in the order a frame travels.
     fn operators(&self) -> Vec<OperatorInfo>;

@@ -61,8 +61,9 @@ pub mod wire;
 pub use crate::database::{DATABASE, DEFAULT_SCHEMA, Database, DatabaseOptions};
 pub use crate::dialect::{Statement, parse as parse_statements};
 pub use crate::engine::{
-    CreateIndex, CreateSource, Cut, Engine, EngineError, FrontierInfo, IndexInfo, ModelInfo,
-    OperatorInfo, Origin, SearchSettings, SourceFault, SourceInfo, SourceStatistics,
+    CreateIndex, CreateModel, CreateSource, Cut, Engine, EngineError, FrontierInfo, IndexInfo,
+    ModelInfo, ModelMetrics, OperatorInfo, Origin, SearchSettings, SourceFault, SourceInfo,
+    SourceStatistics,
 };
 pub use crate::error::SqlError;
 pub use crate::functions::docs as function_docs;

@@ -5,16 +5,20 @@
 
 mod alter_role;
 mod create_index;
+mod create_model;
 mod create_role;
 mod create_source;
 mod drop_index;
+mod drop_model;
 mod drop_role;
 mod drop_source;
 mod grant;
 mod reindex;
 mod revoke;
 mod role_options;
+mod show_create_model;
 mod show_create_source;
+mod show_models;
 mod show_sources;
 mod wait_for_source;
 
@@ -103,13 +107,17 @@ struct Definition {
     parse: fn(&mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError>,
 }
 
-fn all() -> [Definition; 13] {
+fn all() -> [Definition; 17] {
     [
         create_source::definition(),
         drop_source::definition(),
         show_sources::definition(),
         show_create_source::definition(),
         wait_for_source::definition(),
+        create_model::definition(),
+        drop_model::definition(),
+        show_models::definition(),
+        show_create_model::definition(),
         create_index::definition(),
         drop_index::definition(),
         reindex::definition(),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use tokio::net::TcpListener;
 use tokio::runtime::Builder;
-use vigil_models::{ModelState, Registry};
+use vigil_models::ModelState;
 use vigil_sql::{Database, wire};
 
 use super::error::CliError;
@@ -87,7 +87,7 @@ pub(super) fn serve(arguments: ServeArguments) -> Result<(), CliError> {
 /// Says where everything is and how to connect.
 fn greet(address: SocketAddr, engine: &Engine, needs_login: bool) -> Result<(), CliError> {
     let config = engine.config();
-    let registry: &Registry = engine.service().registry();
+    let registry = engine.service().registry();
     let present = |entry: &&_| registry.state(entry) == ModelState::Present;
     let models = registry.entries();
     // What a client on this machine connects to when all addresses are listened on.

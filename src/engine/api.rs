@@ -8,15 +8,15 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::catalog::TableProvider;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use vigil_models::ModelState;
 use vigil_sql::catalog::StandardTable;
 use vigil_sql::{
-    CreateIndex, CreateSource, Cut, EngineError, FrontierInfo, IndexInfo, ModelInfo, OperatorInfo,
-    SourceFault, SourceInfo,
+    CreateIndex, CreateModel, CreateSource, Cut, EngineError, FrontierInfo, IndexInfo, ModelInfo,
+    ModelMetrics, OperatorInfo, SourceFault, SourceInfo,
 };
 use vigil_udfs::ModelCalls;
 
 use super::calls::EngineCalls;
+use super::models::metrics;
 use super::{Engine, Error};
 use crate::decode;
 use crate::index::UseIndexes;
@@ -86,41 +86,22 @@ impl vigil_sql::Engine for Engine {
     }
 
     fn models(&self) -> Vec<ModelInfo> {
-        let registry = self.service.registry();
-        let loaded = self.service.loaded();
-        let mut models: Vec<_> = registry
-            .entries()
-            .iter()
-            .map(|entry| {
-                let mut sessions = loaded
-                    .iter()
-                    .filter(|model| model.resident && *model.id == *entry.id())
-                    .peekable();
-                let is_loaded = sessions.peek().is_some();
-                // A model that was asked for in several ways runs in several places.
-                let devices: Vec<String> = sessions
-                    .filter_map(|model| model.runs_on.as_ref())
-                    .map(ToString::to_string)
-                    .collect();
-                let state = match registry.state(entry) {
-                    _ if is_loaded => "loaded",
-                    ModelState::Present => "present",
-                    ModelState::Missing => "missing",
-                };
-                ModelInfo {
-                    name: entry.name.clone(),
-                    version: entry.version.clone(),
-                    task: entry.task.name().to_owned(),
-                    family: entry.family.clone(),
-                    licence: entry.licence.clone(),
-                    size_bytes: i64::try_from(registry.size_bytes(entry)).unwrap_or(i64::MAX),
-                    state: state.to_owned(),
-                    device: (!devices.is_empty()).then(|| devices.join(", ")),
-                }
-            })
-            .collect();
-        models.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
-        models
+        self.model_infos()
+    }
+
+    async fn create_model(&self, model: CreateModel) -> Result<(), EngineError> {
+        let engine = self.this.upgrade().ok_or_else(stopping)?;
+        let made = self.blocking(move || engine.create_model_blocking(&model)).await;
+        made.map_err(Into::into)
+    }
+
+    async fn drop_model(&self, name: &str) -> Result<(), EngineError> {
+        let (engine, name) = (self.this.upgrade().ok_or_else(stopping)?, name.to_owned());
+        self.blocking(move || engine.drop_model_blocking(&name)).await.map_err(Into::into)
+    }
+
+    fn model_metrics(&self) -> Vec<ModelMetrics> {
+        self.service.loaded().iter().map(metrics).collect()
     }
 
     fn operators(&self) -> Vec<OperatorInfo> {

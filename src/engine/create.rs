@@ -1,7 +1,7 @@
 //! `CREATE SOURCE`: the statement is checked, the file opened, the models loaded; then the source
 //! is registered, its dataflow built and its decoder started.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use vigil_models::{CaptionOptions, DetectOptions, Image, OpenOptions, label_set};
 use vigil_sql::CreateSource;
@@ -32,6 +32,8 @@ impl Engine {
     /// # Errors
     /// [`Error::SourceExists`], or what is wrong with the statement, its file or its models.
     pub fn create_source_blocking(&self, statement: &CreateSource) -> Result<(), Error> {
+        // The models that it takes stay until it is there.
+        let _making = self.making.read().unwrap_or_else(PoisonError::into_inner);
         let id = self.reserve(&statement.name)?;
         // Pictures of an earlier source of this name, perhaps of an earlier run, are not this one's;
         // they stay for as long as there is nothing in their place.
@@ -126,7 +128,7 @@ impl Engine {
         let captioner = match options.captioner.as_str() {
             NONE => CaptionerChoice::None,
             name => {
-                let network = self.service.captioner(name)?;
+                let network = self.service.captioner_on(name, options.device)?;
                 context.captioner = Some(network.id().to_string());
                 let options = CaptionOptions {
                     num_beams: options.num_beams,
@@ -139,7 +141,7 @@ impl Engine {
         let embedder = match options.embedder.as_str() {
             NONE => None,
             name => {
-                let network = self.service.embedder(name)?;
+                let network = self.service.embedder_on(name, options.device)?;
                 if i32::try_from(network.dimensions()) != Ok(CAPTION_DIMENSIONS) {
                     let embedder = network.id().to_string();
                     return Err(Error::Dimensions { embedder, found: network.dimensions() });
@@ -172,7 +174,8 @@ impl Engine {
             return Ok(None);
         }
         let appearance: Option<Appearance> = if options.appearance_embedding {
-            let network = self.service.reid(&spec.options.reid_model)?;
+            let device = spec.options.device;
+            let network = self.service.reid_on(&spec.options.reid_model, device)?;
             Some(Box::new(move |image, boxes, reply| network.submit(image, boxes, reply)))
         } else {
             None

@@ -19,24 +19,60 @@ pub(super) fn file(
     places: &AllowedPlaces,
 ) -> Result<PathBuf, SourceError> {
     let path = places.file(&base_dir.join(path_of(text, places)?))?;
-    let shown = path.display().to_string();
-    let at = |error: &std::io::Error| match error.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => {
-            SourceError::NotFound { path: shown.clone() }
-        }
-        ErrorKind::PermissionDenied => SourceError::PermissionDenied { path: shown.clone() },
-        _ => SourceError::Io { path: shown.clone(), detail: format!("{error}.") },
-    };
-    let kind = fs::metadata(&path).map_err(|error| at(&error))?.file_type();
+    if kind_of(&path)? == Kind::Folder {
+        let path = path.display().to_string();
+        return Err(SourceError::NotAFile { path, what: "a directory" });
+    }
+    fs::File::open(&path).map_err(|error| at(&path, &error))?;
+    Ok(path)
+}
+
+/// The absolute path of a model's file or of a folder with its files, from a path or a `file://`
+/// URL.
+///
+/// # Errors
+/// As those of a source's file.
+pub(crate) fn model_path(
+    text: &str,
+    base_dir: &Path,
+    places: &AllowedPlaces,
+) -> Result<PathBuf, SourceError> {
+    let path = places.file(&base_dir.join(path_of(text, places)?))?;
+    match kind_of(&path)? {
+        Kind::Folder => fs::read_dir(&path).map(drop),
+        Kind::File => fs::File::open(&path).map(drop),
+    }
+    .map_err(|error| at(&path, &error))?;
+    Ok(path)
+}
+
+/// What may be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    File,
+    Folder,
+}
+
+fn kind_of(path: &Path) -> Result<Kind, SourceError> {
+    let kind = fs::metadata(path).map_err(|error| at(path, &error))?.file_type();
     if kind.is_dir() {
-        return Err(SourceError::NotAFile { path: shown, what: "a directory" });
+        return Ok(Kind::Folder);
     }
     if !kind.is_file() {
-        // A pipe would block the open below, and none of these can be read again.
-        return Err(SourceError::NotAFile { path: shown, what: "a device, pipe or socket" });
+        // A pipe would block who opens it, and none of these can be read again.
+        let path = path.display().to_string();
+        return Err(SourceError::NotAFile { path, what: "a device, pipe or socket" });
     }
-    fs::File::open(&path).map_err(|error| at(&error))?;
-    Ok(path)
+    Ok(Kind::File)
+}
+
+fn at(path: &Path, error: &std::io::Error) -> SourceError {
+    let path = path.display().to_string();
+    match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory => SourceError::NotFound { path },
+        ErrorKind::PermissionDenied => SourceError::PermissionDenied { path },
+        _ => SourceError::Io { path, detail: format!("{error}.") },
+    }
 }
 
 fn path_of(text: &str, places: &AllowedPlaces) -> Result<PathBuf, SourceError> {

@@ -1,4 +1,4 @@
-//! What can be wrong with a `CREATE SOURCE`: one enum, each case with a SQLSTATE and a hint.
+//! What can be wrong with a `CREATE SOURCE` or a `CREATE MODEL`: one enum, each case with a SQLSTATE and a hint.
 
 use super::moving_boxes;
 
@@ -53,6 +53,12 @@ pub enum SourceError {
     /// A URL of a kind that is not read.
     #[error("sources of the kind \"{scheme}:\" are not supported")]
     UnsupportedScheme {
+        /// The URL's scheme, lower case.
+        scheme: String,
+    },
+    /// A model's URL of a kind that is not fetched.
+    #[error("models of the kind \"{scheme}:\" are not supported")]
+    UnsupportedModelScheme {
         /// The URL's scheme, lower case.
         scheme: String,
     },
@@ -117,7 +123,7 @@ impl SourceError {
             | Self::InvalidUrl { .. }
             | Self::NoGroundTruth => "22023",
             Self::UnknownGenerator { .. } => "42704",
-            Self::UnsupportedScheme { .. } => "0A000",
+            Self::UnsupportedScheme { .. } | Self::UnsupportedModelScheme { .. } => "0A000",
             Self::NotFound { .. } => "58P01",
             Self::NotAFile { .. } => "42809",
             Self::PermissionDenied { .. }
@@ -138,6 +144,7 @@ impl SourceError {
             | Self::NoGroundTruth
             | Self::UnknownGenerator { .. }
             | Self::UnsupportedScheme { .. }
+            | Self::UnsupportedModelScheme { .. }
             | Self::NotFound { .. }
             | Self::NotAFile { .. }
             | Self::PermissionDenied { .. }
@@ -169,6 +176,9 @@ impl SourceError {
             Self::UnsupportedScheme { .. } => {
                 Some("A source is a path, a file:// URL or a LOAD GENERATOR.".into())
             }
+            Self::UnsupportedModelScheme { .. } => {
+                Some("A model is a path, a file:// URL, or an http or https address.".into())
+            }
             Self::InvalidUrl { .. } => {
                 Some("A file URL has the form file:///absolute/path.mp4.".into())
             }
@@ -178,7 +188,7 @@ impl SourceError {
             ),
             Self::NotAFile { .. } => Some("Name a video file.".into()),
             Self::NotAllowed { .. } => {
-                Some("The server's allowed_folders say which files sources may be read from.".into())
+                Some("The server's allowed_folders say which files may be read.".into())
             }
             Self::ForbiddenAddress { .. } => Some(
                 "Link-local and metadata addresses take the server's allow_local_addresses.".into(),

@@ -20,8 +20,21 @@ pub struct OptionDoc<T = super::SourceOptions> {
     pub(super) set: fn(&mut T, &str) -> Option<()>,
 }
 
+impl<T> OptionDoc<T> {
+    /// An option: its name, kind and default; what it takes; what it does; how it is set, `None`
+    /// for a value that it does not take.
+    pub(crate) const fn new(
+        (name, kind, default): (&'static str, &'static str, &'static str),
+        range: &'static str,
+        doc: &'static str,
+        set: fn(&mut T, &str) -> Option<()>,
+    ) -> Self {
+        Self { name, kind, default, range, doc, set }
+    }
+}
+
 /// Sets each given option through its entry, in the order written.
-pub(super) fn apply<T>(
+pub(crate) fn apply<T>(
     table: &[OptionDoc<T>],
     target: &mut T,
     given: &[(String, String)],

@@ -1,4 +1,4 @@
-//! Which files and addresses a source may be read from.
+//! Which files and addresses a source or a model may be read from.
 //!
 //! A path is followed to where it really leads before it is compared: `..`, symbolic links and
 //! `file://` spellings lead to one place. Nothing is said of whether a file outside is there.
@@ -34,7 +34,7 @@ impl AllowedPlaces {
     ///
     /// # Errors
     /// [`SourceError::NotAllowed`].
-    pub(super) fn file(&self, path: &Path) -> Result<PathBuf, SourceError> {
+    pub(crate) fn file(&self, path: &Path) -> Result<PathBuf, SourceError> {
         let Some(folders) = &self.folders else { return Ok(path.to_owned()) };
         let refused = || SourceError::NotAllowed { path: path.display().to_string() };
         let place = place_of(path).ok_or_else(refused)?;
@@ -46,7 +46,7 @@ impl AllowedPlaces {
     ///
     /// # Errors
     /// [`SourceError::ForbiddenAddress`].
-    pub(super) fn url(&self, url: &Url) -> Result<(), SourceError> {
+    pub(crate) fn url(&self, url: &Url) -> Result<(), SourceError> {
         let forbidden = match url.host() {
             None => false,
             Some(Host::Domain(name)) => match name.parse::<IpAddr>() {
@@ -62,6 +62,13 @@ impl AllowedPlaces {
             });
         }
         Ok(())
+    }
+}
+
+impl AllowedPlaces {
+    /// Whether a machine of this address may be asked.
+    pub(crate) fn allows_address(&self, address: IpAddr) -> bool {
+        self.local_addresses == LocalAddresses::Allowed || !is_forbidden(address)
     }
 }
 
@@ -94,7 +101,7 @@ fn place_of(path: &Path) -> Option<PathBuf> {
 ///
 /// IPv4 link-local: RFC 3927; IPv6: RFC 4291, section 2.5.6. Metadata: 169.254.169.254 (most),
 /// fd00:ec2::254 (Amazon), 100.100.100.200 (Alibaba), 168.63.129.16 (Azure).
-pub(crate) fn is_forbidden(address: IpAddr) -> bool {
+fn is_forbidden(address: IpAddr) -> bool {
     const METADATA: [IpAddr; 3] = [
         IpAddr::V4(Ipv4Addr::new(100, 100, 100, 200)),
         IpAddr::V4(Ipv4Addr::new(168, 63, 129, 16)),

@@ -1,6 +1,5 @@
 //! A source as its statement describes it, checked.
 
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use vigil_sql::{CreateSource, Origin};
@@ -11,6 +10,7 @@ use super::moving_boxes::MovingBoxes;
 use super::option;
 use super::options::{SourceDefaults, SourceOptions};
 use super::places::AllowedPlaces;
+use super::text::StatementText;
 
 /// Everything that the engine has to know to run a source.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,61 +95,22 @@ impl SourceSpec {
 }
 
 fn generator_text(name: &str, options: &[(String, String)]) -> String {
-    let mut text = format!("LOAD GENERATOR {}", name.to_uppercase());
-    write_options(&mut text, options);
-    text
+    let mut text = StatementText::new(&format!("LOAD GENERATOR {}", name.to_uppercase()));
+    text.options("", options);
+    text.into()
 }
 
 /// The canonical statement: what was given, in the order given, nothing that is a default.
 fn create_sql(statement: &CreateSource) -> String {
-    let mut sql = format!("CREATE SOURCE {} FROM ", quote_identifier(&statement.name));
+    let mut sql = StatementText::new("CREATE SOURCE ");
+    sql.identifier(&statement.name);
+    sql.words(" FROM ");
     match &statement.origin {
-        Origin::Url(url) => sql.push_str(&quote_literal(url)),
-        Origin::LoadGenerator { name, options } => sql.push_str(&generator_text(name, options)),
+        Origin::Url(url) => sql.literal(url),
+        Origin::LoadGenerator { name, options } => sql.words(&generator_text(name, options)),
     }
-    if !statement.options.is_empty() {
-        sql.push_str(" WITH");
-        write_options(&mut sql, &statement.options);
-    }
-    sql
-}
-
-fn write_options(sql: &mut String, options: &[(String, String)]) {
-    for (index, (name, value)) in options.iter().enumerate() {
-        let before = if index == 0 { " (" } else { ", " };
-        let number = value.parse::<f64>().is_ok_and(|_| is_plain_number(value));
-        let value = if number { value.clone() } else { quote_literal(value) };
-        // Writing into a String cannot fail.
-        let _ = write!(sql, "{before}{} = {value}", quote_identifier(name));
-    }
-    if !options.is_empty() {
-        sql.push(')');
-    }
-}
-
-/// Only what SQL's lexer reads as a number: `inf` and `nan` are words.
-fn is_plain_number(value: &str) -> bool {
-    value.strip_prefix('-').unwrap_or(value).starts_with(|first: char| first.is_ascii_digit())
-}
-
-/// An identifier as SQL needs it written: bare when it is lower case and plain, else in quotes.
-fn quote_identifier(name: &str) -> String {
-    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-        && !vigil_sql_keyword(name);
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
-}
-
-/// The words that cannot stand bare as a name in our statement.
-fn vigil_sql_keyword(name: &str) -> bool {
-    ["all", "and", "as", "create", "default", "from", "if", "in", "into", "not", "null", "on"]
-        .iter()
-        .chain(&["or", "order", "group", "select", "table", "to", "user", "using", "where", "with"])
-        .any(|word| *word == name)
-}
-
-fn quote_literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+    sql.options(" WITH", &statement.options);
+    sql.into()
 }
 
 #[cfg(test)]

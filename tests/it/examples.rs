@@ -17,10 +17,20 @@ fn models_dir() -> PathBuf {
     shared.join("models")
 }
 
+/// A database whose statements find `helmets.onnx`, a detector of two classes, where they run, and
+/// whose models folder leads to the shared models and takes new ones beside them.
 fn database(data: &Path) -> Arc<Database> {
+    let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tests/fixtures/tiny-yolo/model.onnx");
+    std::fs::copy(tiny, data.join("helmets.onnx")).expect("the fixture is there");
+    let models = data.join("models");
+    std::fs::create_dir(&models).expect("a folder");
+    for model in std::fs::read_dir(models_dir()).into_iter().flatten().flatten() {
+        let place = model.path().canonicalize().expect("it was listed");
+        std::os::unix::fs::symlink(place, models.join(model.file_name())).expect("a link");
+    }
     let engine = Engine::start(EngineConfig {
         data: data.display().to_string(),
-        models_dir: models_dir(),
+        models_dir: models,
         workers: 1,
         inference_threads: 1,
         defaults: SourceDefaults::default(),

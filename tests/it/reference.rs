@@ -6,6 +6,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use arrow::datatypes::{DataType, TimeUnit};
+use vigil::model::model_options;
 use vigil::source::{OptionDoc, moving_boxes_options, options};
 use vigil_sql::StatementDoc;
 use vigil_sql::catalog::{Column, StandardTable, system};
@@ -58,6 +59,8 @@ fn page() -> String {
     page.push_str("\n### LOAD GENERATOR MOVING_BOXES\n\n");
     page.push_str("Rectangles that move over a textured background; what is where is known.\n\n");
     option_table(&mut page, moving_boxes_options());
+    page.push_str("\n## Options of a model\n\nWhat `WITH (…)` of `CREATE MODEL` takes.\n\n");
+    option_table(&mut page, model_options());
     page.push_str("\n## Functions and operators\n");
     let mut section = "";
     let of_udfs = vigil_udfs::all().into_iter().map(|function| function.doc);

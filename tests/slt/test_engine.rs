@@ -1,7 +1,8 @@
-//! An engine for one file: its data in a folder of its own, its models from the mirror.
+//! An engine for one file: its data in a folder of its own, its models from the mirror, in a folder
+//! that can be written.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use libtest_mimic::Failed;
@@ -25,6 +26,17 @@ pub(crate) fn models_dir() -> PathBuf {
     shared().join("models")
 }
 
+/// A models folder that leads to the mirror's models and takes new ones beside them.
+fn link_models(folder: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(folder)?;
+    let Ok(listing) = std::fs::read_dir(models_dir()) else { return Ok(()) };
+    for model in listing {
+        let model = model?;
+        std::os::unix::fs::symlink(model.path().canonicalize()?, folder.join(model.file_name()))?;
+    }
+    Ok(())
+}
+
 /// A running engine with SQL in front of it. Dropping it stops everything.
 pub(crate) struct TestEngine {
     // The order of these fields is the order in which they stop.
@@ -36,9 +48,11 @@ pub(crate) struct TestEngine {
 impl TestEngine {
     pub(crate) fn start() -> Result<Self, Failed> {
         let data = tempfile::tempdir()?;
+        let models = data.path().join("models");
+        link_models(&models)?;
         let engine = Engine::start(EngineConfig {
-            data: data.path().display().to_string(),
-            models_dir: models_dir(),
+            data: data.path().join("data").display().to_string(),
+            models_dir: models,
             workers: 1,
             inference_threads: 2,
             defaults: SourceDefaults::default(),

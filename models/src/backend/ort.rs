@@ -21,7 +21,10 @@ use super::library;
 use super::tensor::{Data, Element, Input, SessionOptions, TensorInfo};
 use crate::ModelError;
 
+mod bound;
 mod placement;
+
+use self::bound::Bound;
 
 /// A loaded graph. One run at a time; what runs at once is a matter of the caller's threads.
 pub struct Session {
@@ -30,6 +33,8 @@ pub struct Session {
     inputs: Vec<TensorInfo>,
     outputs: Vec<TensorInfo>,
     runs_on: RunsOn,
+    /// Tensors that the device reads and writes by itself, where it is a GPU.
+    bound: Option<Bound>,
 }
 
 impl Session {
@@ -42,18 +47,25 @@ impl Session {
     pub fn open(name: &str, path: &Path, options: SessionOptions) -> Result<Self, ModelError> {
         check_file(name, path)?;
         let environment = environment()?;
-        let open = |device| build(&environment, name, path, options.intra_threads, device);
+        let open = |device| {
+            let inner = build(&environment, name, path, options.intra_threads, device)?;
+            let bound = match device {
+                Device::Cuda | Device::Tensorrt => Some(Bound::on_gpu(&inner)?),
+                Device::Auto | Device::Cpu => None,
+            };
+            Ok((inner, bound))
+        };
         let bad_file = |error: ort::Error| {
             // Some of ONNX Runtime's messages have several lines; an error here has one.
             let message = error.to_string();
             ModelError::BadFile { file: path.display().to_string(), detail: one_line(&message) }
         };
-        let (inner, runs_on) = placement::place(options.device, name, open, bad_file)?;
+        let ((inner, bound), runs_on) = placement::place(options.device, name, open, bad_file)?;
         tracing::info!(model = name, device = %runs_on.device, reason = runs_on.reason, "opened");
         let inputs = inner.inputs().iter().map(|outlet| info(outlet.name(), outlet.dtype()));
         let outputs = inner.outputs().iter().map(|outlet| info(outlet.name(), outlet.dtype()));
         let (inputs, outputs) = (inputs.collect(), outputs.collect());
-        Ok(Self { name: name.into(), inner, inputs, outputs, runs_on })
+        Ok(Self { name: name.into(), inner, inputs, outputs, runs_on, bound })
     }
 
     /// The model's name, as given to [`Session::open`].
@@ -121,13 +133,17 @@ impl Session {
         Err(ModelError::WrongTensors { name: self.name.clone(), detail })
     }
 
-    /// Runs the graph once on borrowed tensors, without copying them.
+    /// Runs the graph once on borrowed tensors, without copying them on a CPU.
     ///
     /// # Errors
     /// [`ModelError::Run`] when ONNX Runtime refuses the tensors or fails.
     pub fn run(&mut self, inputs: &[Input<'_>]) -> Result<Outputs<'_>, ModelError> {
         let name = &self.name;
         let fail = |error: ort::Error| run_error(name, &error.to_string());
+        if let Some(bound) = &mut self.bound {
+            let outputs = bound.run(&mut self.inner, inputs).map_err(fail)?;
+            return Ok(Outputs { name, inner: outputs });
+        }
         let mut values: Vec<(&str, SessionInputValue<'_>)> = Vec::with_capacity(inputs.len());
         for input in inputs {
             let value = match input.data {

@@ -19,7 +19,7 @@ use super::decode::{Decoder, Ends, decode};
 use super::pixels::{States, VisionEncoder};
 use super::wordpiece::Vocabulary;
 use super::{Caption, spoken};
-use crate::backend::{Session, SessionOptions};
+use crate::backend::{RunsOn, Session, SessionOptions};
 use crate::manifest::ModelEntry;
 use crate::{CaptionOptions, Captioner, Image, ModelError, Registry};
 
@@ -111,6 +111,10 @@ struct Blip {
 }
 
 impl Captioner for Blip {
+    fn runs_on(&self) -> &RunsOn {
+        self.encoder.runs_on()
+    }
+
     fn caption(
         &mut self,
         images: &[&Image],

@@ -18,7 +18,7 @@ use super::decode::{Decoder, Ends, Row, decode};
 use super::past::Past;
 use super::pixels::{States, VisionEncoder};
 use super::{Caption, spoken};
-use crate::backend::{Element, Input, Session, SessionOptions};
+use crate::backend::{Element, Input, RunsOn, Session, SessionOptions};
 use crate::manifest::ModelEntry;
 use crate::{CaptionOptions, Captioner, Image, ModelError, Registry};
 
@@ -83,6 +83,10 @@ struct Blip2 {
 }
 
 impl Captioner for Blip2 {
+    fn runs_on(&self) -> &RunsOn {
+        self.encoder.runs_on()
+    }
+
     fn caption(
         &mut self,
         images: &[&Image],

@@ -1,7 +1,7 @@
 //! Pictures as CLIP-like vision encoders take them: scaled to the input's size without regard to
 //! proportions, bicubically as Pillow does, with CLIP's mean and deviation.
 
-use crate::backend::{Element, Input, Session};
+use crate::backend::{Element, Input, RunsOn, Session};
 use crate::image::{Filter, Resizer};
 use crate::{Image, ModelError};
 
@@ -45,6 +45,11 @@ impl VisionEncoder {
         let (size, fixed_batch) = ((side(3), side(2)), dimension(0));
         session.expect_output(STATES, Element::F32, &[None, None, None])?;
         Ok(Self { session, size, fixed_batch, resizer: Resizer::default(), pixels: Vec::new() })
+    }
+
+    /// The device that it runs on, and why.
+    pub(super) fn runs_on(&self) -> &RunsOn {
+        self.session.runs_on()
     }
 
     /// The states of some pictures, at least one.

@@ -18,6 +18,15 @@ const OUTPUT: &str = "output0";
 /// Rows of the output before the classes: the box.
 const BOX_ROWS: usize = 4;
 
+/// How pictures become the numbers of the input.
+pub(super) const FIT: Fit = Fit {
+    place: Place::Centre,
+    filter: Filter::Bilinear,
+    order: Order::Rgb,
+    scale: [1.0 / 255.0; 3],
+    offset: [0.0; 3],
+};
+
 /// Opens the detector of a manifest entry.
 pub(super) fn open(
     registry: &Registry,
@@ -35,21 +44,14 @@ struct Yolov8 {
 }
 
 impl Family for Yolov8 {
-    const PLACE: Place = Place::Centre;
+    const PLACE: Place = FIT.place;
     const STRIDE: u32 = 32;
     const DEFAULT_SIZE: u32 = 640;
     const SUPPRESSES: bool = true;
 
     fn check(session: &Session, labels: &[String]) -> Result<Tensors, ModelError> {
         grid::expect_floats(session, OUTPUT, &[None, Some(BOX_ROWS + labels.len()), None])?;
-        let fit = Fit {
-            place: Self::PLACE,
-            filter: Filter::Bilinear,
-            order: Order::Rgb,
-            scale: [1.0 / 255.0; 3],
-            offset: [0.0; 3],
-        };
-        Ok(Tensors { input: INPUT, fit })
+        Ok(Tensors { input: INPUT, fit: FIT })
     }
 
     fn candidates(

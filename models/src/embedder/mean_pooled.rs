@@ -9,7 +9,7 @@
 use tokenizers::{Tokenizer, TruncationParams};
 
 use super::EmbedOptions;
-use crate::backend::{Element, Input, Session, SessionOptions};
+use crate::backend::{Element, Input, RunsOn, Session, SessionOptions};
 use crate::manifest::ModelEntry;
 use crate::{Embedder, ModelError, Registry};
 
@@ -129,6 +129,10 @@ fn open_tokenizer(
 }
 
 impl Embedder for MeanPooled {
+    fn runs_on(&self) -> &RunsOn {
+        self.session.runs_on()
+    }
+
     fn dimensions(&self) -> usize {
         self.dimensions
     }

@@ -19,6 +19,8 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("minilm.py", include_str!("../../export/minilm.py")),
     ("blip.py", include_str!("../../export/blip.py")),
     ("blip2.py", include_str!("../../export/blip2.py")),
+    ("sentences.py", include_str!("../../export/sentences.py")),
+    ("yolov8.py", include_str!("../../export/yolov8.py")),
 ];
 
 /// What scripts import, written beside each.

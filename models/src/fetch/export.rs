@@ -33,6 +33,11 @@ pub(super) struct Exports {
 }
 
 impl Exports {
+    /// Whether this model is the one that was exported last.
+    pub(super) fn has_run_for(&self, model: &str) -> bool {
+        self.last.as_ref().is_some_and(|(name, _)| name == model)
+    }
+
     fn folder(
         &mut self,
         model: &str,

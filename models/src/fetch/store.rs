@@ -155,7 +155,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// An error with everything that caused it, in one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {

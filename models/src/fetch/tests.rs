@@ -189,6 +189,45 @@ fn an_address_gives_the_file_through_a_redirect() {
 }
 
 #[test]
+fn an_address_with_other_bytes_is_refused() {
+    let mut other = CONTENT.to_vec();
+    other[0] ^= 1;
+    let (url, server) = serve(vec![answer("200 OK", &other)]);
+    let reason = Bench::with_url(&url).refusal();
+    let (found, wanted) = (hex(&Sha256::digest(&other)), hex(&Sha256::digest(CONTENT)));
+    let said = format!("{url}: its sha256 is {found}, the manifest says {wanted}.");
+    assert_eq!(reason, format!("model.onnx: {said}"));
+    server.join().unwrap();
+}
+
+/// What somebody exported and put to a mirror: the manifest knows no sha256 of it.
+#[test]
+fn a_mirror_gives_what_was_made_elsewhere_and_its_record_is_compared() {
+    let mut bench = Bench::new("");
+    let manifest = bench.registry.models_dir().join("manifest.toml");
+    let text = "[[model]]\nname = \"tiny\"\nversion = \"1\"\ntask = \"embedder\"\n\
+         family = \"minilm\"\nlicence = \"MIT\"\n[[model.file]]\nname = \"model.onnx\"\n\
+         [[model.file]]\nname = \"model.onnx.data\"\noptional = true\n\
+         [[model.source]]\nkind = \"mirror\"\n[[model.source]]\nkind = \"export\"\n\
+         script = \"sentences.py\"\ncheckpoint = \"a/b\"\n";
+    fs::write(&manifest, text).unwrap();
+    bench.registry = Registry::open(bench.registry.models_dir()).unwrap();
+    let file = bench.folder.path().join("mirror/tiny/model.onnx");
+    let record = file.with_extension("onnx.sha256");
+    fs::write(&file, CONTENT).unwrap();
+    fs::write(&record, format!("{}  model.onnx\n", "0".repeat(64))).unwrap();
+    let reason = bench.refusal();
+    assert!(reason.contains("mirror: its sha256 is ") && reason.contains("the record"), "{reason}");
+    fs::write(&record, format!("{}  model.onnx\n", hex(&Sha256::digest(CONTENT)))).unwrap();
+    bench.pull().unwrap();
+    assert_eq!(bench.fetched(), CONTENT);
+    assert_eq!(bench.files(), ["model.onnx", "model.onnx.sha256"], "the optional file is nowhere");
+    let entry = bench.registry.entry("tiny").unwrap();
+    let good = |check: &crate::FileCheck| check.verdict.is_good();
+    assert!(bench.registry.verify(entry).iter().all(good));
+}
+
+#[test]
 fn an_address_that_has_no_such_file_is_said() {
     let (url, server) = serve(vec![answer("404 Not Found", b"no such file")]);
     let reason = Bench::with_url(&url).refusal();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{FAMILIES, ModelEntry, ModelFile, Precision, PypiFile, Source, Task};
+use super::{FAMILIES, Made, ModelEntry, ModelFile, Precision, PypiFile, Source, Task};
 use crate::labels;
 
 /// The whole file.
@@ -33,6 +33,15 @@ pub(super) struct RawModel {
     file: Vec<RawFile>,
     #[serde(default)]
     source: Vec<RawSource>,
+    made: Option<RawMade>,
+}
+
+/// `made = { from = "…", options = [["family", "yolov8"], …] }`, which only the program writes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawMade {
+    from: String,
+    options: Vec<(String, String)>,
 }
 
 /// `labels = "coco80"` or `labels = ["cat", "dog"]`.
@@ -52,6 +61,8 @@ struct RawFile {
     bytes: Option<u64>,
     input: Option<(u32, u32)>,
     precision: Option<String>,
+    #[serde(default)]
+    optional: bool,
 }
 
 /// A `[[model.source]]` table.
@@ -126,9 +137,18 @@ impl RawModel {
             if let Some(name) = source.file().filter(|name| files.iter().all(|f| f.name != *name)) {
                 return Err(format!("a source gives \"{name}\", which is no file of the model"));
             }
-            // A converter checks what it made; every other place is trusted by the sha256 alone.
-            let given = |file: &&ModelFile| source.file().is_none_or(|name| name == file.name);
-            let unverifiable = files.iter().filter(given).find(|file| file.sha256.is_none());
+            // A converter checks what it made, and records it for those who copy it from a mirror;
+            // every other place is trusted by the sha256 alone.
+            let gives = |source: &Source, file: &ModelFile| {
+                source.file().is_none_or(|name| name == file.name)
+            };
+            let made = |file: &ModelFile| {
+                sources.iter().any(|source| source.is_made_here() && gives(source, file))
+            };
+            let unverifiable = files
+                .iter()
+                .filter(|file| file.sha256.is_none() && gives(source, file))
+                .find(|file| *source != Source::Mirror || !made(file));
             if let (Some(file), false) = (unverifiable, source.is_made_here()) {
                 let name = &file.name;
                 return Err(format!("file \"{name}\" has a source but no sha256 to verify it"));
@@ -146,6 +166,7 @@ impl RawModel {
             labels,
             files,
             sources,
+            made: self.made.map(|RawMade { from, options }| Made { from, options }),
         })
     }
 }
@@ -168,8 +189,8 @@ impl RawFile {
         if self.input.is_some_and(|(width, height)| width == 0 || height == 0) {
             return Err(format!("the input of \"{}\" has a side of zero pixels", self.name));
         }
-        let Self { name, sha256, bytes, input, .. } = self;
-        Ok(ModelFile { name, sha256, bytes, input, precision })
+        let Self { name, sha256, bytes, input, optional, .. } = self;
+        Ok(ModelFile { name, sha256, bytes, input, precision, optional })
     }
 }
 
@@ -258,9 +279,13 @@ fn labels_of(raw: Option<RawLabels>) -> Result<Arc<[String]>, String> {
 
 /// Letters, digits, `.`, `_` and `-`, not starting with a dot or a dash: safe as a folder, as a
 /// word of SQL and as an argument.
-fn plain_name(what: &str, name: &str) -> Result<(), String> {
+pub(crate) fn is_plain_name(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty() || name.starts_with(['.', '-']) || !name.chars().all(fits) {
+    !name.is_empty() && !name.starts_with(['.', '-']) && name.chars().all(fits)
+}
+
+fn plain_name(what: &str, name: &str) -> Result<(), String> {
+    if !is_plain_name(name) {
         return Err(format!(
             "{what} \"{name}\" may have letters, digits, dots, dashes and underscores only"
         ));
@@ -268,9 +293,14 @@ fn plain_name(what: &str, name: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn hex_digest(file: &str, sha256: &str) -> Result<(), String> {
+/// Whether it is a sha256 as manifests write it: 64 lower-case hex digits.
+fn is_digest(sha256: &str) -> bool {
     let lower_hex = |c: u8| c.is_ascii_digit() || (b'a'..=b'f').contains(&c);
-    if sha256.len() != 64 || !sha256.bytes().all(lower_hex) {
+    sha256.len() == 64 && sha256.bytes().all(lower_hex)
+}
+
+fn hex_digest(file: &str, sha256: &str) -> Result<(), String> {
+    if !is_digest(sha256) {
         return Err(format!("the sha256 of \"{file}\" is not 64 lower-case hex digits"));
     }
     Ok(())

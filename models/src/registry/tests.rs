@@ -47,7 +47,11 @@ fn models_are_found_by_name_and_by_name_with_version() {
     assert_eq!(registry.entry("yolov8n:1").unwrap().id(), "yolov8n:1");
     let detectors: Vec<_> =
         registry.entries_for(Task::Detector).map(|entry| entry.name.as_str()).collect();
-    assert_eq!(detectors, ["ssd-mobilenet-v2", "yolov8n", "yolov8n-int8", "yolox-nano"]);
+    assert!(detectors.is_sorted());
+    for named in ["ssd-mobilenet-v2", "yolo11x", "yolov8n", "yolov8n-int8", "yolov8s", "yolox-nano"]
+    {
+        assert!(detectors.contains(&named), "{named}: {detectors:?}");
+    }
 }
 
 #[test]
@@ -105,6 +109,20 @@ fn files_are_found_missing_present_and_different() {
 
     put(&registry, "model.onnx", "fo");
     assert_eq!(registry.state(entry), ModelState::Missing, "a file cut short is not there");
+}
+
+#[test]
+fn a_model_does_without_an_optional_file() {
+    let (_folder, registry) =
+        with_tiny("[[model.file]]\nname = \"model.onnx.data\"\noptional = true\n");
+    let entry = registry.entry("tiny").unwrap();
+    put(&registry, "model.onnx", "four");
+    assert_eq!(registry.state(entry), ModelState::Present);
+    let verdicts: Vec<_> = registry.verify(entry).into_iter().map(|check| check.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Unchecked, Verdict::NotNeeded]);
+    assert!(verdicts[1].is_good());
+    put(&registry, "model.onnx.data", "weights");
+    assert_eq!(registry.size_bytes(entry), 11);
 }
 
 #[test]

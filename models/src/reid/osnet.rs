@@ -7,7 +7,7 @@
 //! ImageNet's mean and deviation. The output is scaled to length 1.
 
 use super::crop::crop;
-use crate::backend::{Element, Input, Session, SessionOptions};
+use crate::backend::{Element, Input, RunsOn, Session, SessionOptions};
 use crate::image::{Filter, Resizer};
 use crate::manifest::ModelEntry;
 use crate::{BBox, Image, ModelError, ReId, Registry};
@@ -118,6 +118,10 @@ impl OsNet {
 }
 
 impl ReId for OsNet {
+    fn runs_on(&self) -> &RunsOn {
+        self.session.runs_on()
+    }
+
     fn dimensions(&self) -> usize {
         self.dimensions
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::worker::{Kind, Worker};
 use super::{OpenOptions, ServiceOptions};
+use crate::backend::RunsOn;
 use crate::manifest::{ModelEntry, Task};
 use crate::{BBox, Image, ModelError, ReId, Registry};
 
@@ -15,8 +16,8 @@ pub(super) struct Appearances;
 impl Kind for Appearances {
     const TASK: Task = Task::Reid;
     type Model = Box<dyn ReId>;
-    /// The length of the vectors.
-    type Facts = usize;
+    /// The length of the vectors, and where they are made.
+    type Facts = (usize, RunsOn);
     type Request = (Arc<Image>, Vec<BBox>);
     type Answer = Vec<Vec<f32>>;
 
@@ -27,8 +28,8 @@ impl Kind for Appearances {
         open: OpenOptions,
     ) -> Result<(Self::Model, Self::Facts), ModelError> {
         let reid = crate::open_reid(registry, entry, options.session(open))?;
-        let dimensions = reid.dimensions();
-        Ok((reid, dimensions))
+        let facts = (reid.dimensions(), reid.runs_on().clone());
+        Ok((reid, facts))
     }
 
     /// The boxes of all requests together, then apart again.
@@ -39,6 +40,14 @@ impl Kind for Appearances {
     ) -> Result<Vec<Self::Answer>, ModelError> {
         let boxes: Vec<_> = requests.iter().map(|(image, boxes)| (&**image, &boxes[..])).collect();
         model.appearance(&boxes)
+    }
+
+    fn runs_on(facts: &Self::Facts) -> Option<&RunsOn> {
+        Some(&facts.1)
+    }
+
+    fn items((_, boxes): &Self::Request) -> usize {
+        boxes.len()
     }
 }
 
@@ -60,7 +69,7 @@ impl ReIdHandle {
 
     /// The length of the vectors.
     pub fn dimensions(&self) -> usize {
-        *self.worker.facts()
+        self.worker.facts().0
     }
 
     /// Queues the boxes of a picture; `reply` is called once, on the model's thread, and must not

@@ -5,9 +5,13 @@
 //! has the rows alone). Frames of a camera that sees nothing new have the same 128 bits; frames that
 //! differ in anything a caption would mention almost never do. The options of the caption are part
 //! of the key. The least recently used caption goes first.
+//!
+//! Each source has a cache of its own: in a common one, what is said of a frame would depend on
+//! which of two cameras that see alike came first.
 
 use std::num::NonZeroUsize;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lru::LruCache;
 
@@ -54,54 +58,55 @@ fn luma(rgb: &[u8]) -> u32 {
     299 * u32::from(rgb[0]) + 587 * u32::from(rgb[1]) + 114 * u32::from(rgb[2])
 }
 
-/// The captions of one captioner.
-pub(super) struct CaptionCache {
-    /// `None` remembers nothing.
-    inner: Option<Mutex<Inner>>,
+/// How often all caches of a captioner had a caption.
+#[derive(Debug, Default)]
+pub(super) struct CacheTotals {
+    hits: AtomicU64,
+    misses: AtomicU64,
 }
 
-struct Inner {
-    captions: LruCache<Key, String>,
-    counts: CacheCounts,
+impl CacheTotals {
+    pub(super) fn read(&self) -> CacheCounts {
+        CacheCounts {
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// The captions that one user of a captioner was given.
+pub(super) struct CaptionCache {
+    /// `None` remembers nothing.
+    captions: Option<Mutex<LruCache<Key, String>>>,
+    totals: Arc<CacheTotals>,
 }
 
 impl CaptionCache {
-    /// A cache for `capacity` captions.
-    pub(super) fn new(capacity: usize) -> Self {
-        let inner = NonZeroUsize::new(capacity).map(|capacity| {
-            let (captions, counts) = (LruCache::new(capacity), CacheCounts::default());
-            Mutex::new(Inner { captions, counts })
-        });
-        Self { inner }
+    /// A cache for `capacity` captions, which counts in `totals`.
+    pub(super) fn new(capacity: usize, totals: Arc<CacheTotals>) -> Self {
+        let captions =
+            NonZeroUsize::new(capacity).map(|capacity| Mutex::new(LruCache::new(capacity)));
+        Self { captions, totals }
     }
 
     /// The caption of a picture that looks the same, counted as a hit or a miss.
     pub(super) fn find(&self, key: &Key) -> Option<String> {
-        let mut inner = self.inner.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut captions = self.captions.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         let found = match key.looks {
-            Some(_) => inner.captions.get(key).cloned(),
+            Some(_) => captions.get(key).cloned(),
             None => None,
         };
-        match found {
-            Some(_) => inner.counts.hits += 1,
-            None => inner.counts.misses += 1,
-        }
+        let count = if found.is_some() { &self.totals.hits } else { &self.totals.misses };
+        count.fetch_add(1, Ordering::Relaxed);
         found
     }
 
     /// Remembers a caption.
     pub(super) fn remember(&self, key: &Key, caption: &str) {
-        if let (Some(inner), Some(_)) = (&self.inner, key.looks) {
-            let mut inner = inner.lock().unwrap_or_else(PoisonError::into_inner);
-            inner.captions.put(key.clone(), caption.to_owned());
+        if let (Some(captions), Some(_)) = (&self.captions, key.looks) {
+            let mut captions = captions.lock().unwrap_or_else(PoisonError::into_inner);
+            captions.put(key.clone(), caption.to_owned());
         }
-    }
-
-    pub(super) fn counts(&self) -> CacheCounts {
-        let inner = self.inner.as_ref().map(|inner| inner.lock());
-        inner.map_or_else(CacheCounts::default, |inner| {
-            inner.unwrap_or_else(PoisonError::into_inner).counts
-        })
     }
 }
 
@@ -134,7 +139,8 @@ mod tests {
 
     #[test]
     fn hits_and_misses_are_counted_and_the_oldest_goes() {
-        let cache = CaptionCache::new(2);
+        let totals = Arc::new(CacheTotals::default());
+        let cache = CaptionCache::new(2, Arc::clone(&totals));
         let options = CaptionOptions::default();
         let key = |shift| Key::of(&picture(90, 80, |x, y| waves(x * 4 + shift, y * 4)), &options);
         let keys = [key(0), key(40), key(80)];
@@ -145,9 +151,12 @@ mod tests {
         cache.remember(&keys[2], "two");
         assert_eq!(cache.find(&keys[1]), None, "it was used least recently");
         assert_eq!(cache.find(&keys[2]).as_deref(), Some("two"));
-        assert_eq!(cache.counts(), CacheCounts { hits: 2, misses: 2 });
-        let nothing = CaptionCache::new(0);
+        assert_eq!(totals.read(), CacheCounts { hits: 2, misses: 2 });
+        let other = CaptionCache::new(2, Arc::clone(&totals));
+        assert_eq!(other.find(&keys[2]), None, "another source has its own");
+        assert_eq!(totals.read(), CacheCounts { hits: 2, misses: 3 });
+        let nothing = CaptionCache::new(0, Arc::clone(&totals));
         nothing.remember(&keys[0], "zero");
-        assert_eq!((nothing.find(&keys[0]), nothing.counts()), (None, CacheCounts::default()));
+        assert_eq!((nothing.find(&keys[0]), totals.read().misses), (None, 3));
     }
 }

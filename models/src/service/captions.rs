@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::caption_cache::{CaptionCache, Key};
+use super::caption_cache::{CacheTotals, CaptionCache, Key};
 use super::worker::{CacheCounts, Kind, Worker};
 use super::{OpenOptions, ServiceOptions};
+use crate::backend::RunsOn;
 use crate::manifest::{ModelEntry, Task};
 use crate::{CaptionOptions, Captioner, Image, ModelError, Registry};
 
@@ -16,11 +17,25 @@ const MAX_BATCH: usize = 4;
 
 pub(super) struct Captions;
 
+/// What is asked of a captioner.
+pub(super) struct Ask {
+    image: Arc<Image>,
+    options: CaptionOptions,
+    /// What the asker was told before.
+    cache: Arc<CaptionCache>,
+}
+
+/// What callers may know of a captioner.
+pub(super) struct Facts {
+    runs_on: RunsOn,
+    totals: Arc<CacheTotals>,
+}
+
 impl Kind for Captions {
     const TASK: Task = Task::Captioner;
     type Model = Box<dyn Captioner>;
-    type Facts = CaptionCache;
-    type Request = (Arc<Image>, CaptionOptions);
+    type Facts = Facts;
+    type Request = Ask;
     type Answer = String;
 
     fn open(
@@ -30,25 +45,26 @@ impl Kind for Captions {
         open: OpenOptions,
     ) -> Result<(Self::Model, Self::Facts), ModelError> {
         let captioner = crate::open_captioner(registry, entry, options.session(open))?;
-        Ok((captioner, CaptionCache::new(options.caption_cache)))
+        let runs_on = captioner.runs_on().clone();
+        Ok((captioner, Facts { runs_on, totals: Arc::default() }))
     }
 
     /// What is not remembered; neighbours that are decoded in the same way share a run.
     fn run(
         model: &mut Self::Model,
-        cache: &Self::Facts,
+        _facts: &Self::Facts,
         requests: &[Self::Request],
     ) -> Result<Vec<Self::Answer>, ModelError> {
-        let keys: Vec<Key> =
-            requests.iter().map(|(image, options)| Key::of(image, options)).collect();
-        let mut texts: Vec<Option<String>> = keys.iter().map(|key| cache.find(key)).collect();
+        let keys: Vec<Key> = requests.iter().map(|ask| Key::of(&ask.image, &ask.options)).collect();
+        let remembered = requests.iter().zip(&keys).map(|(ask, key)| ask.cache.find(key));
+        let mut texts: Vec<Option<String>> = remembered.collect();
         let missing: Vec<usize> = (0..requests.len()).filter(|&at| texts[at].is_none()).collect();
-        for alike in missing.chunk_by(|&a, &b| requests[a].1 == requests[b].1) {
+        for alike in missing.chunk_by(|&a, &b| requests[a].options == requests[b].options) {
             for batch in alike.chunks(MAX_BATCH) {
-                let images: Vec<&Image> = batch.iter().map(|&at| &*requests[at].0).collect();
-                let captions = model.caption(&images, &requests[batch[0]].1)?;
+                let images: Vec<&Image> = batch.iter().map(|&at| &*requests[at].image).collect();
+                let captions = model.caption(&images, &requests[batch[0]].options)?;
                 for (&at, caption) in batch.iter().zip(captions) {
-                    cache.remember(&keys[at], &caption.text);
+                    requests[at].cache.remember(&keys[at], &caption.text);
                     texts[at] = Some(caption.text);
                 }
             }
@@ -56,20 +72,31 @@ impl Kind for Captions {
         Ok(texts.into_iter().flatten().collect())
     }
 
-    fn cache(cache: &Self::Facts) -> Option<CacheCounts> {
-        Some(cache.counts())
+    fn runs_on(facts: &Self::Facts) -> Option<&RunsOn> {
+        Some(&facts.runs_on)
+    }
+
+    fn cache(facts: &Self::Facts) -> Option<CacheCounts> {
+        Some(facts.totals.read())
     }
 }
 
-/// A captioner in the service; clones share it.
+/// A captioner in the service, with the captions that it gave to this handle; clones share both.
 #[derive(Clone)]
 pub struct CaptionerHandle {
     worker: Arc<Worker<Captions>>,
+    cache: Arc<CaptionCache>,
 }
 
 impl CaptionerHandle {
-    pub(super) fn new(worker: Arc<Worker<Captions>>) -> Self {
-        Self { worker }
+    /// A handle that remembers `capacity` captions.
+    pub(super) fn new(worker: Arc<Worker<Captions>>, capacity: usize) -> Self {
+        let totals = Arc::clone(&worker.facts().totals);
+        Self { worker, cache: Arc::new(CaptionCache::new(capacity, totals)) }
+    }
+
+    fn ask(&self, image: Arc<Image>, options: CaptionOptions) -> Ask {
+        Ask { image, options, cache: Arc::clone(&self.cache) }
     }
 
     /// The model's name with version, as rows name it: `blip-base:1`.
@@ -88,7 +115,7 @@ impl CaptionerHandle {
         options: CaptionOptions,
         reply: CaptionReply,
     ) -> Result<(), ModelError> {
-        self.worker.submit((image, options), Box::new(move |answer, _| reply(answer)))
+        self.worker.submit(self.ask(image, options), Box::new(move |answer, _| reply(answer)))
     }
 
     /// Captions, and waits for the answer; not for threads that must not block.
@@ -100,6 +127,6 @@ impl CaptionerHandle {
         image: Arc<Image>,
         options: CaptionOptions,
     ) -> Result<String, ModelError> {
-        self.worker.ask((image, options))
+        self.worker.ask(self.ask(image, options))
     }
 }

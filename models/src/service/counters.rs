@@ -1,8 +1,8 @@
 //! What a model did so far, counted on its thread and read from any.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hdrhistogram::Histogram;
 
@@ -21,11 +21,13 @@ pub struct LoadedModel {
     pub task: Task,
     /// Whether its sessions are in memory; those of a model that nothing used for a while are not.
     pub resident: bool,
+    /// When they were loaded last, microseconds since the Unix epoch, while they are in memory.
+    pub loaded_at_micros: Option<i64>,
     /// Runs so far, also those that failed.
     pub runs: u64,
-    /// Requests that were run so far, also those that failed.
+    /// Pictures, cut-outs or texts of the requests that were answered, also of those that failed.
     pub items: u64,
-    /// Requests that failed.
+    /// Requests that failed. How many were answered is in `latency`.
     pub failed: u64,
     /// Requests that wait.
     pub queued: usize,
@@ -74,6 +76,7 @@ pub(super) struct Counters {
     total_nanos: AtomicU64,
     last_nanos: AtomicU64,
     resident: AtomicBool,
+    loaded_at_micros: AtomicI64,
     /// Requests that go into one run together at most.
     max_batch: AtomicUsize,
     stopping: AtomicBool,
@@ -91,6 +94,7 @@ impl Counters {
             total_nanos: AtomicU64::default(),
             last_nanos: AtomicU64::default(),
             resident: AtomicBool::new(true),
+            loaded_at_micros: AtomicI64::new(now_micros()),
             max_batch: AtomicUsize::new(max_batch.max(1)),
             stopping: AtomicBool::new(false),
             latency: Mutex::new(Histogram::new(SIGNIFICANT_DIGITS).ok()),
@@ -98,17 +102,17 @@ impl Counters {
     }
 
     /// Counts a run.
-    pub(super) fn ran(&self, items: usize, failed: usize, elapsed: Duration) {
+    pub(super) fn ran(&self, elapsed: Duration) {
         let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
         self.runs.fetch_add(1, Ordering::Relaxed);
-        self.items.fetch_add(items as u64, Ordering::Relaxed);
-        self.failed.fetch_add(failed as u64, Ordering::Relaxed);
         self.total_nanos.fetch_add(nanos, Ordering::Relaxed);
         self.last_nanos.store(nanos, Ordering::Relaxed);
     }
 
-    /// Counts an answer that came after `latency`.
-    pub(super) fn answered(&self, latency: Duration) {
+    /// Counts a request of `items` pictures or texts that was answered after `latency`.
+    pub(super) fn answered(&self, items: usize, outcome: Outcome, latency: Duration) {
+        self.items.fetch_add(items as u64, Ordering::Relaxed);
+        self.failed.fetch_add(u64::from(outcome == Outcome::Failed), Ordering::Relaxed);
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         let mut histogram = self.latency.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(histogram) = &mut *histogram {
@@ -118,6 +122,9 @@ impl Counters {
     }
 
     pub(super) fn set_resident(&self, resident: bool) {
+        if resident {
+            self.loaded_at_micros.store(now_micros(), Ordering::Release);
+        }
         self.resident.store(resident, Ordering::Release);
     }
 
@@ -141,10 +148,13 @@ impl Counters {
 
     /// What they say now.
     pub(super) fn read(&self, id: Arc<str>, task: Task, queued: usize) -> LoadedModel {
+        let resident = self.resident.load(Ordering::Acquire);
+        let loaded_at = self.loaded_at_micros.load(Ordering::Acquire);
         LoadedModel {
             id,
             task,
-            resident: self.resident.load(Ordering::Acquire),
+            resident,
+            loaded_at_micros: resident.then_some(loaded_at),
             runs: self.runs.load(Ordering::Relaxed),
             items: self.items.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
@@ -171,6 +181,19 @@ impl Counters {
     }
 }
 
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    Answered,
+    Failed,
+}
+
+/// The wall clock, which is for people to read and nothing else.
+fn now_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -181,10 +204,11 @@ mod tests {
         let read = || counters.read("m:1".into(), Task::Embedder, 0);
         assert_eq!(read().latency, Latency::default());
         for millis in 1..=100 {
-            counters.answered(Duration::from_millis(millis));
+            let outcome = if millis == 7 { Outcome::Failed } else { Outcome::Answered };
+            counters.answered(3, outcome, Duration::from_millis(millis));
         }
         let latency = read().latency;
-        assert_eq!(latency.count, 100);
+        assert_eq!((latency.count, read().items, read().failed), (100, 300, 1));
         for (found, millis) in [(latency.p50, 50), (latency.p95, 95), (latency.max, 100)] {
             let off = found.abs_diff(Duration::from_millis(millis));
             assert!(off <= Duration::from_micros(100 * millis / 50), "{latency:?}");

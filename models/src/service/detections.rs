@@ -71,8 +71,8 @@ impl Kind for Detections {
         Some(&facts.runs_on)
     }
 
-    fn is_work(request: &Self::Request) -> bool {
-        matches!(request, Ask::Detect(..))
+    fn items(request: &Self::Request) -> usize {
+        usize::from(matches!(request, Ask::Detect(..)))
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::worker::{Kind, Worker};
 use super::{OpenOptions, ServiceOptions};
+use crate::backend::RunsOn;
 use crate::manifest::{ModelEntry, Task};
 use crate::{EmbedOptions, Embedder, ModelError, Registry};
 
@@ -15,8 +16,8 @@ pub(super) struct Embeddings;
 impl Kind for Embeddings {
     const TASK: Task = Task::Embedder;
     type Model = Box<dyn Embedder>;
-    /// The length of the vectors.
-    type Facts = usize;
+    /// The length of the vectors, and where they are made.
+    type Facts = (usize, RunsOn);
     type Request = (Vec<String>, EmbedOptions);
     type Answer = Vec<Vec<f32>>;
 
@@ -27,8 +28,8 @@ impl Kind for Embeddings {
         open: OpenOptions,
     ) -> Result<(Self::Model, Self::Facts), ModelError> {
         let embedder = crate::open_embedder(registry, entry, options.session(open))?;
-        let dimensions = embedder.dimensions();
-        Ok((embedder, dimensions))
+        let facts = (embedder.dimensions(), embedder.runs_on().clone());
+        Ok((embedder, facts))
     }
 
     /// The texts of all requests that are embedded in the same way together, then apart again.
@@ -47,6 +48,14 @@ impl Kind for Embeddings {
             );
         }
         Ok(answers)
+    }
+
+    fn runs_on(facts: &Self::Facts) -> Option<&RunsOn> {
+        Some(&facts.1)
+    }
+
+    fn items((texts, _): &Self::Request) -> usize {
+        texts.len()
     }
 }
 
@@ -68,7 +77,7 @@ impl EmbedderHandle {
 
     /// The length of the vectors.
     pub fn dimensions(&self) -> usize {
-        *self.worker.facts()
+        self.worker.facts().0
     }
 
     /// Queues texts; `reply` is called once, on the model's thread, and must not block it.

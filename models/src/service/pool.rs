@@ -51,6 +51,24 @@ impl<K: Kind> Pool<K> {
         Ok(Arc::clone(slot.insert(worker)))
     }
 
+    /// Stops the workers of a model that is no more.
+    pub(super) fn forget(&self, id: &str) {
+        let mut gone = Vec::new();
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        slots.retain(|(of, _), slot| {
+            if of == id {
+                gone.push(Arc::clone(slot));
+            }
+            of != id
+        });
+        drop(slots);
+        for slot in gone {
+            if let Some(worker) = &*slot.lock().unwrap_or_else(PoisonError::into_inner) {
+                worker.stop();
+            }
+        }
+    }
+
     /// The counters of the models that are loaded; one that is being loaded is not yet.
     pub(super) fn loaded(&self) -> Vec<LoadedModel> {
         let slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);

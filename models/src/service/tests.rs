@@ -207,7 +207,7 @@ fn a_pool_has_one_worker_for_a_model_however_it_is_named() {
 #[test]
 fn names_and_tasks_are_checked() {
     let service = InferenceService::new(registry(), ServiceOptions::default());
-    let unknown = service.detector("yolov8m").err();
+    let unknown = service.detector("yolov7").err();
     assert!(matches!(unknown, Some(ModelError::UnknownModel { .. })), "{unknown:?}");
     let wrong = service.detector("all-minilm-l6-v2-int8").err();
     assert!(matches!(wrong, Some(ModelError::WrongTask { .. })), "{wrong:?}");

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
-use super::counters::Counters;
 pub use super::counters::{CacheCounts, Latency, LoadedModel};
+use super::counters::{Counters, Outcome};
 use super::{OpenOptions, ServiceOptions};
 use crate::backend::RunsOn;
 use crate::manifest::{ModelEntry, Task};
@@ -47,14 +47,15 @@ pub(super) trait Kind: 'static {
         requests: &[Self::Request],
     ) -> Result<Vec<Self::Answer>, ModelError>;
 
-    /// The device that the model got, where it has one of its own.
+    /// The device that the model got, where it has one.
     fn runs_on(_facts: &Self::Facts) -> Option<&RunsOn> {
         None
     }
 
-    /// Whether a request is work for the network, which counters count.
-    fn is_work(_request: &Self::Request) -> bool {
-        true
+    /// How many pictures or texts a request is of. With none it is no work for the network, and
+    /// counters leave it out.
+    fn items(_request: &Self::Request) -> usize {
+        1
     }
 
     /// How often an answer was remembered, where this kind remembers any.
@@ -202,6 +203,8 @@ impl<K: Kind> Drop for Worker<K> {
 /// Somebody who waits for an answer, since when.
 struct Waiting<K: Kind> {
     reply: Reply<K>,
+    /// How many pictures or texts the request is of.
+    items: usize,
     submitted: Instant,
 }
 
@@ -260,8 +263,9 @@ impl<K: Kind> Runner<K> {
     fn batch(&self, first: Job<K>) -> (Vec<K::Request>, Vec<Waiting<K>>) {
         let (mut requests, mut waiting) = (Vec::new(), Vec::new());
         let mut take = |job: Job<K>| {
+            let items = K::items(&job.request);
             requests.push(job.request);
-            waiting.push(Waiting { reply: job.reply, submitted: job.submitted });
+            waiting.push(Waiting { reply: job.reply, items, submitted: job.submitted });
             requests.len()
         };
         let mut taken = take(first);
@@ -325,9 +329,8 @@ impl<K: Kind> Runner<K> {
             Ok(result) => result,
             Err(panic) => Err(self.wrong(&format!("it panicked: {}", message(&*panic)))),
         };
-        let failed = if result.is_err() { requests.len() } else { 0 };
-        if requests.iter().any(K::is_work) {
-            self.counters.ran(requests.len(), failed, elapsed);
+        if requests.iter().any(|request| K::items(request) > 0) {
+            self.counters.ran(elapsed);
         }
         (result, elapsed)
     }
@@ -338,8 +341,11 @@ impl<K: Kind> Runner<K> {
 
     /// Calls a reply; should it panic, the next request is still answered.
     fn reply(&self, to: Waiting<K>, answer: Result<K::Answer, ModelError>, elapsed: Duration) {
-        let Waiting { reply, submitted } = to;
-        self.counters.answered(submitted.elapsed());
+        let Waiting { reply, items, submitted } = to;
+        if items > 0 {
+            let outcome = if answer.is_ok() { Outcome::Answered } else { Outcome::Failed };
+            self.counters.answered(items, outcome, submitted.elapsed());
+        }
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| reply(answer, elapsed))) {
             tracing::error!(model = %self.id, "a reply panicked: {}", message(&*panic));
         }

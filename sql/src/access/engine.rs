@@ -14,8 +14,8 @@ use crate::catalog::system::SYSTEM_SCHEMA;
 use crate::database::DEFAULT_SCHEMA;
 use crate::roles::Rows;
 use crate::{
-    CreateIndex, CreateSource, Cut, Engine, EngineError, FrontierInfo, IndexInfo, ModelInfo,
-    OperatorInfo, SourceFault, SourceInfo, SqlError,
+    CreateIndex, CreateModel, CreateSource, Cut, Engine, EngineError, FrontierInfo, IndexInfo,
+    ModelInfo, ModelMetrics, OperatorInfo, SourceFault, SourceInfo, SqlError,
 };
 
 /// An engine behind what a session may see.
@@ -49,26 +49,25 @@ impl VisibleEngine {
         rows.unwrap_or(Rows::OfSources(Default::default()))
     }
 
-    fn may_operate(&self, action: &str) -> Result<(), EngineError> {
+    fn may_operate(&self, action: &str, what: Operated) -> Result<(), EngineError> {
         if self.access.privileges().map_err(as_engine_error)?.is_operator {
             return Ok(());
         }
+        let (kind, detail) = match what {
+            Operated::Source => {
+                ("source", "Only members of vigil_operator may register and drop sources.")
+            }
+            Operated::Index => {
+                ("index", "Only members of vigil_operator may make, build and drop indexes.")
+            }
+            Operated::Model => {
+                ("model", "Only members of vigil_operator may register and drop models.")
+            }
+        };
         Err(EngineError {
             sqlstate: "42501",
-            message: format!("permission denied to {action} source"),
-            detail: Some("Only members of vigil_operator may register and drop sources.".into()),
-            hint: None,
-        })
-    }
-
-    fn may_index(&self, action: &str) -> Result<(), EngineError> {
-        if self.access.privileges().map_err(as_engine_error)?.is_operator {
-            return Ok(());
-        }
-        Err(EngineError {
-            sqlstate: "42501",
-            message: format!("permission denied to {action} index"),
-            detail: Some("Only members of vigil_operator may make, build and drop indexes.".into()),
+            message: format!("permission denied to {action} {kind}"),
+            detail: Some(detail.into()),
             hint: None,
         })
     }
@@ -85,6 +84,14 @@ impl VisibleEngine {
             hint: None,
         })
     }
+}
+
+/// What only operators make and remove.
+#[derive(Clone, Copy, Debug)]
+enum Operated {
+    Source,
+    Index,
+    Model,
 }
 
 fn as_engine_error(error: SqlError) -> EngineError {
@@ -107,12 +114,12 @@ impl Engine for VisibleEngine {
     }
 
     async fn create_source(&self, source: CreateSource) -> Result<(), EngineError> {
-        self.may_operate("create")?;
+        self.may_operate("create", Operated::Source)?;
         self.inner.create_source(source).await
     }
 
     async fn drop_source(&self, name: &str) -> Result<(), EngineError> {
-        self.may_operate("drop")?;
+        self.may_operate("drop", Operated::Source)?;
         self.inner.drop_source(name).await?;
         self.access.forget_source(name).map_err(as_engine_error)
     }
@@ -147,6 +154,24 @@ impl Engine for VisibleEngine {
         self.inner.models()
     }
 
+    async fn create_model(&self, model: CreateModel) -> Result<(), EngineError> {
+        self.may_operate("create", Operated::Model)?;
+        self.inner.create_model(model).await
+    }
+
+    async fn drop_model(&self, name: &str) -> Result<(), EngineError> {
+        self.may_operate("drop", Operated::Model)?;
+        self.inner.drop_model(name).await
+    }
+
+    /// The numbers of a model add up over all sources: whoever may not see all of them sees none.
+    fn model_metrics(&self) -> Vec<ModelMetrics> {
+        match self.rows_of("model_metrics") {
+            Rows::All => self.inner.model_metrics(),
+            Rows::OfSources(_) => Vec::new(),
+        }
+    }
+
     fn operators(&self) -> Vec<OperatorInfo> {
         let rows = self.rows_of("operators");
         self.inner.operators().into_iter().filter(|row| rows.has(&row.source)).collect()
@@ -158,17 +183,17 @@ impl Engine for VisibleEngine {
     }
 
     async fn create_index(&self, index: CreateIndex) -> Result<String, EngineError> {
-        self.may_index("create")?;
+        self.may_operate("create", Operated::Index)?;
         self.inner.create_index(index).await
     }
 
     async fn drop_index(&self, name: &str) -> Result<(), EngineError> {
-        self.may_index("drop")?;
+        self.may_operate("drop", Operated::Index)?;
         self.inner.drop_index(name).await
     }
 
     async fn reindex(&self, name: &str) -> Result<(), EngineError> {
-        self.may_index("rebuild")?;
+        self.may_operate("rebuild", Operated::Index)?;
         self.inner.reindex(name).await
     }
 

@@ -5,6 +5,7 @@
 
 mod frontiers;
 mod indexes;
+mod model_metrics;
 mod models;
 mod operators;
 mod source_errors;
@@ -56,6 +57,7 @@ pub fn all() -> Vec<SystemTable> {
     vec![
         frontiers::table(),
         indexes::table(),
+        model_metrics::table(),
         models::table(),
         operators::table(),
         source_errors::table(),

@@ -96,7 +96,7 @@ impl<'a> Cursor<'a> {
         if self.sees_sign(&Token::Period) {
             return Err(SqlError::Invalid {
                 sqlstate: "0A000",
-                message: "a source cannot be in a schema".into(),
+                message: "sources and models are in no schema".into(),
                 hint: Some(
                     "Write the name alone; a name with a dot in it needs double quotes.".into(),
                 ),

@@ -169,8 +169,14 @@ async fn ready_roles_may_what_their_names_say() {
         ("42501", "permission denied to create source")
     );
     assert_eq!(refused(&reader, "DROP SOURCE lobby").await.0, "42501");
+    let model = "CREATE MODEL m TYPE reid FROM 'm.onnx'";
+    let said = ("42501".to_owned(), "permission denied to create model".to_owned());
+    assert_eq!(refused(&reader, model).await, said);
+    assert_eq!(refused(&reader, "DROP MODEL m").await.1, "permission denied to drop model");
+    assert_eq!(rows(&reader, "SELECT calls FROM vigil_catalog.model_metrics").await, ["3"]);
     let operator = server.log_in("operator", "secret").await.expect("may log in");
     rows(&operator, "CREATE SOURCE a FROM 'x.mp4'; DROP SOURCE a").await;
+    rows(&operator, &format!("{model}; DROP MODEL m")).await;
     assert_eq!(refused(&operator, "CREATE ROLE x").await.0, "42501");
     let chief = server.log_in("chief", "secret").await.expect("may log in");
     rows(&chief, "CREATE ROLE guards; GRANT SELECT ON SOURCE street TO guards; DROP ROLE guards")

@@ -23,8 +23,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use vigil_models::ModelError;
 use vigil_sql::catalog::{CAPTION_DIMENSIONS, StandardTable, position_fields};
 use vigil_sql::{
-    CreateIndex, CreateSource, Cut, Engine, EngineError, FrontierInfo, ModelInfo, OperatorInfo,
-    Origin, SourceFault, SourceInfo, SourceStatistics,
+    CreateIndex, CreateModel, CreateSource, Cut, Engine, EngineError, FrontierInfo, ModelInfo,
+    ModelMetrics, OperatorInfo, Origin, SourceFault, SourceInfo, SourceStatistics,
 };
 use vigil_udfs::ModelCalls;
 
@@ -38,6 +38,7 @@ const FRAMES: i64 = 10;
 #[derive(Debug, Default)]
 pub struct TestEngine {
     sources: Mutex<BTreeMap<String, SourceInfo>>,
+    models: Mutex<Vec<CreateModel>>,
     cuts: AtomicI64,
     /// Statements that wait for a source now.
     waiting: Arc<AtomicI64>,
@@ -213,7 +214,7 @@ impl Engine for TestEngine {
     }
 
     fn models(&self) -> Vec<ModelInfo> {
-        vec![ModelInfo {
+        let mut models = vec![ModelInfo {
             name: "yolov8n".into(),
             version: "1".into(),
             task: "detector".into(),
@@ -222,7 +223,46 @@ impl Engine for TestEngine {
             size_bytes: 12_800_000,
             state: "present".into(),
             device: None,
-        }]
+            create_sql: None,
+        }];
+        models.extend(self.models.lock().expect("no test panics with it").iter().map(|model| {
+            ModelInfo {
+                name: model.name.clone(),
+                version: "1".into(),
+                task: model.task.clone(),
+                family: "yolov8".into(),
+                licence: "unknown".into(),
+                size_bytes: 7,
+                state: "present".into(),
+                device: None,
+                create_sql: Some(format!("CREATE MODEL {} …", model.name)),
+            }
+        }));
+        models
+    }
+
+    async fn create_model(&self, model: CreateModel) -> Result<(), EngineError> {
+        let mut models = self.models.lock().expect("no test panics with it");
+        if models.iter().any(|known| known.name == model.name) {
+            let message = format!("model \"{}\" already exists", model.name);
+            return Err(refused("42710", message, None));
+        }
+        models.push(model);
+        Ok(())
+    }
+
+    async fn drop_model(&self, name: &str) -> Result<(), EngineError> {
+        let mut models = self.models.lock().expect("no test panics with it");
+        let before = models.len();
+        models.retain(|model| model.name != name);
+        if models.len() == before {
+            return Err(refused("42704", format!("model \"{name}\" does not exist"), None));
+        }
+        Ok(())
+    }
+
+    fn model_metrics(&self) -> Vec<ModelMetrics> {
+        vec![ModelMetrics { model: "yolov8n:1".into(), calls: 3, ..Default::default() }]
     }
 
     fn operators(&self) -> Vec<OperatorInfo> {

@@ -55,7 +55,7 @@ async fn errors_have_postgresqls_sqlstate_and_words() {
             "42710",
             "source \"a\" already exists",
         ),
-        ("CREATE SOURCE public.a FROM 'x'", "0A000", "a source cannot be in a schema"),
+        ("CREATE SOURCE public.a FROM 'x'", "0A000", "sources and models are in no schema"),
     ];
     for (sql, sqlstate, message) in cases {
         let error = error(sql).await;

@@ -192,7 +192,7 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "text",
         default: "auto",
         range: "'auto', 'cpu', 'cuda' or 'tensorrt'",
-        doc: "Where the detector runs; auto takes CUDA when the ONNX Runtime library and the machine have it, and vigil_catalog.models says which it was and why.",
+        doc: "Where the source's models run; auto takes CUDA when the ONNX Runtime library and the machine have it, and vigil_catalog.models says which it was and why.",
         set: |o, text| {
             o.device = Device::from_name(text)?;
             Some(())

@@ -5,7 +5,6 @@
 //! the reason. A device asked for by name is taken or refused, never replaced.
 
 use ort::ep::{CUDA, ExecutionProvider, ExecutionProviderDispatch, TensorRT};
-use ort::session::Session;
 
 use super::one_line;
 use crate::ModelError;
@@ -31,12 +30,12 @@ pub(super) fn providers(device: Device) -> Vec<ExecutionProviderDispatch> {
 /// # Errors
 /// What `bad_file` makes of an error that has nothing to do with the device, and
 /// [`ModelError::NoDevice`].
-pub(super) fn place(
+pub(super) fn place<S>(
     asked: Device,
     name: &str,
-    open: impl Fn(Device) -> Result<Session, ort::Error>,
+    open: impl Fn(Device) -> Result<S, ort::Error>,
     bad_file: impl Fn(ort::Error) -> ModelError,
-) -> Result<(Session, RunsOn), ModelError> {
+) -> Result<(S, RunsOn), ModelError> {
     let no_device = |detail: String| ModelError::NoDevice {
         name: name.to_owned(),
         device: asked.name(),

@@ -9,7 +9,7 @@ use crate::{Cut, Engine};
 pub(super) fn table() -> SystemTable {
     SystemTable {
         name: "models",
-        comment: "Models of the manifest, one row each",
+        comment: "Models of the manifest and those that CREATE MODEL registered, one row each",
         columns: vec![
             column::text("name", "the model's name, without its version"),
             column::text("version", "the model's version"),
@@ -20,6 +20,11 @@ pub(super) fn table() -> SystemTable {
             column::text("state", "missing, present or loaded"),
             column::text("device", "where a loaded model runs and why, such as cpu (as asked)")
                 .nullable(),
+            column::text(
+                "create_sql",
+                "the statement that registers it again; null for models of the manifest",
+            )
+            .nullable(),
         ],
         rows,
     }
@@ -36,6 +41,7 @@ fn rows(engine: &dyn Engine, _cut: Option<&Cut>) -> Vec<ArrayRef> {
         texts(rows.clone().map(|model| model.licence.as_str())),
         bigints(rows.clone().map(|model| Some(model.size_bytes))),
         texts(rows.clone().map(|model| model.state.as_str())),
-        optional_texts(rows.map(|model| model.device.as_deref())),
+        optional_texts(rows.clone().map(|model| model.device.as_deref())),
+        optional_texts(rows.map(|model| model.create_sql.as_deref())),
     ]
 }
