@@ -4,6 +4,7 @@
 //! reference page is made from the documentation, and its examples are run by a test.
 
 mod alter_role;
+mod comment;
 mod create_index;
 mod create_role;
 mod create_source;
@@ -27,6 +28,7 @@ use async_trait::async_trait;
 
 use crate::access::Access;
 use crate::activity::Activity;
+use crate::comments::Comments;
 use crate::dialect::Cursor;
 use crate::roles::Roles;
 use crate::{Engine, Notice, SqlError};
@@ -73,6 +75,7 @@ pub(crate) struct Context<'a> {
     pub(crate) access: &'a Access,
     pub(crate) roles: &'a Roles,
     pub(crate) activity: &'a Activity,
+    pub(crate) comments: &'a Comments,
 }
 
 impl Context<'_> {
@@ -103,7 +106,7 @@ struct Definition {
     parse: fn(&mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError>,
 }
 
-fn all() -> [Definition; 13] {
+fn all() -> [Definition; 14] {
     [
         create_source::definition(),
         drop_source::definition(),
@@ -118,6 +121,7 @@ fn all() -> [Definition; 13] {
         drop_role::definition(),
         grant::definition(),
         revoke::definition(),
+        comment::definition(),
     ]
 }
 
