@@ -47,6 +47,9 @@ find_missing() {
     # The clients of the tests.
     if ! have pgbench; then missing+=(postgresql); fi
     if ! have node || ! have npm; then missing+=(nodejs npm); fi
+    if ! have java || ! have javac; then missing+=(default-jdk-headless); fi
+    if [ ! -e /usr/share/java/postgresql.jar ]; then missing+=(libpostgresql-jdbc-java); fi
+    if ! installed odbc-postgresql; then missing+=(odbc-postgresql unixodbc); fi
 }
 
 # The two packages of the newest libclang that apt offers.

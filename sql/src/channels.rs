@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use tokio::sync::Notify;
+
 /// Notifications that wait for one session; more push out the oldest.
 const MAX_WAITING: usize = 10_000;
 
@@ -43,6 +45,7 @@ impl Channels {
 #[derive(Debug, Default)]
 pub(crate) struct Mailbox {
     inner: Mutex<Inner>,
+    came: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +70,11 @@ impl Mailbox {
         }
     }
 
+    /// Returns when something has come since the last time.
+    pub(crate) async fn came(&self) {
+        self.came.notified().await;
+    }
+
     /// Takes out what has come.
     pub(crate) fn take(&self) -> VecDeque<Notification> {
         std::mem::take(&mut lock(&self.inner).waiting)
@@ -79,6 +87,7 @@ impl Mailbox {
                 inner.waiting.pop_front();
             }
             inner.waiting.push_back(notification.clone());
+            self.came.notify_one();
         }
     }
 }

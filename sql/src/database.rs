@@ -16,7 +16,9 @@ use crate::activity::Activity;
 use crate::catalog::system::SYSTEM_SCHEMA;
 use crate::catalog::{PublicSchema, SystemSchema, pg};
 use crate::channels::Channels;
+use crate::comments::Comments;
 use crate::memory::{Memory, QueryLimits};
+use crate::overflow::CheckedArithmetic;
 use crate::roles::Roles;
 use crate::runtime::QueryRuntime;
 use crate::types::Types;
@@ -34,7 +36,8 @@ const BATCH_SIZE: usize = 8192;
 /// How a database is to be run.
 #[derive(Clone, Debug, Default)]
 pub struct DatabaseOptions {
-    /// The file that roles are kept in; without one they live as long as the database.
+    /// The file that roles are kept in, and comments beside it; without one they live as long as
+    /// the database.
     pub roles_file: Option<PathBuf>,
     /// What queries may use.
     pub limits: QueryLimits,
@@ -46,6 +49,7 @@ pub struct Database {
     engine: Arc<dyn Engine>,
     roles: Arc<Roles>,
     activity: Arc<Activity>,
+    comments: Arc<Comments>,
     memory: Memory,
     max_rows: usize,
     /// The state that each session begins with.
@@ -78,11 +82,22 @@ impl Database {
         })?;
         let activity = Arc::new(Activity::default());
         let roles = Arc::new(Roles::open(options.roles_file.as_deref())?);
-        let base = base_state(&engine, &roles, &activity, cores)?;
+        let comments = Arc::new(Comments::open(options.roles_file.as_deref())?);
+        let base = base_state(&engine, &roles, &activity, &comments, cores)?;
         let memory = Memory::new(&options.limits)?;
         let max_rows = options.limits.max_rows;
         let channels = Channels::default();
-        Ok(Arc::new(Self { engine, roles, activity, memory, max_rows, base, runtime, channels }))
+        Ok(Arc::new(Self {
+            engine,
+            roles,
+            activity,
+            comments,
+            memory,
+            max_rows,
+            base,
+            runtime,
+            channels,
+        }))
     }
 
     /// A new session with all settings at their defaults.
@@ -111,6 +126,10 @@ impl Database {
 
     pub(crate) fn activity(&self) -> &Arc<Activity> {
         &self.activity
+    }
+
+    pub(crate) fn comments(&self) -> &Arc<Comments> {
+        &self.comments
     }
 
     pub(crate) fn memory(&self) -> &Memory {
@@ -148,6 +167,7 @@ fn base_state(
     engine: &Arc<dyn Engine>,
     roles: &Arc<Roles>,
     activity: &Arc<Activity>,
+    comments: &Arc<Comments>,
     cores: usize,
 ) -> Result<SessionState, SqlError> {
     let catalog = Arc::new(MemoryCatalogProvider::new());
@@ -164,12 +184,13 @@ fn base_state(
         .with_config(config(cores))
         .with_default_features()
         .with_physical_optimizer_rules(rules)
+        .with_analyzer_rule(Arc::new(CheckedArithmetic))
         .with_catalog_list(Arc::new(catalogs))
         .build();
     vigil_udfs::register(&mut state, engine.model_calls())?;
 
     let context = SessionContext::new_with_state(state);
-    pg::register(&context, roles, activity)?;
+    pg::register(&context, engine, roles, activity, comments)?;
     functions::register(&context, engine);
     Ok(SessionStateBuilder::new_from_existing(context.state())
         .with_type_planner(Arc::new(Types))

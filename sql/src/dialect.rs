@@ -11,6 +11,7 @@ mod composite_field;
 mod cursor;
 mod depth;
 mod distinct_from;
+mod exists;
 mod like_escape;
 mod lines;
 mod ordinary;
@@ -23,6 +24,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 pub(crate) use self::cursor::Cursor;
 pub(crate) use self::lines::Lines;
+use self::ordinary::Ordinary;
 use crate::SqlError;
 use crate::session::command::{self, Command};
 use crate::statement::{self, OwnStatement};
@@ -43,6 +45,8 @@ pub(crate) enum StatementKind {
     Command(Command),
     /// PostgreSQL's.
     Ordinary(Box<ast::Statement>),
+    /// PostgreSQL's, about its catalog: as written, and as DataFusion may plan it.
+    Catalog { written: Box<ast::Statement>, planned: Box<ast::Statement> },
 }
 
 impl Statement {
@@ -101,7 +105,12 @@ fn parse_one(tokens: &[TokenWithSpan], lines: &Lines) -> Result<Option<Statement
         Some(own) => StatementKind::Own(own),
         None => match command::parse(&mut cursor)? {
             Some(command) => StatementKind::Command(command),
-            None => StatementKind::Ordinary(Box::new(ordinary::parse(&written, text, lines)?)),
+            None => match ordinary::parse(&written, text, lines)? {
+                Ordinary { planned, written: None } => StatementKind::Ordinary(Box::new(planned)),
+                Ordinary { planned, written: Some(written) } => {
+                    StatementKind::Catalog { written: Box::new(written), planned: Box::new(planned) }
+                }
+            },
         },
     };
     Ok(Some(Statement { text: text.to_owned(), kind }))
@@ -116,14 +125,20 @@ pub(crate) fn parse_part(
         (Some(first), Some(last)) => lines.text(first.span.start, last.span.end),
         _ => return Err(SqlError::Syntax { near: None, position: lines.end() }),
     };
-    Ok(Box::new(ordinary::parse(tokens, text, lines)?))
+    Ok(Box::new(ordinary::parse(tokens, text, lines)?.planned))
 }
 
 /// The one statement of PostgreSQL in `sql`, a text that Vigil has put together.
 pub(crate) fn parse_made(sql: &str) -> Result<Box<ast::Statement>, SqlError> {
     let mut statements = parse(sql)?;
     match (statements.pop().map(|statement| statement.kind), statements.is_empty()) {
-        (Some(StatementKind::Ordinary(statement)), true) => Ok(statement),
+        (
+            Some(
+                StatementKind::Ordinary(statement)
+                | StatementKind::Catalog { planned: statement, .. },
+            ),
+            true,
+        ) => Ok(statement),
         _ => Err(SqlError::Syntax { near: None, position: 1 }),
     }
 }

@@ -2,21 +2,23 @@
 //!
 //! The wire has one for each connection; `vigil run` and `vigil sql` have one in process.
 
+mod catalog_query;
 mod classify;
 pub(crate) mod command;
+mod constant;
 mod current_setting;
 mod cursors;
 mod duplicates;
 mod explain;
 mod identity;
-mod names;
+pub(crate) mod names;
 mod parameters;
 mod prepare;
 mod query;
-mod settings;
+pub(crate) mod settings;
 mod transaction;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -125,6 +127,8 @@ pub struct Session {
     base: Arc<SessionState>,
     /// What `PREPARE` has named.
     prepared: BTreeMap<String, Prepared>,
+    /// Names that the protocol has given to prepared statements.
+    named: BTreeSet<String>,
     cursors: Cursors,
     mailbox: Arc<Mailbox>,
     /// What `NOTIFY` said in this transaction block.
@@ -140,6 +144,7 @@ impl Session {
         Self {
             database,
             prepared: BTreeMap::new(),
+            named: BTreeSet::new(),
             cursors: Cursors::default(),
             mailbox,
             unsent: Vec::new(),
@@ -233,11 +238,18 @@ impl Session {
                 self.take_cut();
                 self.run_copy(options, plan.clone(), described, parameters).await
             }
+            Action::Constant { batch } => Ok(Outcome::rows(batch.clone(), "SELECT")),
             Action::Query { plan, tag } => {
                 self.take_cut();
                 let batches = self.query(plan.clone(), &prepared.schema, parameters).await?;
                 let schema = batches.schema();
                 Ok(Outcome::Rows { schema, batches, tag: (*tag).to_owned() })
+            }
+            Action::Catalog { query, planned } => {
+                let Some(schema) = &prepared.schema else {
+                    return Err(SqlError::Unsupported { what: "this query".into(), hint: None });
+                };
+                self.run_catalog(query, planned, schema, parameters).await
             }
             Action::Explain { plan, detail } => {
                 self.take_cut();
@@ -317,8 +329,21 @@ impl Session {
             }
             S::Deallocate(name) => {
                 match name {
-                    Some(name) => drop(self.prepared.remove(name)),
-                    None => self.prepared.clear(),
+                    Some(name) => {
+                        let was_prepared = self.prepared.remove(name).is_some();
+                        if !self.named.remove(name) && !was_prepared {
+                            return Err(SqlError::Invalid {
+                                sqlstate: "26000",
+                                message: format!("prepared statement \"{name}\" does not exist"),
+                                hint: None,
+                                position: None,
+                            });
+                        }
+                    }
+                    None => {
+                        self.prepared.clear();
+                        self.named.clear();
+                    }
                 }
                 self.deallocated.push(name.clone());
                 let tag = if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" };
@@ -335,6 +360,7 @@ impl Session {
                 }
                 settings.reset_all();
                 self.prepared.clear();
+                self.named.clear();
                 self.cursors.close_all();
                 self.mailbox.unlisten(None);
                 self.deallocated.push(None);
@@ -380,6 +406,21 @@ impl Session {
     /// The columns of an open cursor, which is a portal for the protocol too.
     pub(crate) fn cursor_schema(&self, name: &str) -> Option<SchemaRef> {
         self.cursors.get(name).ok().map(cursors::OpenCursor::schema)
+    }
+
+    /// Where what other sessions say to this one arrives.
+    pub(crate) fn mailbox(&self) -> &Arc<Mailbox> {
+        &self.mailbox
+    }
+
+    /// The client has given a prepared statement a name in the protocol.
+    pub(crate) fn names_statement(&mut self, name: &str) {
+        self.named.insert(name.to_owned());
+    }
+
+    /// The client has closed a prepared statement.
+    pub(crate) fn closes_statement(&mut self, name: &str) {
+        self.named.remove(name);
     }
 
     /// What other sessions have told this one.
@@ -436,6 +477,11 @@ impl Session {
     /// For an unknown name.
     pub fn setting(&self, name: &str) -> Result<String, SqlError> {
         Ok(self.settings.show(name)?.1)
+    }
+
+    /// The same number as long as no setting has changed.
+    pub(crate) fn settings_generation(&self) -> u64 {
+        self.settings.generation()
     }
 
     /// The settings that a client is told of, with their values.

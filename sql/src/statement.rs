@@ -4,6 +4,7 @@
 //! reference page is made from the documentation, and its examples are run by a test.
 
 mod alter_role;
+mod comment;
 mod create_index;
 mod create_model;
 mod create_role;
@@ -31,6 +32,7 @@ use async_trait::async_trait;
 
 use crate::access::Access;
 use crate::activity::Activity;
+use crate::comments::Comments;
 use crate::dialect::Cursor;
 use crate::roles::Roles;
 use crate::{Engine, Notice, SqlError};
@@ -77,6 +79,7 @@ pub(crate) struct Context<'a> {
     pub(crate) access: &'a Access,
     pub(crate) roles: &'a Roles,
     pub(crate) activity: &'a Activity,
+    pub(crate) comments: &'a Comments,
 }
 
 impl Context<'_> {
@@ -107,7 +110,7 @@ struct Definition {
     parse: fn(&mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError>,
 }
 
-fn all() -> [Definition; 17] {
+fn all() -> [Definition; 18] {
     [
         create_source::definition(),
         drop_source::definition(),
@@ -126,6 +129,7 @@ fn all() -> [Definition; 17] {
         drop_role::definition(),
         grant::definition(),
         revoke::definition(),
+        comment::definition(),
     ]
 }
 

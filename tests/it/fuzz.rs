@@ -3,8 +3,15 @@
 
 use std::path::Path;
 
-/// Mutations of all seeds of a target together.
+/// Mutations of all seeds of a target together; `VIGIL_FUZZ_EXECUTIONS` says how many else.
 const MUTATIONS: usize = 1_000;
+
+/// Where the numbers begin; `VIGIL_FUZZ_SEED` says where else.
+const SEED: u64 = 0;
+
+fn from_environment<T: std::str::FromStr>(name: &str, otherwise: T) -> T {
+    std::env::var(name).ok().and_then(|value| value.parse().ok()).unwrap_or(otherwise)
+}
 
 /// Most bytes of a mutated input.
 const MAX_BYTES: usize = 16_384;
@@ -60,9 +67,9 @@ fn smoke(target: &str, run: impl Fn(&[u8])) {
         files.iter().map(|file| std::fs::read(file).expect("a seed")).collect();
     assert!(!seeds.is_empty(), "{target} has no seeds");
     seeds.iter().for_each(|seed| run(seed));
-    let mut numbers = Numbers(target.len() as u64);
+    let mut numbers = Numbers(target.len() as u64 + from_environment("VIGIL_FUZZ_SEED", SEED));
     let mut input = seeds[0].clone();
-    for round in 0..MUTATIONS {
+    for round in 0..from_environment("VIGIL_FUZZ_EXECUTIONS", MUTATIONS) {
         // From a seed again after a few damages, as most inputs are soon refused at once.
         if round % 8 == 0 {
             input = seeds[numbers.below(seeds.len())].clone();

@@ -5,6 +5,8 @@
 //! | --- | --- |
 //! | `relations` | which table an OID is, with its columns and comments |
 //! | `attributes` | `pg_attribute` with PostgreSQL's types of our columns, `vector(n)` among them |
+//! | `keys` | `pg_class`, `pg_index`, `pg_constraint` and `pg_am` with keys and indexes of vectors |
+//! | `extra` | the library's tables with rows of ours |
 //! | `descriptions` | `pg_description` with the comments of our tables and columns |
 //! | `roles` | `pg_roles` and `pg_auth_members` with our roles |
 //! | `sessions` | `pg_stat_activity` |
@@ -14,7 +16,9 @@
 
 mod attributes;
 mod descriptions;
+mod extra;
 mod functions;
+mod keys;
 mod names;
 mod procedures;
 mod relations;
@@ -33,12 +37,15 @@ use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
 
 use self::attributes::Attributes;
 use self::descriptions::Descriptions;
+use self::extra::{Extended, Extra};
 use self::procedures::Procedures;
 use self::relations::Relations;
 use self::roles::{RoleTable, RowIs};
 use self::sessions::Sessions;
 use super::computed::ComputedTable;
+use crate::Engine;
 use crate::activity::Activity;
+use crate::comments::Comments;
 use crate::database::DATABASE;
 use crate::roles::Roles;
 
@@ -48,15 +55,17 @@ const SCHEMA: &str = "pg_catalog";
 /// Registers the schema and the functions that its users call.
 pub(crate) fn register(
     context: &SessionContext,
+    engine: &Arc<dyn Engine>,
     roles: &Arc<Roles>,
     activity: &Arc<Activity>,
+    comments: &Arc<Comments>,
 ) -> Result<()> {
     setup_pg_catalog(context, DATABASE, EmptyContextProvider).map_err(|error| *error)?;
     let catalog = catalog(context)?;
     let inner = catalog
         .schema(SCHEMA)
         .ok_or_else(|| internal_datafusion_err!("pg_catalog is not registered"))?;
-    let relations = Arc::new(Relations::read(context, inner.as_ref())?);
+    let relations = Arc::new(Relations::read(context, inner.as_ref(), engine, comments)?);
     functions::register(context, &relations);
     names::register(context, &relations);
     let sessions = Arc::new(Sessions::new(Arc::clone(activity)));
@@ -77,6 +86,14 @@ fn catalog(context: &SessionContext) -> Result<Arc<dyn CatalogProvider>> {
     context
         .catalog(DATABASE)
         .ok_or_else(|| internal_datafusion_err!("the database is not registered"))
+}
+
+fn extended(
+    inner: Arc<dyn TableProvider>,
+    relations: Arc<Relations>,
+    extra: impl Extra,
+) -> Arc<dyn TableProvider> {
+    Arc::new(ComputedTable(Extended { inner, relations, extra }))
 }
 
 /// datafusion-pg-catalog's schema with some of its tables replaced.
@@ -109,6 +126,10 @@ impl SchemaProvider for PgCatalog {
             "pg_roles" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Role }),
             "pg_auth_members" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Membership }),
             "pg_proc" => Arc::new(ComputedTable(Procedures { inner, relations })),
+            "pg_class" => extended(inner, relations, keys::Classes),
+            "pg_index" => extended(inner, relations, keys::Indexes),
+            "pg_constraint" => extended(inner, relations, keys::Constraints),
+            "pg_am" => extended(inner, relations, keys::AccessMethods),
             _ => inner,
         }))
     }

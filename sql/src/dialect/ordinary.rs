@@ -19,7 +19,7 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 };
 
 use super::array_subquery::ArraySubqueryToNull;
-use super::{Lines, bytea, composite_field, depth, distinct_from, like_escape};
+use super::{Lines, bytea, composite_field, depth, distinct_from, exists, like_escape};
 use crate::SqlError;
 
 static CATALOG_PARSER: LazyLock<PostgresCompatibilityParser> =
@@ -36,35 +36,41 @@ static RULES: LazyLock<Vec<Arc<dyn SqlStatementRewriteRule>>> = LazyLock::new(||
     ]
 });
 
+/// A statement that is not ours.
+pub(super) struct Ordinary {
+    /// What DataFusion is given.
+    pub(super) planned: ast::Statement,
+    /// As written, if it asks the catalog.
+    pub(super) written: Option<ast::Statement>,
+}
+
 /// Reads `tokens`, whose text is `text`.
 pub(super) fn parse(
     tokens: &[TokenWithSpan],
     text: &str,
     lines: &Lines,
-) -> Result<ast::Statement, SqlError> {
-    let mut statement = parse_rewritten(tokens, text, lines)?;
+) -> Result<Ordinary, SqlError> {
+    let mut statement = parse_as_written(tokens, lines)?;
+    depth::check_tables(&statement)?;
     distinct_from::rewrite(&mut statement);
     composite_field::rewrite(&mut statement);
-    bytea::read_literals(&mut statement)?;
-    like_escape::rewrite(&mut statement);
-    Ok(statement)
+    let written = asks_the_catalog(tokens).then(|| statement.clone());
+    let mut planned = rewritten(statement, text, written.is_some());
+    bytea::read_literals(&mut planned)?;
+    like_escape::rewrite(&mut planned);
+    exists::rewrite(&mut planned);
+    Ok(Ordinary { planned, written })
 }
 
-fn parse_rewritten(
-    tokens: &[TokenWithSpan],
-    text: &str,
-    lines: &Lines,
-) -> Result<ast::Statement, SqlError> {
-    let statement = parse_as_written(tokens, lines)?;
-    depth::check_tables(&statement)?;
-    if asks_the_catalog(tokens)
+fn rewritten(statement: ast::Statement, text: &str, asks_the_catalog: bool) -> ast::Statement {
+    if asks_the_catalog
         && let Ok(mut rewritten) = CATALOG_PARSER.parse(text)
         && rewritten.len() == 1
         && let Some(rewritten) = rewritten.pop()
     {
-        return Ok(qualify(ArraySubqueryToNull.rewrite(rewritten)));
+        return qualify(ArraySubqueryToNull.rewrite(rewritten));
     }
-    Ok(RULES.iter().fold(statement, |statement, rule| rule.rewrite(statement)))
+    RULES.iter().fold(statement, |statement, rule| rule.rewrite(statement))
 }
 
 /// The catalog's tables that datafusion-pg-catalog does not know, with their schema: it writes the
@@ -109,6 +115,7 @@ fn asks_the_catalog(tokens: &[TokenWithSpan]) -> bool {
             word.starts_with("pg_")
                 || word == "information_schema"
                 || matches!(word.as_str(), "regclass" | "regtype" | "regproc" | "regnamespace")
+                || matches!(word.as_str(), "set_config" | "current_schemas" | "has_schema_privilege")
         }
         _ => false,
     })

@@ -123,11 +123,17 @@ impl Session {
         let (statement, access) = (Arc::clone(statement), Arc::clone(&self.access));
         let (roles, activity) =
             (Arc::clone(self.database.roles()), Arc::clone(self.database.activity()));
+        let comments = Arc::clone(self.database.comments());
         let engine =
             VisibleEngine::new(Arc::clone(self.database.engine()), Arc::clone(&self.access));
         Ok(async move {
-            let context =
-                Context { engine: &engine, access: &access, roles: &roles, activity: &activity };
+            let context = Context {
+                engine: &engine,
+                access: &access,
+                roles: &roles,
+                activity: &activity,
+                comments: &comments,
+            };
             statement.run(&context).await
         })
     }

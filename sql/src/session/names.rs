@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Function, Ident, Query, Select, SelectItem, SetExpr, Statement, Value,
+    AccessExpr, DataType, Expr, Function, Ident, Query, Select, SelectItem, SetExpr, Statement, Value,
 };
 
 /// PostgreSQL's name for a column without one.
@@ -40,6 +40,14 @@ pub(super) fn rename(statement: &Statement, schema: SchemaRef) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
 }
 
+/// PostgreSQL's name for a column of a select list that is given none.
+pub(crate) fn of_expression(expr: &Expr) -> String {
+    match name_of(expr) {
+        Some(Name::Own(name) | Name::Type(name)) => name,
+        None => NAMELESS.into(),
+    }
+}
+
 fn first_select(query: &Query) -> Option<&Select> {
     let mut body = query.body.as_ref();
     loop {
@@ -54,10 +62,7 @@ fn first_select(query: &Query) -> Option<&Select> {
 
 fn item_name(item: &SelectItem) -> Option<String> {
     match item {
-        SelectItem::UnnamedExpr(expr) => Some(match name_of(expr) {
-            Some(Name::Own(name) | Name::Type(name)) => name,
-            None => NAMELESS.into(),
-        }),
+        SelectItem::UnnamedExpr(expr) => Some(of_expression(expr)),
         SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
         _ => None,
     }
@@ -90,6 +95,10 @@ fn name_of(expr: &Expr) -> Option<Name> {
         Expr::Case { else_result, .. } => match else_result.as_deref().and_then(name_of) {
             Some(Name::Own(name)) => Some(Name::Own(name)),
             _ => Some(Name::Type("case".into())),
+        },
+        Expr::CompoundFieldAccess { root, access_chain } => match access_chain.last() {
+            Some(AccessExpr::Dot(Expr::Identifier(field))) => Some(Name::Own(folded(field))),
+            _ => name_of(root),
         },
         Expr::Array(_) => own("array"),
         Expr::Tuple(_) => own("row"),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast;
@@ -12,8 +13,9 @@ use super::command::Command;
 use super::command::copy::CopyOptions;
 use super::command::declare::Declare;
 use super::explain::{self, Detail};
-use super::{current_setting, duplicates, names, parameters};
+use super::{constant, current_setting, duplicates, names, parameters};
 use crate::SqlError;
+use crate::introspection::CatalogQuery;
 use crate::dialect::{Statement, StatementKind, with_deep_stack};
 use crate::statement::OwnStatement;
 
@@ -32,11 +34,15 @@ pub struct Prepared {
 pub(super) enum Action {
     Own(Arc<dyn OwnStatement>),
     Query { plan: LogicalPlan, tag: &'static str },
+    /// A query that always has this answer.
+    Constant { batch: RecordBatch },
     Explain { plan: LogicalPlan, detail: Detail },
     Session(SessionStatement),
     Command(Command),
     Declare { declare: Arc<Declare>, plan: LogicalPlan, described: SchemaRef },
     Copy { options: Arc<CopyOptions>, plan: LogicalPlan, described: SchemaRef },
+    /// A query of the catalog, and what DataFusion may plan if it is needed after all.
+    Catalog { query: CatalogQuery, planned: Box<ast::Statement> },
 }
 
 impl Prepared {
@@ -83,6 +89,12 @@ impl Session {
             StatementKind::Own(statement) => Kind::Own(Arc::clone(statement)),
             StatementKind::Command(command) => Kind::Command(command.clone()),
             StatementKind::Ordinary(statement) => with_deep_stack(|| classify(statement))?,
+            StatementKind::Catalog { written, planned } => {
+                let kind = with_deep_stack(|| classify(planned))?;
+                let mut prepared = self.prepare_catalog(written, kind, declared).await?;
+                prepared.text = statement.text().into();
+                return Ok(prepared);
+            }
         };
         let mut prepared = self.prepare_kind(kind, declared).await?;
         prepared.text = statement.text().into();
@@ -115,7 +127,10 @@ impl Session {
                 self.refuse_in_failed_block(&action)?;
                 Ok(Prepared::without_plan(action, schema))
             }
-            Kind::Query(statement, tag) => self.prepare_query(statement, tag, declared).await,
+            Kind::Query(statement, tag) => {
+                let prepared = self.prepare_query(statement, tag, declared).await?;
+                self.worked_out(prepared)
+            }
             Kind::Explain(statement) => {
                 self.refuse_in_failed_transaction()?;
                 let (mut statement, detail) = explain::normalise(*statement)?;
@@ -133,7 +148,18 @@ impl Session {
         }
     }
 
-    async fn prepare_query(
+    /// The same with its answer, if that is always the same.
+    fn worked_out(&self, mut prepared: Prepared) -> Result<Prepared, SqlError> {
+        if let (Action::Query { plan, .. }, Some(schema), []) =
+            (&prepared.action, &prepared.schema, prepared.parameters.as_slice())
+            && let Some(batch) = with_deep_stack(|| constant::answer(&self.base, plan, schema))?
+        {
+            prepared.action = Action::Constant { batch };
+        }
+        Ok(prepared)
+    }
+
+    pub(super) async fn prepare_query(
         &self,
         mut statement: Box<ast::Statement>,
         tag: &'static str,

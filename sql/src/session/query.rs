@@ -21,7 +21,7 @@ use crate::SqlError;
 
 impl Session {
     /// DataFusion's state with this session's settings and no cut: enough for planning.
-    fn state(&self) -> SessionState {
+    pub(super) fn state(&self) -> SessionState {
         let mut state = self.base.as_ref().clone();
         self.settings.apply(state.config_mut());
         state.config_mut().set_extension(Arc::clone(&self.access));
@@ -29,7 +29,7 @@ impl Session {
     }
 
     /// The same, ready to run: every table that is read with it is read at the same cut.
-    fn state_at_cut(&self) -> SessionState {
+    pub(super) fn state_at_cut(&self) -> SessionState {
         let mut state = self.state();
         state.mark_start_execution();
         let cut = self.transaction.cut();

@@ -7,6 +7,7 @@ mod known;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arrow::array::timezone::Tz;
@@ -27,7 +28,12 @@ pub(crate) struct Settings {
     prefixed: BTreeMap<String, String>,
     /// What the session cannot change, such as who it is.
     fixed: BTreeMap<&'static str, String>,
+    /// Another number after each change; that of before when a change is taken back.
+    generation: u64,
 }
+
+/// The number of the last change of any session.
+static GENERATIONS: AtomicU64 = AtomicU64::new(0);
 
 impl Settings {
     /// Sets `name` to `value`.
@@ -36,6 +42,7 @@ impl Settings {
     /// SQLSTATE 42704 for a name that is unknown, 22023 for a value that it does not take, 55P02
     /// for a name that only tells.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), SqlError> {
+        self.changes();
         let lower = name.to_ascii_lowercase();
         if lower.contains('.') && find(&lower).is_none() {
             if lower.starts_with(INDEX_PREFIX) {
@@ -74,6 +81,7 @@ impl Settings {
     /// # Errors
     /// SQLSTATE 42704 for a name that is unknown.
     pub(crate) fn reset(&mut self, name: &str) -> Result<(), SqlError> {
+        self.changes();
         let lower = name.to_ascii_lowercase();
         if self.prefixed.remove(&lower).is_none() {
             let known = find(&lower).ok_or_else(|| unknown(name))?;
@@ -84,12 +92,23 @@ impl Settings {
 
     /// Everything back to its default.
     pub(crate) fn reset_all(&mut self) {
+        self.changes();
         *self = Self { fixed: std::mem::take(&mut self.fixed), ..Self::default() };
     }
 
     /// Gives a parameter that the session cannot change its value.
     pub(crate) fn fix(&mut self, name: &'static str, value: &str) {
+        self.changes();
         self.fixed.insert(name, value.to_owned());
+    }
+
+    fn changes(&mut self) {
+        self.generation = GENERATIONS.fetch_add(1, Ordering::Relaxed) + 1;
+    }
+
+    /// The same number as long as nothing has changed.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
     }
 
     /// The name as PostgreSQL writes it, and the value.

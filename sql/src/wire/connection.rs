@@ -25,8 +25,10 @@ use super::errors::{fatal_error, polish, statement_error};
 use super::extended::Extended;
 use super::limits::Failures;
 use super::presence::Presence;
+use super::rows::Style;
 use super::startup::Startup;
 use crate::activity::Backend;
+use crate::channels::{Mailbox, Notification};
 use crate::{Database, Session, SqlError, TransactionStatus};
 
 /// A connection's part of Vigil.
@@ -39,8 +41,11 @@ pub(super) struct Connection {
     /// How the client may come in.
     pub(super) admission: Admission,
     presence: Presence,
-    /// The settings that the client knows.
-    told: Mutex<HashMap<&'static str, String>>,
+    mailbox: Arc<Mailbox>,
+    /// The settings that the client knows, and their generation.
+    told: Mutex<(Option<u64>, HashMap<&'static str, String>)>,
+    /// How values are written, with the settings of a generation.
+    style: Mutex<Option<(u64, Style)>>,
     /// Names of the prepared statements; pgwire's store cannot list them.
     statements: Mutex<BTreeSet<String>>,
 }
@@ -60,10 +65,12 @@ impl Connection {
         let session = database.session();
         Self {
             backend: Arc::clone(session.backend()),
+            mailbox: Arc::clone(session.mailbox()),
             session: tokio::sync::Mutex::new(session),
             admission,
             presence,
             told: Mutex::default(),
+            style: Mutex::default(),
             statements: Mutex::default(),
         }
     }
@@ -124,15 +131,55 @@ impl Connection {
         }
     }
 
+    /// Returns when another session has said something to this one.
+    pub(super) async fn is_told(&self) {
+        self.mailbox.came().await;
+    }
+
+    /// What others have said, unless the client is in a transaction block: then it hears of it with
+    /// its next answer.
+    pub(super) async fn heard(&self) -> Vec<PgWireBackendMessage> {
+        let session = self.session.lock().await;
+        match session.transaction_status() {
+            TransactionStatus::Idle => session.take_notifications().map(notification).collect(),
+            TransactionStatus::InBlock | TransactionStatus::Failed => Vec::new(),
+        }
+    }
+
+    /// Forgets a prepared statement's name, which the client has closed.
+    pub(super) async fn close_statement(&self, name: &str) {
+        self.session.lock().await.closes_statement(name);
+        self.statements.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
     /// Notes a prepared statement's name.
-    pub(super) fn remember(&self, name: &str) {
+    pub(super) async fn remember(&self, name: &str) {
+        self.session.lock().await.names_statement(name);
         self.statements.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
+    }
+
+    /// How the session's values are written.
+    pub(super) fn style(&self, session: &Session) -> Style {
+        let generation = session.settings_generation();
+        let mut kept = self.style.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((known, style)) if *known == generation => style.clone(),
+            _ => {
+                let style = Style::of(session);
+                *kept = Some((generation, style.clone()));
+                style
+            }
+        }
     }
 
     /// The parameters of the server that the client does not know yet.
     pub(super) fn news(&self, session: &Session) -> Vec<PgWireBackendMessage> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let (generation, told) = &mut *told;
         let mut news = Vec::new();
+        if generation.replace(session.settings_generation()) == Some(session.settings_generation()) {
+            return news;
+        }
         for (name, value) in session.reported_settings() {
             if told.get(name) != Some(&value) {
                 told.insert(name, value.clone());
@@ -155,13 +202,7 @@ impl Connection {
         let (news, deallocated, status) = {
             let mut session = self.session.lock().await;
             let mut news = self.news(&session);
-            news.extend(session.take_notifications().map(|notification| {
-                PgWireBackendMessage::NotificationResponse(NotificationResponse::new(
-                    notification.sender,
-                    notification.channel,
-                    notification.payload,
-                ))
-            }));
+            news.extend(session.take_notifications().map(notification));
             (news, session.take_deallocated(), session.transaction_status())
         };
         for name in deallocated {
@@ -188,6 +229,11 @@ impl Connection {
             }
         }
     }
+}
+
+fn notification(notification: Notification) -> PgWireBackendMessage {
+    let Notification { sender, channel, payload } = notification;
+    PgWireBackendMessage::NotificationResponse(NotificationResponse::new(sender, channel, payload))
 }
 
 /// The byte that `ReadyForQuery` carries.

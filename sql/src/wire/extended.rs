@@ -16,7 +16,7 @@ use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::data::RowDescription;
 use pgwire::messages::extendedquery::{
-    Describe, Execute, Parse, ParseComplete, PortalSuspended, TARGET_TYPE_BYTE_PORTAL,
+    Close, CloseComplete, Describe, Execute, Parse, ParseComplete, PortalSuspended, TARGET_TYPE_BYTE_PORTAL,
 };
 use pgwire::messages::response::EmptyQueryResponse;
 
@@ -24,7 +24,7 @@ use super::connection::{Connection, cancel_handle};
 use super::copy;
 use super::errors::{notice_message, protocol_error, statement_error};
 use super::parameters::{arrow_type, values, wire_types};
-use super::rows::{Style, columns, rows};
+use super::rows::{columns, rows};
 use super::simple::complete;
 use crate::{Outcome, Prepared, SqlError};
 
@@ -118,8 +118,26 @@ impl ExtendedQueryHandler for Extended {
             Some(statement) => client.portal_store().put_statement(Arc::new(statement)),
             None => client.portal_store().put_empty_statement(&name),
         }
-        self.connection.remember(&name);
+        self.connection.remember(&name).await;
         client.feed(PgWireBackendMessage::ParseComplete(ParseComplete::new())).await?;
+        Ok(())
+    }
+
+    async fn on_close<C>(&self, client: &mut C, message: Close) -> PgWireResult<()>
+    where
+        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
+        C::PortalStore: PortalStore<Statement = Self::Statement>,
+        C::Error: Debug,
+        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
+    {
+        let name = message.name.as_deref().unwrap_or(DEFAULT_NAME);
+        if message.target_type == TARGET_TYPE_BYTE_PORTAL {
+            client.portal_store().rm_portal(name);
+        } else {
+            client.portal_store().rm_statement(name);
+            self.connection.close_statement(name).await;
+        }
+        client.feed(PgWireBackendMessage::CloseComplete(CloseComplete::new())).await?;
         Ok(())
     }
 
@@ -242,7 +260,7 @@ impl Extended {
         let values = values(portal, prepared)?;
         let (outcome, style) = {
             let mut session = self.connection.session.lock().await;
-            let style = Style::of(&session);
+            let style = self.connection.style(&session);
             let outcome = session.execute_prepared(prepared, values).await;
             (outcome.map_err(|error| statement_error(&error))?, style)
         };

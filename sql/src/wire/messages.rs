@@ -80,6 +80,13 @@ pub(super) async fn serve(
         let said = tokio::select! {
             said = next(&mut socket, service.limits.max_message_bytes) => said,
             error = connection.ends_while_idle() => Err(error),
+            () = connection.is_told(), if !is_early(&socket) => {
+                for message in connection.heard().await {
+                    socket.feed(message).await?;
+                }
+                SinkExt::<PgWireBackendMessage>::flush(&mut socket).await?;
+                continue;
+            }
             () = tokio::time::sleep_until(deadline), if is_early(&socket) => {
                 let error = SqlError::Invalid {
                     sqlstate: "57014",
@@ -173,16 +180,17 @@ async fn next<S>(socket: &mut Socket<S>, max_bytes: usize) -> Result<Said, PgWir
         }
         let mut buffer = std::mem::take(socket.read_buffer_mut());
         let decoded = decode(socket.codec_mut(), &mut buffer);
+        *socket.read_buffer_mut() = buffer;
         if let Ok(None) = decoded {
-            buffer.reserve(READ_BYTES);
-            let read = socket.get_mut().read_buf(&mut buffer).await;
-            *socket.read_buffer_mut() = buffer;
-            if read? == 0 {
+            // Whoever waits for this may stop waiting, so nothing is taken out of the socket that is
+            // not kept.
+            let mut more = BytesMut::with_capacity(READ_BYTES);
+            if socket.get_mut().read_buf(&mut more).await? == 0 {
                 return Ok(Said::Nothing);
             }
+            socket.read_buffer_mut().unsplit(more);
             continue;
         }
-        *socket.read_buffer_mut() = buffer;
         match decoded? {
             Some(message) => return Ok(Said::Message(message)),
             None => return Ok(Said::Nothing),

@@ -20,7 +20,7 @@ use pgwire::messages::simplequery::Query;
 use super::connection::{Connection, cancel_handle};
 use super::copy;
 use super::errors::{notice_message, protocol_error, statement_error};
-use super::rows::{Style, columns, rows};
+use super::rows::{columns, rows};
 use crate::{Outcome, SqlError, Statement};
 
 #[async_trait]
@@ -81,7 +81,7 @@ impl Connection {
     {
         let (outcome, style) = {
             let mut session = self.session.lock().await;
-            let style = Style::of(&session);
+            let style = self.style(&session);
             let outcome = session.execute(statement).await;
             (outcome.map_err(|error| statement_error(&error))?, style)
         };

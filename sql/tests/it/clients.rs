@@ -53,3 +53,34 @@ async fn node_postgres() {
 async fn pgbench() {
     run("/bin/sh".into(), "pgbench.sh", &[]).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asyncpg() {
+    python("asyncpg_.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlalchemy_and_pandas() {
+    python("sqlalchemy_.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn psqlodbc() {
+    python("psqlodbc.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pgcli() {
+    python("pgcli_.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pgjdbc() {
+    let driver = "/usr/share/java/postgresql.jar".into();
+    run("/usr/bin/java".into(), "PgJdbc.java", &[("CLASSPATH", driver)]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_for_grafana_and_superset() {
+    python("bi_files.py").await;
+}

@@ -23,8 +23,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use vigil_models::ModelError;
 use vigil_sql::catalog::{CAPTION_DIMENSIONS, StandardTable, position_fields};
 use vigil_sql::{
-    CreateIndex, CreateModel, CreateSource, Cut, Engine, EngineError, FrontierInfo, ModelInfo,
-    ModelMetrics, OperatorInfo, Origin, SourceFault, SourceInfo, SourceStatistics,
+    CreateIndex, CreateModel, CreateSource, Cut, Engine, EngineError, FrontierInfo, IndexInfo,
+    ModelInfo, ModelMetrics, OperatorInfo, Origin, SourceFault, SourceInfo, SourceStatistics,
 };
 use vigil_udfs::ModelCalls;
 
@@ -271,6 +271,23 @@ impl Engine for TestEngine {
 
     fn frontiers(&self, _cut: Option<&Cut>) -> Vec<FrontierInfo> {
         Vec::new()
+    }
+
+    fn indexes(&self) -> Vec<IndexInfo> {
+        vec![IndexInfo {
+            name: "captions_embedding_idx".into(),
+            table: "captions".into(),
+            definition: "CREATE INDEX captions_embedding_idx ON public.captions USING hnsw \
+                         (embedding vector_cosine_ops) WITH (m = 16, ef_construction = 200)"
+                .into(),
+            rows: 3,
+            pending: 0,
+            deleted: 0,
+            bytes: 10_000,
+            progress: 1.0,
+            recall_at_10: None,
+            sampled_queries: 0,
+        }]
     }
 
     fn model_calls(&self) -> Arc<dyn ModelCalls> {

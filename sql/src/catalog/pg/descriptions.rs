@@ -41,14 +41,17 @@ impl Descriptions {
         let mut objects = Vec::new();
         let mut columns = Vec::new();
         let mut texts = Vec::new();
-        for (oid, comment, table_columns) in self.relations.ours() {
-            objects.push(oid);
-            columns.push(0);
-            texts.push(comment);
-            for (number, column) in (1..).zip(table_columns) {
-                objects.push(oid);
-                columns.push(number);
-                texts.push(column.comment);
+        for (oid, table_columns) in self.relations.ours() {
+            let of_table = self.relations.table_comment(oid);
+            let of_columns = (1..)
+                .zip(table_columns)
+                .map(|(number, _)| (number, self.relations.column_comment(oid, number)));
+            for (number, comment) in [(0, of_table)].into_iter().chain(of_columns) {
+                if let Some(comment) = comment {
+                    objects.push(oid);
+                    columns.push(number);
+                    texts.push(comment);
+                }
             }
         }
         let rows = objects.len();

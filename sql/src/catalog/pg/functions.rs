@@ -17,7 +17,7 @@ use datafusion::prelude::SessionContext;
 use datafusion_postgres::arrow_pg::datatypes::PG_VECTOR_TYPE_OID;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::format_type::create_format_type_udf;
 
-use super::procedures;
+use super::{keys, procedures};
 use super::relations::Relations;
 use crate::database::DEFAULT_SCHEMA;
 
@@ -40,7 +40,8 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         ("pg_get_function_identity_arguments", Kind::FunctionArguments, 1..=1),
         ("pg_get_functiondef", Kind::NoText, 1..=1),
         ("pg_get_viewdef", Kind::NoText, 1..=2),
-        ("pg_get_indexdef", Kind::NoText, 1..=3),
+        ("pg_get_indexdef", Kind::IndexDefinition, 1..=3),
+        ("pg_get_constraintdef", Kind::ConstraintDefinition, 1..=2),
         ("pg_table_size", Kind::NoSize, 1..=1),
         ("pg_indexes_size", Kind::NoSize, 1..=1),
         ("pg_database_size", Kind::NoSize, 1..=1),
@@ -70,6 +71,9 @@ enum Kind {
     ColumnComment,
     FunctionResult,
     FunctionArguments,
+    /// The statement that makes an index, or the name of one of its columns.
+    IndexDefinition,
+    ConstraintDefinition,
     /// NULL as `text`.
     NoText,
     /// NULL as `bigint`: there are no files to measure.
@@ -114,9 +118,12 @@ impl ScalarUDFImpl for Lookup {
             Kind::TableIsVisible | Kind::Yes => DataType::Boolean,
             Kind::NoSize => DataType::Int64,
             Kind::FunctionResult | Kind::FunctionArguments => DataType::Utf8,
-            Kind::TableComment | Kind::ColumnComment | Kind::NoText | Kind::PrettySize => {
-                DataType::Utf8
-            }
+            Kind::TableComment
+            | Kind::ColumnComment
+            | Kind::IndexDefinition
+            | Kind::ConstraintDefinition
+            | Kind::NoText
+            | Kind::PrettySize => DataType::Utf8,
         })
     }
 
@@ -156,10 +163,35 @@ impl ScalarUDFImpl for Lookup {
             }
             Kind::TableComment => {
                 let oids = integers(0)?;
-                let comments = oids.as_primitive::<Int32Type>().iter().map(|oid| {
-                    self.relations.get(oid?)?.definition.as_ref().map(|(comment, _)| *comment)
-                });
+                let comments = oids.as_primitive::<Int32Type>().iter();
+                let comments = comments.map(|oid| self.relations.table_comment(oid?));
                 Arc::new(comments.collect::<StringArray>())
+            }
+            Kind::ConstraintDefinition => {
+                let oids = integers(0)?;
+                let definitions = oids.as_primitive::<Int32Type>().iter();
+                let definitions = definitions.map(|oid| Some(keys::constraint(oid?)?.definition()));
+                Arc::new(definitions.collect::<StringArray>())
+            }
+            Kind::IndexDefinition => {
+                let oids = integers(0)?;
+                let numbers = match arguments.args.len() {
+                    1 => None,
+                    _ => Some(integers(1)?),
+                };
+                let indexes = self.relations.indexes();
+                let definitions = (0..rows).map(|row| {
+                    let oid = oids.as_primitive::<Int32Type>().value(row);
+                    let index = indexes.iter().find(|index| index.oid == oid)?;
+                    let number = numbers.as_ref().map_or(0, |numbers| {
+                        numbers.as_primitive::<Int32Type>().value(row)
+                    });
+                    match usize::try_from(number).ok()?.checked_sub(1) {
+                        Some(at) => index.columns.get(at).cloned(),
+                        None => Some(index.definition.clone()),
+                    }
+                });
+                Arc::new(definitions.collect::<StringArray>())
             }
             Kind::ColumnComment => {
                 let (oids, numbers) = (integers(0)?, integers(1)?);
@@ -167,7 +199,7 @@ impl ScalarUDFImpl for Lookup {
                     .as_primitive::<Int32Type>()
                     .iter()
                     .zip(numbers.as_primitive::<Int32Type>())
-                    .map(|(oid, number)| Some(self.relations.column(oid?, number?)?.comment));
+                    .map(|(oid, number)| self.relations.column_comment(oid?, number?));
                 Arc::new(comments.collect::<StringArray>())
             }
         };

@@ -15,8 +15,11 @@ use datafusion::physical_plan::collect;
 use datafusion::prelude::SessionContext;
 use futures::executor::block_on;
 
+use super::keys::{self, Index};
+use crate::Engine;
 use crate::catalog::system::{self, SYSTEM_SCHEMA};
 use crate::catalog::{Column, StandardTable};
+use crate::comments::Comments;
 use crate::database::DEFAULT_SCHEMA;
 
 /// A table or view as `pg_class` has it.
@@ -34,11 +37,18 @@ pub(super) struct Relations {
     by_oid: BTreeMap<i32, Relation>,
     /// The OID of the schema `public`.
     public: i32,
+    engine: Arc<dyn Engine>,
+    comments: Arc<Comments>,
 }
 
 impl Relations {
     /// Asks `pg_catalog` for the OIDs.
-    pub(super) fn read(context: &SessionContext, catalog: &dyn SchemaProvider) -> Result<Self> {
+    pub(super) fn read(
+        context: &SessionContext,
+        catalog: &dyn SchemaProvider,
+        engine: &Arc<dyn Engine>,
+        comments: &Arc<Comments>,
+    ) -> Result<Self> {
         let schemas: BTreeMap<i32, String> =
             rows(context, catalog, "pg_namespace", ["oid", "nspname"])?
                 .into_iter()
@@ -54,7 +64,8 @@ impl Relations {
                 Some((oid, Relation { name, schema, definition }))
             })
             .collect();
-        Ok(Self { by_oid, public })
+        let (engine, comments) = (Arc::clone(engine), Arc::clone(comments));
+        Ok(Self { by_oid, public, engine, comments })
     }
 
     /// The relation with this OID.
@@ -73,12 +84,32 @@ impl Relations {
         self.public
     }
 
-    /// Our own tables with their OIDs.
-    pub(super) fn ours(&self) -> impl Iterator<Item = (i32, &'static str, &[Column])> {
+    /// Our own tables: their OIDs and columns.
+    pub(super) fn ours(&self) -> impl Iterator<Item = (i32, &[Column])> {
         self.by_oid.iter().filter_map(|(oid, relation)| {
-            let (comment, columns) = relation.definition.as_ref()?;
-            Some((*oid, *comment, columns.as_slice()))
+            let (_, columns) = relation.definition.as_ref()?;
+            Some((*oid, columns.as_slice()))
         })
+    }
+
+    /// The comment of one of our tables.
+    pub(super) fn table_comment(&self, oid: i32) -> Option<String> {
+        let relation = self.get(oid)?;
+        let (own, _) = relation.definition.as_ref()?;
+        self.comments.of(&relation.schema, &relation.name, None, own)
+    }
+
+    /// The comment of a column; `number` counts from 1.
+    pub(super) fn column_comment(&self, oid: i32, number: i32) -> Option<String> {
+        let relation = self.get(oid)?;
+        let column = self.column(oid, number)?;
+        let name = column.field.name();
+        self.comments.of(&relation.schema, &relation.name, Some(name), column.comment)
+    }
+
+    /// The indexes of our tables.
+    pub(super) fn indexes(&self) -> Vec<Index> {
+        keys::indexes(self.engine.indexes())
     }
 
     /// The column of one of our tables; `number` counts from 1.

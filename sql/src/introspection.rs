@@ -1,0 +1,235 @@
+//! Queries of the catalog, as psql, drivers, ORMs and BI tools send them to look around.
+//!
+//! They are written for PostgreSQL alone: subqueries that name columns around them, in every place
+//! where a value may stand, `ARRAY(SELECT …)`, recursive queries, functions that give rows, records
+//! and their fields, OIDs that are names. DataFusion plans few of these. The catalog is small, so a
+//! query that asks nothing else is evaluated here as it is written, over rows in memory; a query
+//! with a table of the engine in it is DataFusion's, and so is what is not known here.
+//!
+//! | file | what is in it |
+//! | --- | --- |
+//! | `catalog` | the tables that a query names, and names looked up in them |
+//! | `views` | the views of `information_schema` and `pg_catalog` |
+//! | `select`, `from` | queries and joins |
+//! | `expr`, `pattern` | expressions |
+//! | `functions`, `sets`, `aggregate` | functions |
+//! | `infer`, `types` | types of columns |
+//! | `value`, `relation`, `scope` | values, rows and what names mean |
+
+mod aggregate;
+mod catalog;
+mod expr;
+mod from;
+mod functions;
+mod infer;
+mod pattern;
+mod relation;
+mod scope;
+mod select;
+mod sets;
+mod types;
+mod value;
+mod views;
+
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use datafusion::execution::session_state::SessionState;
+use datafusion::scalar::ScalarValue;
+use datafusion::sql::sqlparser::ast;
+
+use self::catalog::{Catalog, Names, TableName, Want};
+use self::relation::Relation;
+use self::scope::Scope;
+use self::value::Value;
+use crate::SqlError;
+use crate::session::settings::Settings;
+
+/// Rows and expressions that a query may look at: a few seconds.
+const MAX_STEPS: u64 = 100_000_000;
+
+/// Steps between two looks at the clock.
+const STEPS_A_LOOK: u64 = 4096;
+
+/// Why a query is not answered here.
+#[derive(Debug)]
+pub(crate) enum Stop {
+    /// It is DataFusion's.
+    Unsupported(String),
+    /// It is wrong.
+    Error(SqlError),
+}
+
+impl Stop {
+    fn invalid(sqlstate: &'static str, message: String) -> Self {
+        Self::Error(SqlError::Invalid { sqlstate, message, hint: None, position: None })
+    }
+}
+
+impl From<SqlError> for Stop {
+    fn from(error: SqlError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// A query of the catalog.
+#[derive(Clone, Debug)]
+pub(crate) struct CatalogQuery {
+    query: Arc<ast::Query>,
+    names: Arc<Names>,
+    /// The parameters' types as far as the statement or the client says.
+    parameters: Vec<Option<DataType>>,
+}
+
+/// A query's answer, and what it sets: names, values and whether they last for the block alone.
+pub(crate) struct Answered {
+    pub(crate) batch: RecordBatch,
+    pub(crate) effects: Vec<(String, String, bool)>,
+}
+
+impl CatalogQuery {
+    /// The query, if it asks nothing but the catalog.
+    pub(crate) fn of(statement: &ast::Statement, declared: &[Option<DataType>]) -> Option<Self> {
+        let ast::Statement::Query(query) = statement else { return None };
+        let names = Names::of(query);
+        if names.has_others {
+            return None;
+        }
+        let mut parameters = declared.to_vec();
+        infer::cast_parameters(statement, &mut parameters);
+        Some(Self { query: Arc::new(query.as_ref().clone()), names: Arc::new(names), parameters })
+    }
+
+    /// Whether it names a table at all.
+    pub(crate) fn has_tables(&self) -> bool {
+        !self.names.tables.is_empty()
+    }
+
+    /// The types of `$1`, `$2`, …
+    pub(crate) fn parameters(&self) -> &[Option<DataType>] {
+        &self.parameters
+    }
+
+    /// The columns of the answer.
+    pub(crate) async fn describe(
+        &self,
+        state: &SessionState,
+        settings: &Settings,
+    ) -> Result<SchemaRef, Stop> {
+        let catalog = Catalog::load(&self.names.tables, state, settings, Want::Columns).await?;
+        let engine = Engine::new(&catalog, state, settings, &[], self, None);
+        let relation = engine.dry(|| engine.query(&self.query, &Scope::EMPTY))?;
+        let fields: Vec<Field> = relation
+            .columns
+            .iter()
+            .map(|column| Field::new(column.name.as_ref(), column.data_type.clone(), true))
+            .collect();
+        Ok(Arc::new(Schema::new(fields)))
+    }
+
+    /// The answer, with the columns that were described.
+    pub(crate) async fn answer(
+        &self,
+        state: &SessionState,
+        settings: &Settings,
+        parameters: &[ScalarValue],
+        schema: &SchemaRef,
+        deadline: Option<Instant>,
+    ) -> Result<Answered, Stop> {
+        let catalog = Catalog::load(&self.names.tables, state, settings, Want::Rows).await?;
+        let values = parameters.iter().map(relation::value_of).collect::<Result<Vec<_>, _>>()?;
+        let engine = Engine::new(&catalog, state, settings, &values, self, deadline);
+        let mut relation = engine.query(&self.query, &Scope::EMPTY)?;
+        relation = engine.with_names_of_oids(relation)?;
+        let batch = relation.write(schema)?;
+        Ok(Answered { batch, effects: engine.effects.into_inner() })
+    }
+}
+
+/// What evaluates one query.
+struct Engine<'a> {
+    catalog: &'a Catalog,
+    state: &'a SessionState,
+    settings: &'a Settings,
+    parameters: &'a [Value],
+    parameter_types: &'a [Option<DataType>],
+    deadline: Option<Instant>,
+    /// Only columns are wanted: tables are empty.
+    is_dry: Cell<bool>,
+    steps: Cell<u64>,
+    /// Types of select lists, by where their expressions are.
+    types: RefCell<HashMap<usize, DataType>>,
+    /// Calls of functions that always give the same.
+    calls: RefCell<HashMap<(String, String), Value>>,
+    views: RefCell<BTreeMap<TableName, Arc<Relation>>>,
+    effects: RefCell<Vec<(String, String, bool)>>,
+}
+
+impl<'a> Engine<'a> {
+    fn new(
+        catalog: &'a Catalog,
+        state: &'a SessionState,
+        settings: &'a Settings,
+        parameters: &'a [Value],
+        query: &'a CatalogQuery,
+        deadline: Option<Instant>,
+    ) -> Self {
+        Self {
+            catalog,
+            state,
+            settings,
+            parameters,
+            parameter_types: &query.parameters,
+            deadline,
+            is_dry: Cell::new(false),
+            steps: Cell::new(0),
+            types: RefCell::default(),
+            calls: RefCell::default(),
+            views: RefCell::default(),
+            effects: RefCell::default(),
+        }
+    }
+
+    fn is_dry(&self) -> bool {
+        self.is_dry.get()
+    }
+
+    /// Does `work` for its columns alone.
+    fn dry<T>(&self, work: impl FnOnce() -> T) -> T {
+        let before = self.is_dry.replace(true);
+        let done = work();
+        self.is_dry.set(before);
+        done
+    }
+
+    /// Counts a step, so that a query that would never end does.
+    fn step(&self) -> Result<(), Stop> {
+        let steps = self.steps.get() + 1;
+        self.steps.set(steps);
+        if steps > MAX_STEPS {
+            return Err(Stop::invalid("54001", "the query of the catalog is too large".into()));
+        }
+        if steps.is_multiple_of(STEPS_A_LOOK)
+            && self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
+        {
+            return Err(Stop::Error(SqlError::Timeout));
+        }
+        Ok(())
+    }
+
+    /// The rows with the names of what OIDs stand for, as a client sees them.
+    fn with_names_of_oids(&self, relation: Relation) -> Result<Relation, Stop> {
+        let columns = relation.columns.clone();
+        let mut rows = relation.into_rows();
+        for value in rows.iter_mut().flatten() {
+            if matches!(value, Value::Reg(..)) {
+                *value = self.written(value)?.map_or(Value::Null, Value::text);
+            }
+        }
+        Ok(Relation::new(columns, rows))
+    }
+}

@@ -1,0 +1,458 @@
+//! The tables that a query asks, and the names that it looks up in them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use arrow::datatypes::DataType;
+use datafusion::execution::session_state::SessionState;
+use datafusion::physical_plan::collect;
+use datafusion::common::TableReference;
+use datafusion::sql::sqlparser::ast::{ObjectName, Query, TableFactor, Visit, Visitor};
+
+use super::relation::{Column, Relation};
+use super::scope::{Scope, fold};
+use super::types::Reg;
+use super::value::{Key, Value};
+use super::{Engine, Stop, views};
+use crate::session::settings::Settings;
+
+/// PostgreSQL's own schemas.
+pub(super) const PG_CATALOG: &str = "pg_catalog";
+pub(super) const INFORMATION_SCHEMA: &str = "information_schema";
+
+/// Tables that names are looked up in, whatever a query asks.
+const ALWAYS: [&str; 4] = ["pg_class", "pg_namespace", "pg_type", "pg_roles"];
+
+/// Large tables that are the same for every database and at all times.
+const FIXED: [&str; 12] = [
+    "pg_aggregate",
+    "pg_amop",
+    "pg_amproc",
+    "pg_cast",
+    "pg_collation",
+    "pg_conversion",
+    "pg_language",
+    "pg_opclass",
+    "pg_operator",
+    "pg_opfamily",
+    "pg_range",
+    "pg_type",
+];
+
+static KEPT: LazyLock<Mutex<BTreeMap<String, Arc<Relation>>>> = LazyLock::new(Mutex::default);
+
+/// A table's schema and name.
+pub(super) type TableName = (String, String);
+
+/// The tables of the catalog that a query names.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    pub(super) tables: BTreeSet<TableName>,
+    /// It names a table of somebody else.
+    pub(super) has_others: bool,
+    with: BTreeSet<String>,
+    /// Functions in `FROM`, which are visited as tables too.
+    functions: BTreeSet<ObjectName>,
+}
+
+impl Names {
+    pub(super) fn of(query: &Query) -> Self {
+        let mut names = Self::default();
+        let _ = query.visit(&mut With(&mut names.with));
+        let _ = query.visit(&mut names);
+        names.expand();
+        names
+    }
+
+    /// Adds the tables that views are made of.
+    fn expand(&mut self) {
+        let mut open: Vec<TableName> = self.tables.iter().cloned().collect();
+        while let Some((schema, name)) = open.pop() {
+            if let Some(view) = views::find(&schema, &name) {
+                let mut inner = Self::default();
+                let _ = view.visit(&mut inner);
+                for table in inner.tables {
+                    if self.tables.insert(table.clone()) {
+                        open.push(table);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The names of `WITH`.
+struct With<'a>(&'a mut BTreeSet<String>);
+
+impl Visitor for With<'_> {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let tables = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.0.extend(tables.map(|cte| fold(&cte.alias.name)));
+        ControlFlow::Continue(())
+    }
+}
+
+impl Visitor for Names {
+    type Break = ();
+
+    fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
+        if let TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } = factor
+        {
+            self.functions.insert(name.clone());
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
+        if self.functions.contains(name) {
+            return ControlFlow::Continue(());
+        }
+        let parts: Vec<String> =
+            name.0.iter().filter_map(|part| part.as_ident()).map(fold).collect();
+        match parts.as_slice() {
+            [name] if self.with.contains(name) => {}
+            [.., schema, name] if schema == PG_CATALOG || schema == INFORMATION_SCHEMA => {
+                self.tables.insert((schema.clone(), name.clone()));
+            }
+            [name] if name.starts_with("pg_") => {
+                self.tables.insert((PG_CATALOG.into(), name.clone()));
+            }
+            _ => self.has_others = true,
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Tables in memory.
+#[derive(Debug, Default)]
+pub(super) struct Catalog {
+    tables: BTreeMap<TableName, Arc<Relation>>,
+}
+
+/// Whether rows are wanted, or only columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Want {
+    Columns,
+    Rows,
+}
+
+impl Catalog {
+    /// Reads the tables.
+    pub(super) async fn load(
+        names: &BTreeSet<TableName>,
+        state: &SessionState,
+        settings: &Settings,
+        want: Want,
+    ) -> Result<Self, Stop> {
+        let mut catalog = Self::default();
+        let always = ALWAYS.map(|name| (PG_CATALOG.to_owned(), name.to_owned()));
+        for (schema, name) in names.iter().chain(&always) {
+            if views::find(schema, name).is_some() {
+                continue;
+            }
+            let key = (schema.clone(), name.clone());
+            if catalog.tables.contains_key(&key) {
+                continue;
+            }
+            let relation = if name == "pg_settings" {
+                Some(Arc::new(settings_table(settings)))
+            } else {
+                read(schema, name, state, want).await?
+            };
+            if let Some(relation) = relation {
+                catalog.tables.insert(key, relation);
+            }
+        }
+        Ok(catalog)
+    }
+
+    pub(super) fn get(&self, schema: &str, name: &str) -> Option<&Arc<Relation>> {
+        self.tables.get(&(schema.to_owned(), name.to_owned()))
+    }
+}
+
+async fn read(
+    schema: &str,
+    name: &str,
+    state: &SessionState,
+    want: Want,
+) -> Result<Option<Arc<Relation>>, Stop> {
+    let is_fixed = schema == PG_CATALOG && FIXED.contains(&name);
+    if is_fixed && let Some(kept) = KEPT.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+        return Ok(Some(Arc::clone(kept)));
+    }
+    let stop = |error: datafusion::error::DataFusionError| Stop::Error(error.into());
+    let reference = TableReference::partial(schema, name);
+    let Ok(provider) = state.schema_for_ref(reference) else { return Ok(None) };
+    let Some(table) = provider.table(name).await.map_err(stop)? else { return Ok(None) };
+    let batches = if want == Want::Rows || is_fixed || ALWAYS.contains(&name) {
+        let plan = table.scan(state, None, &[], None).await.map_err(stop)?;
+        collect(plan, state.task_ctx()).await.map_err(stop)?
+    } else {
+        Vec::new()
+    };
+    let relation = Arc::new(Relation::read(&table.schema(), &batches)?);
+    if is_fixed {
+        let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.insert(name.to_owned(), Arc::clone(&relation));
+    }
+    Ok(Some(relation))
+}
+
+/// `pg_settings` as the session has them.
+fn settings_table(settings: &Settings) -> Relation {
+    let names = [
+        "name",
+        "setting",
+        "unit",
+        "category",
+        "short_desc",
+        "extra_desc",
+        "context",
+        "vartype",
+        "source",
+        "min_val",
+        "max_val",
+        "boot_val",
+        "reset_val",
+        "sourcefile",
+    ];
+    let columns = names.map(|name| Column::new(name, DataType::Utf8));
+    let rows = settings.show_all().into_iter().map(|(name, value, description)| {
+        let mut row = vec![Value::Null; names.len()];
+        row[0] = Value::text(name);
+        row[1] = Value::text(value.as_str());
+        row[3] = Value::text("Vigil");
+        row[4] = Value::text(description);
+        row[6] = Value::text("user");
+        row[7] = Value::text("string");
+        row[8] = Value::text("session");
+        row[12] = Value::text(value);
+        row
+    });
+    Relation::new(columns.into(), rows.collect())
+}
+
+impl Engine<'_> {
+    /// The rows of a table, a view or a query of `WITH`.
+    pub(super) fn table(&self, name: &ObjectName, scope: &Scope) -> Result<Arc<Relation>, Stop> {
+        let parts: Vec<String> =
+            name.0.iter().filter_map(|part| part.as_ident()).map(fold).collect();
+        let (schema, table) = match parts.as_slice() {
+            [table] => {
+                if let Some(relation) = scope.cte(table) {
+                    return Ok(relation);
+                }
+                (PG_CATALOG, table.as_str())
+            }
+            [.., schema, table] => (schema.as_str(), table.as_str()),
+            [] => return Err(Stop::Unsupported(format!("the name {name}"))),
+        };
+        if let Some(view) = views::find(schema, table) {
+            let key = (schema.to_owned(), table.to_owned());
+            if !self.is_dry() && let Some(relation) = self.views.borrow().get(&key) {
+                return Ok(Arc::clone(relation));
+            }
+            let relation = Arc::new(self.query(view, &Scope::EMPTY)?);
+            if !self.is_dry() {
+                self.views.borrow_mut().insert(key, Arc::clone(&relation));
+            }
+            return Ok(relation);
+        }
+        let relation = self.catalog.get(schema, table).ok_or_else(|| {
+            Stop::invalid("42P01", format!("relation \"{schema}.{table}\" does not exist"))
+        })?;
+        if self.is_dry() {
+            return Ok(Arc::new(Relation::new(relation.columns.clone(), Vec::new())));
+        }
+        Ok(Arc::clone(relation))
+    }
+
+    /// The rows of a table of `pg_catalog` in which a column has a value, each with some columns.
+    fn found<const N: usize>(
+        &self,
+        table: &str,
+        by: &str,
+        key: &Key,
+        columns: [&str; N],
+    ) -> Vec<[Value; N]> {
+        let Some(relation) = self.catalog.get(PG_CATALOG, table) else { return Vec::new() };
+        let at = |name: &str| relation.columns.iter().position(|column| column.name.as_ref() == name);
+        let Some(index) = at(by).and_then(|by| relation.index(by)) else { return Vec::new() };
+        let places = columns.map(at);
+        index
+            .get(key)
+            .into_iter()
+            .flatten()
+            .map(|row| {
+                places.map(|at| at.map_or(Value::Null, |at| relation.rows[*row][at].clone()))
+            })
+            .collect()
+    }
+
+    /// The OID that a name stands for.
+    ///
+    /// # Errors
+    /// PostgreSQL's, when there is nothing of the name.
+    pub(super) fn look_up(&self, kind: Reg, name: &str) -> Result<Value, Stop> {
+        let oid = match kind {
+            Reg::Class => self.class_oid(name),
+            Reg::Type => self.type_oid(name),
+            Reg::Namespace => self.first_oid("pg_namespace", "nspname", unquoted(name)),
+            Reg::Role => self.first_oid("pg_roles", "rolname", unquoted(name)),
+            Reg::Procedure => {
+                let plain = name.split('(').next().unwrap_or(name);
+                let plain = plain.rsplit('.').next().unwrap_or(plain);
+                self.first_oid("pg_proc", "proname", unquoted(plain))
+            }
+        };
+        let (sqlstate, what) = match kind {
+            Reg::Class => ("42P01", "relation"),
+            Reg::Type => ("42704", "type"),
+            Reg::Namespace => ("3F000", "schema"),
+            Reg::Role => ("42704", "role"),
+            Reg::Procedure => ("42883", "function"),
+        };
+        oid.map(|oid| Value::Reg(kind, oid))
+            .ok_or_else(|| Stop::invalid(sqlstate, format!("{what} \"{name}\" does not exist")))
+    }
+
+    /// The same; NULL for a name of nothing.
+    pub(super) fn look_up_quietly(&self, kind: Reg, name: Option<String>) -> Result<Value, Stop> {
+        match name.map(|name| self.look_up(kind, &name)) {
+            Some(Ok(value)) => Ok(value),
+            Some(Err(Stop::Unsupported(what))) => Err(Stop::Unsupported(what)),
+            _ => Ok(Value::Null),
+        }
+    }
+
+    fn first_oid(&self, table: &str, column: &str, name: String) -> Option<i64> {
+        let found = self.found(table, column, &Key::Text(name.into()), ["oid"]);
+        found.first().and_then(|[oid]| oid.int())
+    }
+
+    fn class_oid(&self, name: &str) -> Option<i64> {
+        let parts = split_name(name);
+        let (schema, table) = match parts.as_slice() {
+            [table] => (None, table.clone()),
+            [.., schema, table] => (Some(schema.clone()), table.clone()),
+            [] => return None,
+        };
+        let rows = self.found("pg_class", "relname", &Key::Text(table.into()), ["oid", "relnamespace"]);
+        let schemas: Vec<String> = match schema {
+            Some(schema) => vec![schema],
+            None => vec![self.settings.default_schema(), "public".into(), PG_CATALOG.into()],
+        };
+        schemas.iter().find_map(|schema| {
+            let wanted = self.first_oid("pg_namespace", "nspname", schema.clone())?;
+            let mut matching = rows.iter().filter(|[_, namespace]| namespace.int() == Some(wanted));
+            matching.next().and_then(|[oid, _]| oid.int())
+        })
+    }
+
+    fn type_oid(&self, name: &str) -> Option<i64> {
+        let name = name.trim();
+        let (name, is_array) = match name.strip_suffix("[]") {
+            Some(item) => (item, true),
+            None => (name, false),
+        };
+        let plain = name.rsplit('.').next().unwrap_or(name);
+        let lower = plain.to_ascii_lowercase();
+        let known = match lower.split('(').next().unwrap_or_default().trim() {
+            "integer" | "int" => "int4",
+            "bigint" => "int8",
+            "smallint" => "int2",
+            "boolean" => "bool",
+            "real" => "float4",
+            "double precision" => "float8",
+            "character varying" => "varchar",
+            "character" => "bpchar",
+            "timestamp with time zone" => "timestamptz",
+            "timestamp without time zone" => "timestamp",
+            "time without time zone" => "time",
+            "decimal" => "numeric",
+            other => other,
+        };
+        let known = if is_array { format!("_{known}") } else { unquoted(known) };
+        self.first_oid("pg_type", "typname", known)
+    }
+
+    /// The name that an OID stands for; the number where there is none.
+    pub(super) fn name_of(&self, kind: Reg, oid: i64) -> String {
+        if oid == 0 {
+            return "-".into();
+        }
+        let key = Key::Int(oid);
+        let name = |table, column| {
+            let found = self.found(table, "oid", &key, [column]);
+            found.first().and_then(|[name]| name.written())
+        };
+        let found = match kind {
+            Reg::Class => {
+                let found = self.found("pg_class", "oid", &key, ["relname", "relnamespace"]);
+                found.first().and_then(|[table, namespace]| {
+                    let table = super::functions::quote_ident(&table.written()?);
+                    let schema = self.found(
+                        "pg_namespace",
+                        "oid",
+                        &Key::Int(namespace.int()?),
+                        ["nspname"],
+                    );
+                    let schema = schema.first().and_then(|[name]| name.written())?;
+                    let is_visible = schema == PG_CATALOG || schema == self.settings.default_schema();
+                    Some(if is_visible { table } else { format!("{schema}.{table}") })
+                })
+            }
+            Reg::Type => {
+                let arguments = vec![Value::Int(oid), Value::Null];
+                self.call_named("format_type", arguments).ok().and_then(|name| name.written())
+            }
+            Reg::Namespace => name("pg_namespace", "nspname"),
+            Reg::Role => name("pg_roles", "rolname"),
+            Reg::Procedure => name("pg_proc", "proname"),
+        };
+        found.unwrap_or_else(|| oid.to_string())
+    }
+}
+
+/// A name as the catalog has it: lower case unless it is quoted.
+fn unquoted(name: &str) -> String {
+    let name = name.trim();
+    match name.strip_prefix('"').and_then(|name| name.strip_suffix('"')) {
+        Some(quoted) => quoted.replace("\"\"", "\""),
+        None => name.to_lowercase(),
+    }
+}
+
+/// The parts of `schema.table`, either of which may be quoted.
+pub(super) fn split_name(name: &str) -> Vec<String> {
+    let mut parts = Vec::new();
+    let mut part = String::new();
+    let mut quoted = false;
+    for character in name.trim().chars() {
+        match character {
+            '"' => {
+                quoted = !quoted;
+                part.push('"');
+            }
+            '.' if !quoted => parts.push(unquoted(&std::mem::take(&mut part))),
+            other => part.push(other),
+        }
+    }
+    parts.push(unquoted(&part));
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_split_at_dots_outside_of_quotes() {
+        assert_eq!(split_name("public.Frames"), ["public", "frames"]);
+        assert_eq!(split_name("\"My.Schema\".\"T\"\"x\""), ["My.Schema", "T\"x"]);
+    }
+}

@@ -1,0 +1,262 @@
+//! Views of the catalog: those of `information_schema`, which PostgreSQL makes of `pg_catalog` in
+//! the same way, and those of `pg_catalog` itself.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use datafusion::sql::sqlparser::ast::{Query, Statement};
+use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+use datafusion::sql::sqlparser::parser::Parser;
+
+/// Schema, name and query of each.
+const VIEWS: [(&str, &str, &str); 22] = [
+    (
+        "information_schema",
+        "tables",
+        "SELECT current_database() AS table_catalog, n.nspname AS table_schema,
+                c.relname AS table_name,
+                CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'BASE TABLE' END AS table_type,
+                NULL::text AS self_referencing_column_name, NULL::text AS reference_generation,
+                NULL::text AS user_defined_type_catalog, NULL::text AS user_defined_type_schema,
+                NULL::text AS user_defined_type_name, 'NO' AS is_insertable_into,
+                'NO' AS is_typed, NULL::text AS commit_action
+         FROM pg_namespace n JOIN pg_class c ON n.oid = c.relnamespace
+         WHERE c.relkind IN ('r', 'v', 'm', 'f', 'p')",
+    ),
+    (
+        "information_schema",
+        "columns",
+        "SELECT current_database() AS table_catalog, n.nspname AS table_schema,
+                c.relname AS table_name, a.attname AS column_name,
+                a.attnum::int AS ordinal_position, NULL::text AS column_default,
+                CASE WHEN a.attnotnull THEN 'NO' ELSE 'YES' END AS is_nullable,
+                CASE WHEN t.typname LIKE '\\_%' THEN 'ARRAY'
+                     WHEN t.typname = 'vector' THEN 'USER-DEFINED'
+                     ELSE format_type(a.atttypid, NULL) END AS data_type,
+                NULL::int AS character_maximum_length, NULL::int AS character_octet_length,
+                CASE t.typname WHEN 'int2' THEN 16 WHEN 'int4' THEN 32 WHEN 'int8' THEN 64
+                     WHEN 'float4' THEN 24 WHEN 'float8' THEN 53 END AS numeric_precision,
+                CASE WHEN t.typname LIKE 'int_' OR t.typname LIKE 'float_' THEN 2 END
+                    AS numeric_precision_radix,
+                CASE WHEN t.typname LIKE 'int_' THEN 0 END AS numeric_scale,
+                CASE WHEN t.typname LIKE 'timestamp%' THEN 6 END AS datetime_precision,
+                NULL::text AS interval_type, NULL::int AS interval_precision,
+                NULL::text AS character_set_catalog, NULL::text AS character_set_schema,
+                NULL::text AS character_set_name, NULL::text AS collation_catalog,
+                NULL::text AS collation_schema, NULL::text AS collation_name,
+                NULL::text AS domain_catalog, NULL::text AS domain_schema,
+                NULL::text AS domain_name, current_database() AS udt_catalog,
+                'pg_catalog' AS udt_schema, t.typname AS udt_name,
+                NULL::text AS scope_catalog, NULL::text AS scope_schema,
+                NULL::text AS scope_name, NULL::int AS maximum_cardinality,
+                a.attnum::text AS dtd_identifier, 'NO' AS is_self_referencing,
+                'NO' AS is_identity, NULL::text AS identity_generation,
+                NULL::text AS identity_start, NULL::text AS identity_increment,
+                NULL::text AS identity_maximum, NULL::text AS identity_minimum,
+                'NO' AS identity_cycle, 'NEVER' AS is_generated,
+                NULL::text AS generation_expression, 'NO' AS is_updatable
+         FROM pg_attribute a
+         JOIN pg_class c ON a.attrelid = c.oid
+         JOIN pg_namespace n ON c.relnamespace = n.oid
+         LEFT JOIN pg_type t ON a.atttypid = t.oid
+         WHERE a.attnum > 0 AND NOT a.attisdropped AND c.relkind IN ('r', 'v', 'm', 'f', 'p')",
+    ),
+    (
+        "information_schema",
+        "schemata",
+        "SELECT current_database() AS catalog_name, nspname AS schema_name,
+                session_user AS schema_owner, NULL::text AS default_character_set_catalog,
+                NULL::text AS default_character_set_schema,
+                NULL::text AS default_character_set_name, NULL::text AS sql_path
+         FROM pg_namespace",
+    ),
+    (
+        "information_schema",
+        "table_constraints",
+        "SELECT current_database() AS constraint_catalog, n.nspname AS constraint_schema,
+                k.conname AS constraint_name, current_database() AS table_catalog,
+                n.nspname AS table_schema, c.relname AS table_name,
+                CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' WHEN 'f' THEN 'FOREIGN KEY'
+                     WHEN 'u' THEN 'UNIQUE' ELSE 'CHECK' END AS constraint_type,
+                'NO' AS is_deferrable, 'NO' AS initially_deferred, 'YES' AS enforced,
+                NULL::text AS nulls_distinct
+         FROM pg_constraint k JOIN pg_class c ON k.conrelid = c.oid
+         JOIN pg_namespace n ON c.relnamespace = n.oid",
+    ),
+    (
+        "information_schema",
+        "key_column_usage",
+        "SELECT current_database() AS constraint_catalog, n.nspname AS constraint_schema,
+                k.conname AS constraint_name, current_database() AS table_catalog,
+                n.nspname AS table_schema, c.relname AS table_name, a.attname AS column_name,
+                k.place AS ordinal_position,
+                CASE WHEN k.contype = 'f' THEN k.place END AS position_in_unique_constraint
+         FROM (SELECT conname, contype, conrelid, unnest(conkey) AS attnum,
+                      generate_subscripts(conkey, 1) AS place FROM pg_constraint) k
+         JOIN pg_class c ON k.conrelid = c.oid
+         JOIN pg_namespace n ON c.relnamespace = n.oid
+         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum",
+    ),
+    (
+        "information_schema",
+        "constraint_column_usage",
+        "SELECT current_database() AS table_catalog, n.nspname AS table_schema,
+                c.relname AS table_name, a.attname AS column_name,
+                current_database() AS constraint_catalog, n.nspname AS constraint_schema,
+                k.conname AS constraint_name
+         FROM (SELECT conname, CASE WHEN contype = 'f' THEN confrelid ELSE conrelid END AS rel,
+                      unnest(CASE WHEN contype = 'f' THEN confkey ELSE conkey END) AS attnum
+               FROM pg_constraint) k
+         JOIN pg_class c ON k.rel = c.oid
+         JOIN pg_namespace n ON c.relnamespace = n.oid
+         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum",
+    ),
+    (
+        "information_schema",
+        "referential_constraints",
+        "SELECT current_database() AS constraint_catalog, n.nspname AS constraint_schema,
+                k.conname AS constraint_name, current_database() AS unique_constraint_catalog,
+                n.nspname AS unique_constraint_schema, p.conname AS unique_constraint_name,
+                'NONE' AS match_option, 'NO ACTION' AS update_rule, 'CASCADE' AS delete_rule
+         FROM pg_constraint k JOIN pg_namespace n ON k.connamespace = n.oid
+         LEFT JOIN pg_constraint p ON p.conrelid = k.confrelid AND p.contype = 'p'
+         WHERE k.contype = 'f'",
+    ),
+    (
+        "information_schema",
+        "views",
+        "SELECT current_database() AS table_catalog, n.nspname AS table_schema,
+                c.relname AS table_name, NULL::text AS view_definition, 'NONE' AS check_option,
+                'NO' AS is_updatable, 'NO' AS is_insertable_into
+         FROM pg_class c JOIN pg_namespace n ON c.relnamespace = n.oid WHERE c.relkind = 'v'",
+    ),
+    (
+        "information_schema",
+        "sequences",
+        "SELECT NULL::text AS sequence_catalog, NULL::text AS sequence_schema,
+                NULL::text AS sequence_name, NULL::text AS data_type WHERE false",
+    ),
+    (
+        "information_schema",
+        "triggers",
+        "SELECT NULL::text AS trigger_catalog, NULL::text AS trigger_schema,
+                NULL::text AS trigger_name, NULL::text AS event_object_schema,
+                NULL::text AS event_object_table WHERE false",
+    ),
+    (
+        "information_schema",
+        "table_privileges",
+        "SELECT session_user AS grantor, session_user AS grantee,
+                current_database() AS table_catalog, n.nspname AS table_schema,
+                c.relname AS table_name, 'SELECT' AS privilege_type, 'NO' AS is_grantable,
+                'YES' AS with_hierarchy
+         FROM pg_namespace n JOIN pg_class c ON n.oid = c.relnamespace
+         WHERE c.relkind IN ('r', 'v')",
+    ),
+    (
+        "information_schema",
+        "role_table_grants",
+        "SELECT * FROM information_schema.table_privileges",
+    ),
+    (
+        "pg_catalog",
+        "pg_tables",
+        "SELECT n.nspname AS schemaname, c.relname AS tablename, session_user AS tableowner,
+                NULL::text AS tablespace, c.relhasindex AS hasindexes, false AS hasrules,
+                false AS hastriggers, false AS rowsecurity
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind IN ('r', 'p')",
+    ),
+    (
+        "pg_catalog",
+        "pg_indexes",
+        "SELECT n.nspname AS schemaname, c.relname AS tablename, i.relname AS indexname,
+                NULL::text AS tablespace, pg_get_indexdef(i.oid) AS indexdef
+         FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid
+         JOIN pg_class i ON i.oid = x.indexrelid
+         JOIN pg_namespace n ON n.oid = c.relnamespace",
+    ),
+    (
+        "pg_catalog",
+        "pg_user",
+        "SELECT rolname AS usename, oid AS usesysid, rolcreatedb AS usecreatedb,
+                rolsuper AS usesuper, rolreplication AS userepl, rolbypassrls AS usebypassrls,
+                '********' AS passwd, rolvaliduntil AS valuntil, rolconfig AS useconfig
+         FROM pg_roles WHERE rolcanlogin",
+    ),
+    (
+        "pg_catalog",
+        "pg_group",
+        "SELECT rolname AS groname, oid AS grosysid, NULL::int[] AS grolist
+         FROM pg_roles WHERE NOT rolcanlogin",
+    ),
+    (
+        "pg_catalog",
+        "pg_rules",
+        "SELECT NULL::text AS schemaname, NULL::text AS tablename, NULL::text AS rulename,
+                NULL::text AS definition WHERE false",
+    ),
+    (
+        "pg_catalog",
+        "pg_sequences",
+        "SELECT NULL::text AS schemaname, NULL::text AS sequencename,
+                NULL::text AS sequenceowner WHERE false",
+    ),
+    (
+        "pg_catalog",
+        "pg_policies",
+        "SELECT NULL::text AS schemaname, NULL::text AS tablename, NULL::text AS policyname
+         WHERE false",
+    ),
+    (
+        "pg_catalog",
+        "pg_locks",
+        "SELECT NULL::text AS locktype, NULL::int AS database, NULL::int AS relation,
+                NULL::int AS transactionid, NULL::int AS pid, NULL::text AS mode,
+                NULL::bool AS granted WHERE false",
+    ),
+    (
+        "pg_catalog",
+        "pg_timezone_names",
+        "SELECT NULL::text AS name, NULL::text AS abbrev, NULL::text AS utc_offset,
+                NULL::bool AS is_dst WHERE false",
+    ),
+    (
+        "pg_catalog",
+        "pg_available_extensions",
+        "SELECT NULL::text AS name, NULL::text AS default_version,
+                NULL::text AS installed_version, NULL::text AS comment WHERE false",
+    ),
+];
+
+static PARSED: LazyLock<BTreeMap<(&str, &str), Query>> = LazyLock::new(|| {
+    VIEWS
+        .iter()
+        .filter_map(|(schema, name, sql)| {
+            let mut statements = Parser::parse_sql(&PostgreSqlDialect {}, sql).ok()?;
+            match statements.pop() {
+                Some(Statement::Query(query)) => Some(((*schema, *name), *query)),
+                _ => None,
+            }
+        })
+        .collect()
+});
+
+/// The query of a view.
+pub(super) fn find(schema: &str, name: &str) -> Option<&'static Query> {
+    let mut views = PARSED.iter();
+    views.find(|((s, n), _)| *s == schema && *n == name).map(|(_, query)| query)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_view_is_a_query() {
+        for (schema, name, _) in VIEWS {
+            assert!(find(schema, name).is_some(), "{schema}.{name}");
+        }
+        assert_eq!(PARSED.len(), VIEWS.len());
+    }
+}

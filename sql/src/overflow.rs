@@ -1,0 +1,197 @@
+//! Whole numbers that do not fit their type are an error, SQLSTATE 22003, as in PostgreSQL.
+//! DataFusion's `+`, `-` and `*` wrap around instead.
+//!
+//! Once the types of a plan are settled, an analyzer rule puts a function that checks in the place of
+//! each of these operators between whole numbers. Other numbers keep DataFusion's.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{ArrayRef, Datum};
+use arrow::compute::kernels::numeric::{add, mul, sub};
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result, exec_err};
+use datafusion::config::ConfigOptions;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{
+    BinaryExpr, ColumnarValue, Expr, ExprSchemable, LogicalPlan, Operator, ScalarFunctionArgs,
+    ScalarUDF, ScalarUDFImpl, Signature, Volatility, lit,
+};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::scalar::ScalarValue;
+
+use crate::SqlError;
+
+/// The rule.
+#[derive(Debug)]
+pub(crate) struct CheckedArithmetic;
+
+impl AnalyzerRule for CheckedArithmetic {
+    fn name(&self) -> &str {
+        "checked_arithmetic"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        Ok(plan.transform_up_with_subqueries(checked)?.data)
+    }
+}
+
+fn checked(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let mut schema = merge_schema(&plan.inputs());
+    if let LogicalPlan::TableScan(scan) = &plan {
+        let scanned = DFSchema::try_from_qualified_schema(
+            scan.table_name.clone(),
+            &scan.source.schema(),
+        )?;
+        schema.merge(&scanned);
+    }
+    let names = NamePreserver::new(&plan);
+    plan.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let checked = expr.transform_up(|expr| Ok(replaced(expr, &schema)))?;
+        Ok(checked.update_data(|expr| name.restore(expr)))
+    })?
+    .map_data(|plan| plan.recompute_schema())
+}
+
+fn replaced(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    // A name of an outer query has its type with it; one that is not found is left alone.
+    let is_whole = |expr: &Expr| {
+        expr.get_type(schema).is_ok_and(|data_type| {
+            matches!(data_type, DataType::Int16 | DataType::Int32 | DataType::Int64)
+        })
+    };
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right })
+            if function(op).is_some() && is_whole(&left) && is_whole(&right) =>
+        {
+            let Some(function) = function(op) else {
+                return Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }));
+            };
+            Transformed::yes(call(function, *left, *right))
+        }
+        Expr::Negative(inner) if is_whole(&inner) && !matches!(*inner, Expr::Literal(..)) => {
+            let zero = match inner.get_type(schema) {
+                Ok(DataType::Int16) => lit(0_i16),
+                Ok(DataType::Int32) => lit(0_i32),
+                _ => lit(0_i64),
+            };
+            match function(Operator::Minus) {
+                Some(function) => Transformed::yes(call(function, zero, *inner)),
+                None => Transformed::no(Expr::Negative(inner)),
+            }
+        }
+        other => Transformed::no(other),
+    }
+}
+
+fn call(function: &Arc<ScalarUDF>, left: Expr, right: Expr) -> Expr {
+    Expr::ScalarFunction(ScalarFunction::new_udf(Arc::clone(function), vec![left, right]))
+}
+
+static FUNCTIONS: LazyLock<[(Operator, Arc<ScalarUDF>); 3]> = LazyLock::new(|| {
+    [
+        (Operator::Plus, "checked_add"),
+        (Operator::Minus, "checked_subtract"),
+        (Operator::Multiply, "checked_multiply"),
+    ]
+    .map(|(operator, name)| {
+        let signature = Signature::any(2, Volatility::Immutable);
+        (operator, Arc::new(ScalarUDF::new_from_impl(Checked { name, operator, signature })))
+    })
+});
+
+fn function(operator: Operator) -> Option<&'static Arc<ScalarUDF>> {
+    FUNCTIONS.iter().find(|(known, _)| *known == operator).map(|(_, function)| function)
+}
+
+/// An operator that checks.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Checked {
+    name: &'static str,
+    operator: Operator,
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for Checked {
+    fn name(&self) -> &str {
+        self.name
+    }
+
+    fn display_name(&self, arguments: &[Expr]) -> Result<String> {
+        match arguments {
+            [left, right] => Ok(format!("({left} {} {right})", self.operator)),
+            _ => Ok(self.name.to_owned()),
+        }
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, arguments: &[DataType]) -> Result<DataType> {
+        let rank = |data_type: &DataType| match data_type {
+            DataType::Int16 => 0,
+            DataType::Int32 => 1,
+            _ => 2,
+        };
+        match arguments {
+            [left, right] => {
+                Ok(if rank(left) >= rank(right) { left.clone() } else { right.clone() })
+            }
+            _ => exec_err!("{} takes two numbers", self.name),
+        }
+    }
+
+    fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let result_type = arguments.return_field.data_type();
+        let operands = arguments
+            .args
+            .iter()
+            .map(|operand| operand.cast_to(result_type, None))
+            .collect::<Result<Vec<_>>>()?;
+        let [left, right] = operands.as_slice() else {
+            return exec_err!("{} takes two numbers", self.name);
+        };
+        let is_scalar = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
+        let (left, right) = (datum(left)?, datum(right)?);
+        let done = match self.operator {
+            Operator::Plus => add(left.as_ref(), right.as_ref()),
+            Operator::Minus => sub(left.as_ref(), right.as_ref()),
+            _ => mul(left.as_ref(), right.as_ref()),
+        };
+        let array = done.map_err(|error| out_of_range(error, result_type))?;
+        if is_scalar {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?));
+        }
+        Ok(ColumnarValue::Array(array))
+    }
+}
+
+fn datum(operand: &ColumnarValue) -> Result<Box<dyn Datum>> {
+    Ok(match operand {
+        ColumnarValue::Array(array) => Box::new(Arc::clone(array) as ArrayRef),
+        ColumnarValue::Scalar(scalar) => Box::new(scalar.to_scalar()?),
+    })
+}
+
+fn out_of_range(error: ArrowError, data_type: &DataType) -> DataFusionError {
+    if !matches!(error, ArrowError::ArithmeticOverflow(_)) {
+        return error.into();
+    }
+    let name = match data_type {
+        DataType::Int16 => "smallint",
+        DataType::Int32 => "integer",
+        _ => "bigint",
+    };
+    DataFusionError::External(Box::new(SqlError::Query {
+        sqlstate: "22003",
+        message: format!("{name} out of range"),
+        detail: None,
+        hint: None,
+    }))
+}
