@@ -20,12 +20,14 @@ mod counters;
 mod detections;
 mod embeddings;
 mod pool;
+mod reranks;
 mod worker;
 
 pub use self::appearances::{AppearanceReply, ReIdHandle};
 pub use self::captions::{CaptionReply, CaptionerHandle};
 pub use self::detections::{DetectReply, DetectorHandle};
 pub use self::embeddings::{EmbedReply, EmbedderHandle};
+pub use self::reranks::RerankerHandle;
 pub use self::worker::{CacheCounts, Latency, LoadedModel};
 
 use self::appearances::Appearances;
@@ -33,6 +35,7 @@ use self::captions::Captions;
 use self::detections::Detections;
 use self::embeddings::Embeddings;
 use self::pool::Pool;
+use self::reranks::Reranks;
 
 /// How the service runs its models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +97,7 @@ pub struct InferenceService {
     reids: Pool<Appearances>,
     captioners: Pool<Captions>,
     embedders: Pool<Embeddings>,
+    rerankers: Pool<Reranks>,
 }
 
 impl InferenceService {
@@ -106,6 +110,7 @@ impl InferenceService {
             reids: Pool::default(),
             captioners: Pool::default(),
             embedders: Pool::default(),
+            rerankers: Pool::default(),
         })
     }
 
@@ -165,12 +170,22 @@ impl InferenceService {
         self.embedders.get(&self.registry, name, &self.options, open).map(EmbedderHandle::new)
     }
 
+    /// The reranker `name`, loaded and checked if it is not yet.
+    ///
+    /// # Errors
+    /// As [`InferenceService::detector`].
+    pub fn reranker(&self, name: &str) -> Result<RerankerHandle, ModelError> {
+        let open = OpenOptions::default();
+        self.rerankers.get(&self.registry, name, &self.options, open).map(RerankerHandle::new)
+    }
+
     /// The loaded models with their counters, by id.
     pub fn loaded(&self) -> Vec<LoadedModel> {
         let mut loaded = self.detectors.loaded();
         loaded.append(&mut self.reids.loaded());
         loaded.append(&mut self.captioners.loaded());
         loaded.append(&mut self.embedders.loaded());
+        loaded.append(&mut self.rerankers.loaded());
         loaded.sort_by(|a, b| a.id.cmp(&b.id));
         loaded
     }

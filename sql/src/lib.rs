@@ -48,6 +48,7 @@ mod dialect;
 mod engine;
 mod error;
 mod functions;
+mod lateral;
 mod memory;
 mod notice;
 mod roles;
@@ -61,8 +62,8 @@ pub mod wire;
 pub use crate::database::{DATABASE, DEFAULT_SCHEMA, Database, DatabaseOptions};
 pub use crate::dialect::{Statement, parse as parse_statements};
 pub use crate::engine::{
-    CreateIndex, CreateSource, Cut, Engine, EngineError, FrontierInfo, IndexInfo, ModelInfo,
-    OperatorInfo, Origin, SearchSettings, SourceFault, SourceInfo, SourceStatistics,
+    CreateIndex, CreateSource, Cut, Engine, EngineError, FrontierInfo, IndexBuild, IndexInfo,
+    ModelInfo, OperatorInfo, Origin, SearchSettings, SourceFault, SourceInfo, SourceStatistics,
 };
 pub use crate::error::SqlError;
 pub use crate::functions::docs as function_docs;
@@ -70,5 +71,6 @@ pub use crate::memory::QueryLimits;
 pub use crate::notice::Notice;
 pub use crate::session::{
     CopyFormat, CopyOptions, ForceQuote, Outcome, Prepared, Session, TransactionStatus,
+    is_parameter,
 };
 pub use crate::statement::{StatementDoc, docs as statement_docs};

@@ -10,11 +10,13 @@
 //! | `sessions` | `pg_stat_activity` |
 //! | `functions` | `format_type`, `col_description` and others that clients call |
 //! | `names` | `to_regclass`, `to_regtype`, `json_build_object` |
+//! | `indexes` | indexes in `pg_class`, `pg_index`, `pg_indexes` and `pg_stat_progress_create_index` |
 //! | `procedures` | `pg_proc` with Vigil's functions |
 
 mod attributes;
 mod descriptions;
 mod functions;
+mod indexes;
 mod names;
 mod procedures;
 mod relations;
@@ -33,11 +35,13 @@ use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
 
 use self::attributes::Attributes;
 use self::descriptions::Descriptions;
+use self::indexes::{IndexView, RowIs, View, WithIndexes};
 use self::procedures::Procedures;
 use self::relations::Relations;
-use self::roles::{RoleTable, RowIs};
+use self::roles::{RoleTable, RowIs as RoleRow};
 use self::sessions::Sessions;
 use super::computed::ComputedTable;
+use crate::Engine;
 use crate::activity::Activity;
 use crate::database::DATABASE;
 use crate::roles::Roles;
@@ -48,6 +52,7 @@ const SCHEMA: &str = "pg_catalog";
 /// Registers the schema and the functions that its users call.
 pub(crate) fn register(
     context: &SessionContext,
+    engine: &Arc<dyn Engine>,
     roles: &Arc<Roles>,
     activity: &Arc<Activity>,
 ) -> Result<()> {
@@ -59,9 +64,10 @@ pub(crate) fn register(
     let relations = Arc::new(Relations::read(context, inner.as_ref())?);
     functions::register(context, &relations);
     names::register(context, &relations);
+    context.register_udf(indexes::definition_function(engine));
     let sessions = Arc::new(Sessions::new(Arc::clone(activity)));
-    let roles = Arc::clone(roles);
-    let schema = PgCatalog { inner, relations, roles, sessions };
+    let (engine, roles) = (Arc::clone(engine), Arc::clone(roles));
+    let schema = PgCatalog { inner, relations, engine, roles, sessions };
     catalog.register_schema(SCHEMA, Arc::new(schema))?;
     Ok(())
 }
@@ -79,11 +85,21 @@ fn catalog(context: &SessionContext) -> Result<Arc<dyn CatalogProvider>> {
         .ok_or_else(|| internal_datafusion_err!("the database is not registered"))
 }
 
+fn with_indexes(
+    inner: Arc<dyn TableProvider>,
+    relations: Arc<Relations>,
+    engine: Arc<dyn Engine>,
+    row_is: RowIs,
+) -> Arc<dyn TableProvider> {
+    Arc::new(ComputedTable(WithIndexes { inner, relations, engine, row_is }))
+}
+
 /// datafusion-pg-catalog's schema with some of its tables replaced.
 #[derive(Debug)]
 struct PgCatalog {
     inner: Arc<dyn SchemaProvider>,
     relations: Arc<Relations>,
+    engine: Arc<dyn Engine>,
     roles: Arc<Roles>,
     sessions: Arc<Sessions>,
 }
@@ -93,6 +109,7 @@ impl SchemaProvider for PgCatalog {
     fn table_names(&self) -> Vec<String> {
         let mut names = self.inner.table_names();
         names.push(sessions::NAME.to_owned());
+        names.extend(View::ALL.map(|view| view.name().to_owned()));
         names
     }
 
@@ -100,20 +117,28 @@ impl SchemaProvider for PgCatalog {
         if name == sessions::NAME {
             return Ok(Some(Arc::clone(&self.sessions) as Arc<dyn TableProvider>));
         }
+        let (relations, engine) = (Arc::clone(&self.relations), Arc::clone(&self.engine));
+        if let Some(view) = View::ALL.into_iter().find(|view| view.name() == name) {
+            return Ok(Some(Arc::new(ComputedTable(IndexView { view, relations, engine }))));
+        }
         let Some(inner) = self.inner.table(name).await? else { return Ok(None) };
-        let relations = Arc::clone(&self.relations);
         let roles = Arc::clone(&self.roles);
         Ok(Some(match name {
             "pg_attribute" => Arc::new(ComputedTable(Attributes { inner, relations })),
             "pg_description" => Arc::new(ComputedTable(Descriptions { inner, relations })),
-            "pg_roles" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Role }),
-            "pg_auth_members" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Membership }),
+            "pg_roles" => Arc::new(RoleTable { inner, roles, row_is: RoleRow::Role }),
+            "pg_auth_members" => Arc::new(RoleTable { inner, roles, row_is: RoleRow::Membership }),
+            "pg_class" => with_indexes(inner, relations, engine, RowIs::Relation),
+            "pg_index" => with_indexes(inner, relations, engine, RowIs::Index),
+            "pg_am" => with_indexes(inner, relations, engine, RowIs::Method),
             "pg_proc" => Arc::new(ComputedTable(Procedures { inner, relations })),
             _ => inner,
         }))
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        name == sessions::NAME || self.inner.table_exist(name)
+        name == sessions::NAME
+            || View::ALL.iter().any(|view| view.name() == name)
+            || self.inner.table_exist(name)
     }
 }

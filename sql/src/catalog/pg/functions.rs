@@ -40,7 +40,6 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         ("pg_get_function_identity_arguments", Kind::FunctionArguments, 1..=1),
         ("pg_get_functiondef", Kind::NoText, 1..=1),
         ("pg_get_viewdef", Kind::NoText, 1..=2),
-        ("pg_get_indexdef", Kind::NoText, 1..=3),
         ("pg_table_size", Kind::NoSize, 1..=1),
         ("pg_indexes_size", Kind::NoSize, 1..=1),
         ("pg_database_size", Kind::NoSize, 1..=1),
