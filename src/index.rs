@@ -9,7 +9,10 @@
 //! | `vector_index` | a graph and which rows of the table are in it |
 //! | `registry` | all indexes, and the thread that fills them |
 //! | `scan` | one query: which way to take, and the rows that it gives |
-//! | `plan` | the rule that puts an index under `ORDER BY … LIMIT`, and the plan's node |
+//! | `indexable` | the scan that table providers put into plans |
+//! | `distance`, `query` | what a query sorts by, and the vector that it searches for |
+//! | `plan` | the rule that puts a search under `ORDER BY … LIMIT` |
+//! | `node` | the plan's node that searches |
 //!
 //! A row is in the graph or it is searched exactly: no query waits for the graph, and none misses a
 //! row. The graph holds no rows, only vectors and where they are in the table, so a query gives the
@@ -17,10 +20,14 @@
 
 mod codes;
 mod definition;
+mod distance;
 mod graph;
+mod indexable;
 mod kernel;
 mod links;
+mod node;
 mod plan;
+mod query;
 mod registry;
 mod scan;
 mod search;
@@ -33,7 +40,9 @@ mod visited;
 pub use self::codes::Precision;
 pub use self::definition::{Definition, IndexError};
 pub use self::graph::{Graph, GraphOptions, LinkScratch, RowKey};
+pub use self::indexable::IndexableScan;
 pub use self::kernel::Metric;
-pub use self::plan::{IndexableScan, UseIndexes};
+pub use self::node::is_search;
+pub use self::plan::UseIndexes;
 pub use self::registry::Indexes;
 pub use self::search::{Found, Resumable, Search, SearchStatistics};

@@ -8,6 +8,8 @@ mod mean_pooled;
 mod minilm;
 mod mpnet;
 
+pub(crate) use self::mean_pooled::open_tokenizer;
+
 /// How texts are embedded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EmbedOptions {

@@ -30,7 +30,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use crate::manifest::{self, Task};
-    use crate::{captioner, detector, embedder, reid};
+    use crate::{captioner, detector, embedder, reid, reranker};
 
     #[test]
     fn a_manifest_may_name_exactly_the_families_there_are() {
@@ -39,6 +39,7 @@ mod tests {
         here.extend(reid::FAMILIES.map(|(name, _)| (name, Task::Reid)));
         here.extend(captioner::FAMILIES.map(|(name, _)| (name, Task::Captioner)));
         here.extend(embedder::FAMILIES.map(|(name, _)| (name, Task::Embedder)));
+        here.extend(reranker::FAMILIES.map(|(name, _)| (name, Task::Reranker)));
         assert_eq!(here, manifest::FAMILIES.iter().copied().collect());
     }
 }

@@ -1,7 +1,7 @@
 //! Models: pictures and texts go in; boxes, sentences and vectors come out.
 //!
 //! Here are the traits ([`Detector`], [`ReId`], [`Captioner`],
-//! [`Embedder`]), their ONNX implementations
+//! [`Embedder`], [`Reranker`]), their ONNX implementations
 //! (one file a family), the [`InferenceService`] that runs them on threads of its own, and the
 //! manifest that says where models come from. No SQL, no dataflow, no video.
 
@@ -19,6 +19,7 @@ mod labels;
 pub mod manifest;
 mod registry;
 mod reid;
+mod reranker;
 mod service;
 mod vector;
 
@@ -35,8 +36,9 @@ pub use crate::labels::{label_set, label_set_names};
 pub use crate::manifest::{Made, ModelEntry, ModelFile, Precision, Source, Task};
 pub use crate::registry::{FileCheck, ModelState, Registry, Verdict};
 pub use crate::reid::{ReId, open_reid};
+pub use crate::reranker::{Reranker, open_reranker};
 pub use crate::service::{
     AppearanceReply, CacheCounts, CaptionReply, CaptionerHandle, DetectReply, DetectorHandle,
     EmbedReply, EmbedderHandle, InferenceService, Latency, LoadedModel, OpenOptions, ReIdHandle,
-    ServiceOptions,
+    RerankerHandle, ServiceOptions,
 };

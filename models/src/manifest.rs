@@ -28,11 +28,14 @@ pub enum Task {
     Embedder,
     /// Cut-outs of objects to vectors that tell individuals apart.
     Reid,
+    /// A question and texts to scores: [`crate::Reranker`].
+    Reranker,
 }
 
 impl Task {
     /// Every task, in the order in which a frame meets them.
-    pub const ALL: [Self; 4] = [Self::Detector, Self::Reid, Self::Captioner, Self::Embedder];
+    pub const ALL: [Self; 5] =
+        [Self::Detector, Self::Reid, Self::Captioner, Self::Embedder, Self::Reranker];
 
     /// The task's name in manifests, SQL and messages.
     pub const fn name(self) -> &'static str {
@@ -41,6 +44,7 @@ impl Task {
             Self::Captioner => "captioner",
             Self::Embedder => "embedder",
             Self::Reid => "reid",
+            Self::Reranker => "reranker",
         }
     }
 }
@@ -64,6 +68,7 @@ pub const FAMILIES: &[(&str, Task)] = &[
     ("blip2", Task::Captioner),
     ("minilm", Task::Embedder),
     ("mpnet", Task::Embedder),
+    ("cross-encoder", Task::Reranker),
 ];
 
 /// One model: what it is, which files it has and where they come from.

@@ -21,12 +21,14 @@ mod counters;
 mod detections;
 mod embeddings;
 mod pool;
+mod reranks;
 mod worker;
 
 pub use self::appearances::{AppearanceReply, ReIdHandle};
 pub use self::captions::{CaptionReply, CaptionerHandle};
 pub use self::detections::{DetectReply, DetectorHandle};
 pub use self::embeddings::{EmbedReply, EmbedderHandle};
+pub use self::reranks::RerankerHandle;
 pub use self::worker::{CacheCounts, Latency, LoadedModel};
 
 use self::appearances::Appearances;
@@ -34,6 +36,7 @@ use self::captions::Captions;
 use self::detections::Detections;
 use self::embeddings::Embeddings;
 use self::pool::Pool;
+use self::reranks::Reranks;
 
 /// How the service runs its models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +121,7 @@ pub struct InferenceService {
     reids: Pool<Appearances>,
     captioners: Pool<Captions>,
     embedders: Pool<Embeddings>,
+    rerankers: Pool<Reranks>,
 }
 
 impl InferenceService {
@@ -131,6 +135,7 @@ impl InferenceService {
             reids: Pool::default(),
             captioners: Pool::default(),
             embedders: Pool::default(),
+            rerankers: Pool::default(),
         })
     }
 
@@ -176,6 +181,7 @@ impl InferenceService {
         self.reids.forget(&id);
         self.captioners.forget(&id);
         self.embedders.forget(&id);
+        self.rerankers.forget(&id);
         Ok(())
     }
 
@@ -267,12 +273,22 @@ impl InferenceService {
         worker.map(EmbedderHandle::new)
     }
 
+    /// The reranker `name`, loaded and checked if it is not yet.
+    ///
+    /// # Errors
+    /// As [`InferenceService::detector`].
+    pub fn reranker(&self, name: &str) -> Result<RerankerHandle, ModelError> {
+        let open = OpenOptions::default();
+        self.rerankers.get(&self.registry(), name, &self.options, open).map(RerankerHandle::new)
+    }
+
     /// The loaded models with their counters, by id.
     pub fn loaded(&self) -> Vec<LoadedModel> {
         let mut loaded = self.detectors.loaded();
         loaded.append(&mut self.reids.loaded());
         loaded.append(&mut self.captioners.loaded());
         loaded.append(&mut self.embedders.loaded());
+        loaded.append(&mut self.rerankers.loaded());
         loaded.sort_by(|a, b| a.id.cmp(&b.id));
         loaded
     }

@@ -86,6 +86,17 @@ impl Access {
         self.privileges()?.rows_of(schema, table).ok_or_else(|| denied_table(table))
     }
 
+    /// Whether it sees all rows of the tables with vectors.
+    ///
+    /// # Errors
+    /// SQLSTATE 28000 when the role was dropped.
+    pub(crate) fn sees_all_vectors(&self) -> Result<bool, SqlError> {
+        let privileges = self.privileges()?;
+        Ok([StandardTable::Captions, StandardTable::Embeddings]
+            .into_iter()
+            .all(|table| privileges.rows_of(DEFAULT_SCHEMA, table.name()) == Some(Rows::All)))
+    }
+
     /// Refuses a plan that reads a table that this session may not read.
     ///
     /// # Errors

@@ -22,7 +22,7 @@ use crate::overflow::CheckedArithmetic;
 use crate::roles::Roles;
 use crate::runtime::QueryRuntime;
 use crate::types::Types;
-use crate::{Engine, Session, SqlError, functions};
+use crate::{Engine, Session, SqlError, functions, lateral};
 
 /// The name of the one database.
 pub const DATABASE: &str = "vigil";
@@ -192,7 +192,12 @@ fn base_state(
     let context = SessionContext::new_with_state(state);
     pg::register(&context, engine, roles, activity, comments)?;
     functions::register(&context, engine);
-    Ok(SessionStateBuilder::new_from_existing(context.state())
+    let state = context.state();
+    let mut planners = vigil_udfs::expr_planners();
+    planners.extend(state.expr_planners().iter().cloned());
+    Ok(SessionStateBuilder::new_from_existing(state)
+        .with_expr_planners(planners)
+        .with_analyzer_rule(lateral::rule())
         .with_type_planner(Arc::new(Types))
         .build())
 }

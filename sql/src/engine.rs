@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::catalog::TableProvider;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
 
 use crate::catalog::StandardTable;
 
@@ -155,7 +156,7 @@ pub struct ModelInfo {
     pub name: String,
     /// Version.
     pub version: String,
-    /// `detector`, `captioner`, `embedder`, `reid`.
+    /// `detector`, `captioner`, `embedder`, `reid`, `reranker`.
     pub task: String,
     /// The family that reads it, such as `yolov8`.
     pub family: String,
@@ -300,6 +301,21 @@ pub struct IndexInfo {
     pub sampled_queries: i64,
 }
 
+/// An index that is being built, as `pg_stat_progress_create_index` shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexBuild {
+    /// The index's name.
+    pub index: String,
+    /// The table.
+    pub table: String,
+    /// `CREATE INDEX` or `REINDEX`.
+    pub command: &'static str,
+    /// Rows that are to be looked at.
+    pub total: i64,
+    /// Rows that have been.
+    pub done: i64,
+}
+
 /// How a session wants its indexes searched; the session puts it into the configuration of each
 /// query, beside the [`Cut`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -415,9 +431,25 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Indexes that are being built.
+    fn index_builds(&self) -> Vec<IndexBuild> {
+        Vec::new()
+    }
+
     /// Rules that the engine wants to run before DataFusion's on the plans of queries.
     fn physical_rules(&self) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         Vec::new()
+    }
+
+    /// Whether a leaf of a plan reads the [`Cut`] of the context that it runs in, rather than the
+    /// one that it was planned at, so that the plan may be run again.
+    fn may_run_again(&self, _leaf: &dyn ExecutionPlan) -> bool {
+        false
+    }
+
+    /// Another number when plans that were made before should be made again.
+    fn plan_generation(&self) -> u64 {
+        0
     }
 
     /// The models that SQL functions may call.

@@ -1,8 +1,12 @@
 //! SQL functions that need a session or an engine; all others are in `vigil-udfs`. One file each,
 //! one line in [`register`].
 
+mod arguments;
 mod backend;
+mod bm25;
 mod frame_image;
+mod hybrid_search;
+mod text_matches;
 mod vector_search;
 mod version;
 
@@ -22,6 +26,8 @@ pub(crate) fn register(context: &SessionContext, engine: &Arc<dyn Engine>) {
     context.register_udf(version::function());
     let search = vector_search::VectorSearch { engine: Arc::clone(engine) };
     context.register_udtf(vector_search::DOC.name, Arc::new(search));
+    let search = hybrid_search::HybridSearch { engine: Arc::clone(engine) };
+    context.register_udtf(hybrid_search::DOC.name, Arc::new(search));
 }
 
 /// `frame_image` over the engine as a session sees it.
@@ -31,12 +37,15 @@ pub(crate) fn frame_image(engine: Arc<dyn Engine>) -> ScalarUDF {
 
 /// What is written about each of them, in the order of the reference page.
 pub fn docs() -> Vec<&'static FunctionDoc> {
-    vec![
+    let mut docs = vigil_udfs::aggregate_docs();
+    docs.extend([
         &frame_image::DOC,
         &version::DOC,
         &vector_search::DOC,
+        &hybrid_search::DOC,
         &backend::PID_DOC,
         &backend::CANCEL_DOC,
         &backend::TERMINATE_DOC,
-    ]
+    ]);
+    docs
 }

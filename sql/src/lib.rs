@@ -50,6 +50,7 @@ mod engine;
 mod error;
 mod functions;
 mod introspection;
+mod lateral;
 mod memory;
 mod notice;
 mod overflow;
@@ -64,9 +65,9 @@ pub mod wire;
 pub use crate::database::{DATABASE, DEFAULT_SCHEMA, Database, DatabaseOptions};
 pub use crate::dialect::{Statement, parse as parse_statements};
 pub use crate::engine::{
-    CreateIndex, CreateModel, CreateSource, Cut, Engine, EngineError, FrontierInfo, IndexInfo,
-    ModelInfo, ModelMetrics, OperatorInfo, Origin, SearchSettings, SourceFault, SourceInfo,
-    SourceStatistics,
+    CreateIndex, CreateModel, CreateSource, Cut, Engine, EngineError, FrontierInfo, IndexBuild,
+    IndexInfo, ModelInfo, ModelMetrics, OperatorInfo, Origin, SearchSettings, SourceFault,
+    SourceInfo, SourceStatistics,
 };
 pub use crate::error::SqlError;
 pub use crate::functions::docs as function_docs;
@@ -74,5 +75,6 @@ pub use crate::memory::QueryLimits;
 pub use crate::notice::Notice;
 pub use crate::session::{
     CopyFormat, CopyOptions, ForceQuote, Outcome, Prepared, Session, TransactionStatus,
+    is_parameter,
 };
 pub use crate::statement::{StatementDoc, docs as statement_docs};

@@ -11,11 +11,13 @@ mod cursors;
 mod duplicates;
 mod explain;
 mod identity;
+mod kept;
 pub(crate) mod names;
 mod parameters;
 mod prepare;
 mod query;
 pub(crate) mod settings;
+mod slot;
 mod transaction;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -32,6 +34,7 @@ use datafusion::scalar::ScalarValue;
 
 pub use self::command::copy::{CopyFormat, CopyOptions, ForceQuote};
 pub use self::prepare::Prepared;
+pub use self::slot::is_parameter;
 pub use self::transaction::TransactionStatus;
 
 use self::classify::{Scope, SessionStatement};
@@ -241,7 +244,7 @@ impl Session {
             Action::Constant { batch } => Ok(Outcome::rows(batch.clone(), "SELECT")),
             Action::Query { plan, tag } => {
                 self.take_cut();
-                let batches = self.query(plan.clone(), &prepared.schema, parameters).await?;
+                let batches = self.query_again(plan, prepared, parameters).await?;
                 let schema = batches.schema();
                 Ok(Outcome::Rows { schema, batches, tag: (*tag).to_owned() })
             }

@@ -1,4 +1,4 @@
-//! Types of DDL and casts that datafusion-pg-catalog does not plan: `halfvec(n)`.
+//! Types of DDL and casts that datafusion-pg-catalog does not plan: `halfvec(n)`, `bit(n)`.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use datafusion_postgres::datafusion_pg_catalog::pg_catalog::oid_type_planner::Pg
 
 use crate::SqlError;
 
-/// Plans `halfvec` and leaves every other type to datafusion-pg-catalog.
+/// Plans `halfvec` and `bit` and leaves every other type to datafusion-pg-catalog.
 #[derive(Debug)]
 pub(crate) struct Types;
 
@@ -22,6 +22,11 @@ impl TypePlanner for Types {
             {
                 let dimensions = modifiers.first().map(|text| dimensions(text)).transpose()?;
                 Ok(Some(Arc::new(vigil_udfs::halfvec_field(dimensions))))
+            }
+            // PostgreSQL's `bit` without a length is `bit(1)`.
+            DataType::Bit(bits) => Ok(Some(Arc::new(vigil_udfs::bit_field(bits.or(Some(1)))))),
+            DataType::BitVarying(bits) | DataType::VarBit(bits) => {
+                Ok(Some(Arc::new(vigil_udfs::bit_field(*bits))))
             }
             other => PgOidTypePlanner.plan_type_field(other),
         }

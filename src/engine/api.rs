@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::catalog::TableProvider;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
 use vigil_sql::catalog::StandardTable;
 use vigil_sql::{
-    CreateIndex, CreateModel, CreateSource, Cut, EngineError, FrontierInfo, IndexInfo, ModelInfo,
-    ModelMetrics, OperatorInfo, SourceFault, SourceInfo,
+    CreateIndex, CreateModel, CreateSource, Cut, EngineError, FrontierInfo, IndexBuild, IndexInfo,
+    ModelInfo, ModelMetrics, OperatorInfo, SourceFault, SourceInfo,
 };
 use vigil_udfs::ModelCalls;
 
@@ -19,7 +20,7 @@ use super::calls::EngineCalls;
 use super::models::metrics;
 use super::{Engine, Error};
 use crate::decode;
-use crate::index::UseIndexes;
+use crate::index::{UseIndexes, is_search};
 use crate::keyframe::{StoreError, encode_jpeg};
 use crate::source::SourceSpec;
 use crate::tables::{Progress, SourceTables, StandardTableProvider};
@@ -136,8 +137,20 @@ impl vigil_sql::Engine for Engine {
         self.indexes.infos()
     }
 
+    fn index_builds(&self) -> Vec<IndexBuild> {
+        self.indexes.builds()
+    }
+
     fn physical_rules(&self) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         vec![Arc::new(UseIndexes { indexes: Arc::clone(&self.indexes) })]
+    }
+
+    fn may_run_again(&self, leaf: &dyn ExecutionPlan) -> bool {
+        is_search(leaf)
+    }
+
+    fn plan_generation(&self) -> u64 {
+        self.indexes.generation()
     }
 
     fn model_calls(&self) -> Arc<dyn ModelCalls> {

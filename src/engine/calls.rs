@@ -35,7 +35,15 @@ impl ModelCalls for EngineCalls {
         Ok(vectors.into_iter().map(Arc::from).collect())
     }
 
+    fn rerank(&self, model: &str, question: &str, texts: &[&str]) -> Result<Vec<f32>, ModelError> {
+        self.service.reranker(model)?.rerank(question, texts)
+    }
+
     fn dimensions(&self, model: Option<&str>) -> Result<usize, ModelError> {
         Ok(self.embedder(model)?.dimensions())
+    }
+
+    fn model_id(&self, model: Option<&str>) -> Result<String, ModelError> {
+        Ok(self.embedder(model)?.id().to_string())
     }
 }

@@ -87,6 +87,7 @@ impl Engine {
             tracker: options.tracker.name().to_owned(),
             captioner: None,
             embedder: None,
+            reid: None,
             labels: Arc::from([]),
         };
         let mut credits = QUICK_CREDITS;

@@ -120,9 +120,50 @@ fn fold<S: Step, T: Stored, const FUSED: bool>(query: &[f32], stored: &[T], scal
     lanes[0]
 }
 
+/// Sums of each kind in [`fold_both`]: half as many, so that both fit the registers.
+const LANES_OF_BOTH: usize = 32;
+
+/// `Σ a·b` and `Σ b²` in one pass.
+#[inline(always)]
+fn fold_both<const FUSED: bool>(query: &[f32], stored: &[f32]) -> (f32, f32) {
+    let mut products = [0.0_f32; LANES_OF_BOTH];
+    let mut squares = [0.0_f32; LANES_OF_BOTH];
+    let (query_chunks, query_rest) = query.as_chunks::<LANES_OF_BOTH>();
+    let (stored_chunks, stored_rest) = stored.as_chunks::<LANES_OF_BOTH>();
+    for (left, right) in query_chunks.iter().zip(stored_chunks) {
+        for lane in 0..LANES_OF_BOTH {
+            products[lane] = multiply_add::<FUSED>(left[lane], right[lane], products[lane]);
+            squares[lane] = multiply_add::<FUSED>(right[lane], right[lane], squares[lane]);
+        }
+    }
+    for (lane, (left, right)) in query_rest.iter().zip(stored_rest).enumerate() {
+        products[lane] = multiply_add::<FUSED>(*left, *right, products[lane]);
+        squares[lane] = multiply_add::<FUSED>(*right, *right, squares[lane]);
+    }
+    let mut width = LANES_OF_BOTH / 2;
+    while width > 0 {
+        for lane in 0..width {
+            products[lane] += products[lane + width];
+            squares[lane] += squares[lane + width];
+        }
+        width /= 2;
+    }
+    (products[0], squares[0])
+}
+
 #[cfg(target_arch = "x86_64")]
 mod wide {
-    use super::{Step, Stored, fold};
+    use super::{Step, Stored, fold, fold_both};
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn avx2_both(query: &[f32], stored: &[f32]) -> (f32, f32) {
+        fold_both::<true>(query, stored)
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
+    pub(super) fn avx512_both(query: &[f32], stored: &[f32]) -> (f32, f32) {
+        fold_both::<true>(query, stored)
+    }
 
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn avx2<S: Step, T: Stored>(query: &[f32], stored: &[T], scale: f32) -> f32 {
@@ -172,6 +213,20 @@ fn sum<S: Step, T: Stored>(query: &[f32], stored: &[T], scale: f32) -> f32 {
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
         Width::Avx512 => unsafe { wide::avx512::<S, T>(query, stored, scale) },
+    }
+}
+
+/// The inner product of `query` and `stored`, and the square of the length of `stored`.
+#[inline]
+pub(super) fn product_and_square(query: &[f32], stored: &[f32]) -> (f32, f32) {
+    match *WIDTH {
+        Width::Plain => fold_both::<false>(query, stored),
+        // SAFETY: the processor has the instructions, as was asked when the width was chosen.
+        #[cfg(target_arch = "x86_64")]
+        Width::Avx2 => unsafe { wide::avx2_both(query, stored) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Width::Avx512 => unsafe { wide::avx512_both(query, stored) },
     }
 }
 
@@ -259,5 +314,9 @@ mod tests {
             let found = f64::from(metric.distance(&left, &right, 1.0));
             assert!((found - expected).abs() < 1e-3, "{metric:?}: {found} {expected}");
         }
+        let (product, square) = product_and_square(&left, &right);
+        let lengths: f64 = pairs().map(|(_, r)| r * r).sum();
+        assert!((f64::from(product) - products).abs() < 1e-3, "{product} {products}");
+        assert!((f64::from(square) - lengths).abs() < 1e-3, "{square} {lengths}");
     }
 }

@@ -2,13 +2,14 @@
 //! of queries.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use datafusion::common::DFSchema;
 use datafusion::prelude::SessionContext;
 use vigil_sql::catalog::StandardTable;
-use vigil_sql::{CreateIndex, IndexInfo};
+use vigil_sql::{CreateIndex, IndexBuild, IndexInfo};
 
 use super::definition::{Definition, IndexError};
 use super::graph::Graph;
@@ -39,6 +40,10 @@ pub struct Indexes {
     tables: Arc<Tables>,
     list: Mutex<BTreeMap<String, Arc<VectorIndex>>>,
     reserved: Mutex<BTreeSet<String>>,
+    /// Those that are being made, with what makes them.
+    building: Mutex<BTreeMap<String, (&'static str, Arc<VectorIndex>)>>,
+    /// Counts the changes of `list`.
+    generation: AtomicU64,
     samples: Sender<Sample>,
     wake: Sender<()>,
 }
@@ -59,7 +64,15 @@ impl Indexes {
             })
             .collect();
         let list = Mutex::new(list);
-        let indexes = Arc::new(Self { tables, list, reserved: Mutex::default(), samples, wake });
+        let indexes = Arc::new(Self {
+            tables,
+            list,
+            reserved: Mutex::default(),
+            building: Mutex::default(),
+            generation: AtomicU64::default(),
+            samples,
+            wake,
+        });
         let this = Arc::downgrade(&indexes);
         std::thread::Builder::new()
             .name("index".to_owned())
@@ -84,6 +97,7 @@ impl Indexes {
         let made = self.build(create, &name);
         if let Ok(index) = &made {
             self.list().insert(name.clone(), Arc::clone(index));
+            self.generation.fetch_add(1, Ordering::Release);
         }
         self.reserved().remove(&name);
         made?;
@@ -134,8 +148,33 @@ impl Indexes {
         };
         let index = Arc::new(VectorIndex::new(definition, predicate));
         let rows = TableRows::new(&self.tables.snapshot(), index.definition.table);
-        index.fill(&rows, threads())?;
-        Ok(index)
+        let building = (name.to_owned(), ("CREATE INDEX", Arc::clone(&index)));
+        self.building().extend([building]);
+        let filled = index.fill(&rows, threads());
+        self.building().remove(name);
+        filled.map(|()| index)
+    }
+
+    fn building(&self) -> MutexGuard<'_, BTreeMap<String, (&'static str, Arc<VectorIndex>)>> {
+        self.building.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What `pg_stat_progress_create_index` shows.
+    pub fn builds(&self) -> Vec<IndexBuild> {
+        let snapshot = self.tables.snapshot();
+        let building: Vec<_> = self.building().values().cloned().collect();
+        let build = |(command, index): (&'static str, Arc<VectorIndex>)| {
+            let rows = TableRows::new(&snapshot, index.definition.table);
+            let (done, total) = index.progress(&rows);
+            IndexBuild {
+                index: index.definition.name.clone(),
+                table: index.definition.table.name().to_owned(),
+                command,
+                total: i64::try_from(total).unwrap_or(i64::MAX),
+                done: i64::try_from(done).unwrap_or(i64::MAX),
+            }
+        };
+        building.into_iter().map(build).collect()
     }
 
     /// Removes an index.
@@ -144,9 +183,17 @@ impl Indexes {
     /// [`IndexError::NotFound`].
     pub fn drop_index(&self, name: &str) -> Result<(), IndexError> {
         match self.list().remove(name) {
-            Some(_) => Ok(()),
+            Some(_) => {
+                self.generation.fetch_add(1, Ordering::Release);
+                Ok(())
+            }
             None => Err(IndexError::NotFound(name.to_owned())),
         }
+    }
+
+    /// Another number after an index was made or removed.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
 
     /// Builds an index again. It blocks.
@@ -157,7 +204,11 @@ impl Indexes {
         let index = self.list().get(name).cloned();
         let index = index.ok_or_else(|| IndexError::NotFound(name.to_owned()))?;
         let rows = TableRows::new(&self.tables.snapshot(), index.definition.table);
-        index.rebuild(&rows, threads())
+        let building = (name.to_owned(), ("REINDEX", Arc::clone(&index)));
+        self.building().extend([building]);
+        let rebuilt = index.rebuild(&rows, threads());
+        self.building().remove(name);
+        rebuilt
     }
 
     /// What `vigil_catalog.indexes` shows.

@@ -22,10 +22,11 @@ use datafusion::common::exec_datafusion_err;
 use datafusion::error::Result;
 use datafusion::physical_expr::PhysicalExpr;
 use vigil_sql::SearchSettings;
+use vigil_sql::catalog::StandardTable;
 
 use super::codes::Precision;
-use super::graph::RowKey;
-use super::kernel::Metric;
+use super::graph::{Graph, RowKey};
+use super::kernel::{Metric, product_and_square};
 use super::registry::{Indexes, SAMPLE_EVERY, Sample};
 use super::search::{Resumable, Search, SearchStatistics};
 use super::table_rows::{TableRows, vector};
@@ -55,10 +56,10 @@ impl fmt::Display for Way {
 /// What is searched for.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
-    pub(super) index: Arc<VectorIndex>,
+    pub(super) target: Target,
     pub(super) snapshot: Arc<Snapshot>,
-    /// The query as the client gave it.
-    pub(super) query: Vec<f32>,
+    /// The query as the client gave it; without one no row has a distance.
+    pub(super) query: Option<Vec<f32>>,
     /// So many rows are wanted.
     pub(super) k: usize,
     /// The condition, over the columns of `projection`.
@@ -66,6 +67,27 @@ pub(super) struct Request {
     /// The table's columns that the plan reads; `None` is all.
     pub(super) projection: Option<Vec<usize>>,
     pub(super) settings: SearchSettings,
+}
+
+/// Where it is searched.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    pub(super) table: StandardTable,
+    /// The column's place in the table.
+    pub(super) column: usize,
+    pub(super) metric: Metric,
+    /// `None` where no index fits: all rows are looked at.
+    pub(super) index: Option<Arc<VectorIndex>>,
+    /// The model that the rows' vectors must be of, and the column that names theirs.
+    pub(super) model: Option<(usize, String)>,
+    pub(super) nulls: Nulls,
+}
+
+/// Where rows without a distance come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nulls {
+    First,
+    Last,
 }
 
 /// What was found.
@@ -90,28 +112,40 @@ const SAMPLED_ROWS: usize = 2_048;
 /// Distances this near to the last one wanted may change places when they are computed exactly.
 const SLACK: f32 = 1e-5;
 
+/// Tables up to this size are scanned by one thread.
+const FOR_ONE_THREAD: usize = 16_384;
+
 /// The nearest rows.
 ///
 /// # Errors
-/// What the condition says.
+/// What the condition says, and when a row that counts has a vector of another model.
 pub(super) fn run(request: &Request, rows: &TableRows, indexes: &Indexes) -> Result<Outcome> {
-    let metric = request.index.definition.metric;
-    let Some(query) = prepared(metric, &request.query) else {
-        // Without a direction nothing is near: all rows come, with distance NULL.
+    let metric = request.target.metric;
+    request.check_models(rows)?;
+    let query = request.query.as_deref().and_then(|query| prepared(metric, query));
+    let Some(query) = query else {
+        // Nothing is near: all rows come, with distance NULL.
         return everything(request, rows);
     };
     let k = request.k.min(rows.rows());
-    let built = request.index.built();
     let scan = Scan { request, rows, query: &query, k };
-    let Some(graph) = built.graph().filter(|graph| graph.options().dimensions == query.len())
+    let built = request.target.index.as_ref().map(|index| index.built());
+    let built = built.filter(|built| {
+        let same_length = |graph: &Graph| graph.options().dimensions == query.len();
+        built.has_one_length() && built.graph().is_some_and(same_length)
+    });
+    let Some((built, graph)) = built.as_ref().and_then(|built| Some((built, built.graph()?)))
     else {
         return scan.exactly(request.matching(rows)?.as_ref());
     };
     if k.saturating_mul(WANTED_SHARE) > graph.rows() {
         return scan.exactly(request.matching(rows)?.as_ref());
     }
+    if request.target.nulls == Nulls::First && scan.lacks_distances(&built.parts()) {
+        return everything(request, rows);
+    }
     if request.predicate.is_none() {
-        let outcome = scan.in_graph(&built, None)?;
+        let outcome = scan.in_graph(built, None)?;
         if outcome.positions.len() >= k {
             scan.perhaps_sample(&outcome, indexes);
             return Ok(outcome);
@@ -119,7 +153,7 @@ pub(super) fn run(request: &Request, rows: &TableRows, indexes: &Indexes) -> Res
         return scan.exactly(None);
     }
     if rows.rows() > SMALL && request.settings.iterative_scan && request.share(rows)? >= 0.5 {
-        let outcome = scan.iteratively(&built)?;
+        let outcome = scan.iteratively(built)?;
         if outcome.positions.len() >= k {
             return Ok(outcome);
         }
@@ -127,7 +161,7 @@ pub(super) fn run(request: &Request, rows: &TableRows, indexes: &Indexes) -> Res
     let matching = request.matching(rows)?;
     let count = matching.as_ref().map_or(rows.rows(), Matching::count);
     if count > FEW && count > k.saturating_mul(WANTED_SHARE) {
-        let outcome = scan.in_graph(&built, matching.as_ref())?;
+        let outcome = scan.in_graph(built, matching.as_ref())?;
         if outcome.positions.len() >= k {
             return Ok(outcome);
         }
@@ -164,6 +198,33 @@ impl Request {
             Some(columns) => batch.project(columns)?,
             None => batch.clone(),
         })
+    }
+
+    /// Refuses rows that count and whose vectors another model made: a distance to those would
+    /// be a number without a meaning. A scan says the same when it computes the distance.
+    fn check_models(&self, rows: &TableRows) -> Result<()> {
+        let Target { table, column, model, .. } = &self.target;
+        let Some((model_column, expected)) = model else { return Ok(()) };
+        let mut sources = self.snapshot.sources();
+        if !sources.any(|tables| tables.may_have_other_model(*table, expected)) {
+            return Ok(());
+        }
+        let matching = self.matching(rows)?;
+        let mut position = 0;
+        for batch in rows.batches() {
+            let (vectors, models) = (batch.column(*column), batch.column(*model_column));
+            let models = models
+                .as_string_opt::<i32>()
+                .ok_or_else(|| exec_datafusion_err!("the name of a model is no text"))?;
+            for row in 0..batch.num_rows() {
+                let counts = matching.as_ref().is_none_or(|matching| matching.0[position + row]);
+                if counts && vectors.is_valid(row) && models.is_valid(row) {
+                    vigil_udfs::check_model(models.value(row), expected)?;
+                }
+            }
+            position += batch.num_rows();
+        }
+        Ok(())
     }
 
     fn matching(&self, rows: &TableRows) -> Result<Option<Matching>> {
@@ -207,6 +268,16 @@ pub(super) fn evaluate(
         .as_boolean_opt()
         .ok_or_else(|| exec_datafusion_err!("a condition must be of type boolean"))?;
     Ok(if value.null_count() > 0 { prep_null_mask_filter(value) } else { value.clone() })
+}
+
+/// Some rows' distances.
+#[derive(Debug, Default)]
+struct Part {
+    nearest: Vec<(f32, usize)>,
+    matched: usize,
+    has_other_length: bool,
+    /// The greatest square of a vector's length, for the inner product.
+    greatest_square: f32,
 }
 
 struct Scan<'a> {
@@ -260,7 +331,7 @@ impl Scan<'_> {
         self.rank_again(&mut nearest);
         let scanned = self.scan_pending(&parts, matching, &mut nearest);
         let way = if matching.is_some() { Way::Traversal } else { Way::Graph };
-        Ok(Outcome { positions: self.cut(nearest), way, statistics, scanned })
+        Ok(Outcome { positions: self.cut(nearest, 1.0), way, statistics, scanned })
     }
 
     /// Batches from the graph, each tested, until enough rows fulfil the condition.
@@ -298,43 +369,106 @@ impl Scan<'_> {
         let pending = self.request.passing(self.rows, &pending)?;
         let scanned = pending.len();
         nearest.extend(pending.into_iter().filter_map(|at| Some((self.distance(at)?, at))));
-        let positions = self.cut(nearest);
+        let positions = self.cut(nearest, 1.0);
         Ok(Outcome { positions, way: Way::Iterative, statistics, scanned })
     }
 
-    /// All rows that match.
+    /// All rows that match, by as many threads as there are cores.
     fn exactly(&self, matching: Option<&Matching>) -> Result<Outcome> {
-        let column = self.request.index.definition.column;
-        let metric = self.request.index.definition.metric;
-        let mut nearest = Vec::new();
-        let (mut at, mut matched, mut scanned) = (0, 0, 0);
-        for batch in self.rows.batches() {
-            for row in 0..batch.num_rows() {
-                let position = at;
-                at += 1;
+        let rows = self.rows.rows();
+        let threads = match rows {
+            0..=FOR_ONE_THREAD => 1,
+            _ => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        let share = rows.div_ceil(threads).max(1);
+        let part = |number: usize| number * share..((number + 1) * share).min(rows);
+        let mut parts: Vec<Part> = Vec::with_capacity(threads);
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads)
+                .map(|number| {
+                    let name = format!("scan-{number}");
+                    let work = move || self.part(part(number), matching);
+                    (number, std::thread::Builder::new().name(name).spawn_scoped(scope, work))
+                })
+                .collect();
+            parts.push(self.part(part(0), matching));
+            for (number, other) in others {
+                let done = other.ok().and_then(|other| other.join().ok());
+                // Where no thread could be had, this one does its part.
+                parts.push(done.unwrap_or_else(|| self.part(part(number), matching)));
+            }
+        });
+        let has_other_length = parts.iter().any(|part| part.has_other_length);
+        let matched: usize = parts.iter().map(|part| part.matched).sum();
+        let greatest = parts.iter().map(|part| part.greatest_square).fold(0.0, f32::max);
+        let mut nearest = std::mem::take(&mut parts[0].nearest);
+        for part in &parts[1..] {
+            nearest.extend_from_slice(&part.nearest);
+        }
+        let lacks = nearest.len() < matched;
+        let is_short = match self.request.target.nulls {
+            Nulls::First => lacks,
+            Nulls::Last => nearest.len() < self.k.min(matched),
+        };
+        if has_other_length || is_short {
+            // Of another length: the distance says so when it is computed. Rows without a
+            // distance come last, or first, but they come.
+            return everything(self.request, self.rows);
+        }
+        let scanned = nearest.len();
+        // The error of an inner product grows with the vectors' lengths.
+        let scale = match self.request.target.metric {
+            Metric::InnerProduct => norm(self.query) * greatest.sqrt(),
+            Metric::Cosine | Metric::L2 | Metric::L1 => 1.0,
+        };
+        let positions = self.cut(nearest, scale);
+        let statistics =
+            SearchStatistics { filtered: rows - matched, ..SearchStatistics::default() };
+        Ok(Outcome { positions, way: Way::Exact, statistics, scanned })
+    }
+
+    /// The distances of the rows at some positions, as far as they match.
+    fn part(&self, positions: Range<usize>, matching: Option<&Matching>) -> Part {
+        let Target { column, metric, .. } = self.request.target;
+        let mut part = Part::default();
+        if matching.is_none() {
+            part.nearest.reserve(positions.len());
+        }
+        let mut at = positions.start;
+        while at < positions.end {
+            let (number, first) = self.rows.locate(at);
+            let batch = &self.rows.batches()[number];
+            let last = batch.num_rows().min(first + positions.end - at);
+            for row in first..last {
+                let position = at + row - first;
                 if !matching.is_none_or(|matching| matching.0[position]) {
                     continue;
                 }
-                matched += 1;
+                part.matched += 1;
                 let Some(vector) = vector(batch, column, row) else { continue };
                 if vector.len() != self.query.len() {
-                    // The distance says so when it is computed.
-                    return everything(self.request, self.rows);
+                    part.has_other_length = true;
+                    return part;
                 }
-                scanned += 1;
-                if let Some(distance) = between(metric, self.query, vector) {
-                    nearest.push((distance, position));
+                if metric == Metric::InnerProduct {
+                    let (product, square) = product_and_square(self.query, vector);
+                    part.greatest_square = part.greatest_square.max(square);
+                    part.nearest.push((-product, position));
+                } else if let Some(distance) = between(metric, self.query, vector) {
+                    part.nearest.push((distance, position));
                 }
             }
+            at += last - first;
         }
-        if nearest.len() < self.k.min(matched) {
-            // Rows without a distance come last, but they come.
-            return everything(self.request, self.rows);
-        }
-        let filtered = self.rows.rows() - matched;
-        let positions = self.cut(nearest);
-        let statistics = SearchStatistics { filtered, ..SearchStatistics::default() };
-        Ok(Outcome { positions, way: Way::Exact, statistics, scanned })
+        part
+    }
+
+    /// Whether there may be rows without a distance.
+    fn lacks_distances(&self, parts: &Parts) -> bool {
+        let sources = self.rows.sources();
+        let linked = sources.filter_map(|(source, _)| parts.number(source));
+        linked.into_iter().any(|number| parts.has_gaps(number))
+            || self.pending(parts).into_iter().any(|at| self.distance(at).is_none())
     }
 
     /// Positions of rows that are not in the graph yet.
@@ -362,16 +496,15 @@ impl Scan<'_> {
 
     /// The distance by the table's own values.
     fn distance(&self, at: usize) -> Option<f32> {
-        let vector = self.rows.vector(self.request.index.definition.column, at)?;
-        if vector.len() != self.query.len() {
-            return None;
-        }
-        between(self.request.index.definition.metric, self.query, vector)
+        let Target { column, metric, .. } = self.request.target;
+        let vector = self.rows.vector(column, at)?;
+        (vector.len() == self.query.len()).then(|| between(metric, self.query, vector))?
     }
 
     /// Puts the table's own values in the place of what the graph kept in fewer bits.
     fn rank_again(&self, nearest: &mut [(f32, usize)]) {
-        if self.request.index.definition.precision == Precision::Full {
+        let index = self.request.target.index.as_ref();
+        if index.is_none_or(|index| index.definition.precision == Precision::Full) {
             return;
         }
         for (distance, at) in nearest {
@@ -381,13 +514,14 @@ impl Scan<'_> {
         }
     }
 
-    /// The `k` nearest, and those that are as near as the last of them.
-    fn cut(&self, mut nearest: Vec<(f32, usize)>) -> Vec<usize> {
+    /// The `k` nearest, and those that are as near as the last of them for all that sums of `f32`
+    /// can tell; `scale` is how large their terms may be.
+    fn cut(&self, mut nearest: Vec<(f32, usize)>, scale: f32) -> Vec<usize> {
         if nearest.len() > self.k && self.k > 0 {
             let by_distance =
                 |left: &(f32, usize), right: &(f32, usize)| left.0.total_cmp(&right.0);
             let (_, last, _) = nearest.select_nth_unstable_by(self.k - 1, by_distance);
-            let limit = last.0 + SLACK * (1.0 + last.0.abs());
+            let limit = last.0 + SLACK * (scale.max(1.0) + last.0.abs());
             nearest.retain(|(distance, _)| *distance <= limit);
         }
         if self.k == 0 {
@@ -397,7 +531,7 @@ impl Scan<'_> {
     }
 
     fn perhaps_sample(&self, outcome: &Outcome, indexes: &Indexes) {
-        let index = &self.request.index;
+        let Some(index) = &self.request.target.index else { return };
         if index.predicate.is_some()
             || !index.queries.fetch_add(1, Ordering::Relaxed).is_multiple_of(SAMPLE_EVERY)
         {
@@ -415,13 +549,16 @@ impl Scan<'_> {
 /// The distance of a prepared query and a vector as the table has it; `None` for the cosine of a
 /// vector of zeros.
 fn between(metric: Metric, query: &[f32], vector: &[f32]) -> Option<f32> {
-    let scale = if metric == Metric::Cosine {
-        let norm = norm(vector);
-        (norm > 0.0).then(|| 1.0 / norm)?
-    } else {
-        1.0
-    };
-    Some(metric.distance(query, vector, scale))
+    if metric != Metric::Cosine {
+        return Some(metric.distance(query, vector, 1.0));
+    }
+    let (product, square) = product_and_square(query, vector);
+    if square.is_normal() {
+        return Some(1.0 - product / square.sqrt());
+    }
+    // The square is too small or too large for `f32`, unless the vector is one of zeros.
+    let norm = norm(vector);
+    (norm > 0.0).then(|| metric.distance(query, vector, 1.0 / norm))
 }
 
 /// How many rows a sample compares.

@@ -48,6 +48,12 @@ impl Parts {
         self.done.len()
     }
 
+    /// Whether some of a part's rows that need no exact search are not in the graph, as they have
+    /// no vector.
+    pub(super) fn has_gaps(&self, number: usize) -> bool {
+        self.linked[number] < self.done[number]
+    }
+
     fn number_or_new(&mut self, source: SourceId) -> usize {
         if let Some(number) = self.number(source) {
             return number;
@@ -84,6 +90,8 @@ pub struct VectorIndex {
     /// The condition of a partial index, over the table's columns.
     pub(super) predicate: Option<Arc<dyn PhysicalExpr>>,
     built: RwLock<Arc<Built>>,
+    /// What will take its place, while it is built again.
+    next: Mutex<Option<Arc<Built>>>,
     pub(super) queries: AtomicU64,
     sampled: AtomicU64,
     expected: AtomicU64,
@@ -96,6 +104,7 @@ impl VectorIndex {
             definition,
             predicate,
             built: RwLock::default(),
+            next: Mutex::default(),
             queries: AtomicU64::default(),
             sampled: AtomicU64::default(),
             expected: AtomicU64::default(),
@@ -121,9 +130,24 @@ impl VectorIndex {
     /// [`IndexError::Rows`] when the condition cannot be evaluated.
     pub(super) fn rebuild(&self, rows: &TableRows, threads: usize) -> Result<(), IndexError> {
         let built = Arc::new(Built::default());
-        self.fill_one(&built, rows, threads)?;
+        *self.next() = Some(Arc::clone(&built));
+        let filled = self.fill_one(&built, rows, threads);
+        *self.next() = None;
+        filled?;
         *self.built.write().unwrap_or_else(PoisonError::into_inner) = built;
         Ok(())
+    }
+
+    fn next(&self) -> MutexGuard<'_, Option<Arc<Built>>> {
+        self.next.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Rows that a build has looked at, and all of them.
+    pub(super) fn progress(&self, rows: &TableRows) -> (usize, usize) {
+        let next = self.next().clone();
+        let parts = next.unwrap_or_else(|| self.built()).parts();
+        let done = rows.sources().map(|(source, rows)| parts.done(source).min(rows.len()));
+        (done.sum(), rows.rows())
     }
 
     fn fill_one(&self, built: &Built, rows: &TableRows, threads: usize) -> Result<(), IndexError> {

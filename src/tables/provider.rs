@@ -145,7 +145,7 @@ impl TableProvider for StandardTableProvider {
             scan,
             table: self.table,
             projection: projection.cloned(),
-            snapshot,
+            tables: Arc::clone(&self.tables),
             settings: settings.as_deref().copied().unwrap_or_default(),
         }))
     }

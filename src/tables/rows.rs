@@ -26,6 +26,8 @@ pub struct RowContext {
     pub captioner: Option<String>,
     /// The embedder with version; `None` without one.
     pub embedder: Option<String>,
+    /// The model of appearances with version; `None` where they are not kept.
+    pub reid: Option<String>,
     /// The class names by class id.
     pub labels: Arc<[String]>,
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use arrow::error::ArrowError;
 use crossbeam_channel::Sender;
 use vigil_sql::Cut;
+use vigil_sql::catalog::StandardTable;
 
 use super::chunks::Chunks;
 use super::corrections::DetectionCorrections;
@@ -83,6 +84,19 @@ impl SourceTables {
             embeddings: Chunks::default(),
             frame_progress: start,
             caption_progress: start,
+        }
+    }
+
+    /// Whether a table of vectors may have one that another model than `expected` made.
+    pub fn may_have_other_model(&self, table: StandardTable, expected: &str) -> bool {
+        let other = |model: &Option<String>| model.as_deref().is_some_and(|m| m != expected);
+        match table {
+            StandardTable::Captions => !self.captions.is_empty() && other(&self.context.embedder),
+            StandardTable::Embeddings => {
+                let context = &self.context;
+                !self.embeddings.is_empty() && (other(&context.embedder) || other(&context.reid))
+            }
+            StandardTable::Frames | StandardTable::Detections | StandardTable::Tracks => false,
         }
     }
 

@@ -51,6 +51,7 @@ fn context() -> RowContext {
         tracker: "iou".into(),
         captioner: None,
         embedder: Some("minilm:1".into()),
+        reid: None,
         labels: Arc::from(["person".to_owned()]),
     }
 }

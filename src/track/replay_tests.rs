@@ -44,6 +44,7 @@ fn context() -> RowContext {
         tracker: "test".into(),
         captioner: None,
         embedder: None,
+        reid: None,
         labels: Arc::from(["object".to_owned()]),
     }
 }

@@ -6,6 +6,8 @@ mod clients;
 mod examples;
 mod fuzz;
 mod object_store;
+mod pgvector;
+mod pgvector_python;
 mod reference;
 mod server;
 mod tidy;

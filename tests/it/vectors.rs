@@ -87,6 +87,7 @@ impl Fixture {
                 tracker: "iou".into(),
                 captioner: Some("test:1".into()),
                 embedder: Some("words:1".into()),
+                reid: None,
                 labels: Arc::from([]),
             };
             tables.add_source(SourceId(source), context);
@@ -347,4 +348,208 @@ fn queries_that_no_index_can_answer_are_answered_all_the_same() {
     assert!(fixture.try_rows(&sql).is_err(), "a negative limit");
     let sql = format!("SELECT caption FROM captions ORDER BY embedding <=> {query} DESC LIMIT 2");
     assert_eq!(fixture.rows(&sql).len(), 2);
+}
+
+#[test]
+fn vectors_of_two_models_are_not_compared() {
+    let mut fixture = Fixture::new();
+    fixture.commit(1, "lobby", 0..3000);
+    fixture.reindex();
+    // The rows' model is "words:1"; the text is embedded by another one.
+    let embed = "embed('two dogs run')";
+    let refused = fixture.refused(&format!(
+        "SELECT frame_number FROM captions ORDER BY embedding <=> {embed} LIMIT 5"
+    ));
+    assert_eq!(refused.0, "22023");
+    assert!(
+        refused.1.starts_with("different vector models words:1 and all-minilm-l6-v2"),
+        "{refused:?}"
+    );
+    for sql in [
+        format!("SELECT embedding <-> {embed} FROM captions LIMIT 1"),
+        format!("SELECT count(*) FROM captions WHERE embedding <#> {embed} < 0"),
+        "SELECT * FROM vector_search('captions', 'two dogs run')".to_owned(),
+        format!("SELECT a.frame_number FROM captions a ORDER BY a.embedding <=> {embed} LIMIT 1"),
+    ] {
+        assert_eq!(fixture.refused(&sql).0, "22023", "{sql}");
+    }
+    // A row that is not compared raises nothing, and what has no model compares with everything.
+    let none = fixture.rows(&format!(
+        "SELECT frame_number FROM captions WHERE source = 'yard' ORDER BY embedding <=> {embed} LIMIT 5"
+    ));
+    assert!(none.is_empty(), "{none:?}");
+    let query = literal("two dogs run");
+    let sql = format!("SELECT frame_number FROM captions ORDER BY embedding <=> {query} LIMIT 5");
+    assert_eq!(fixture.rows(&sql).len(), 5);
+    let sql = "SELECT count(*) FROM captions a JOIN captions b ON a.frame_number = b.frame_number AND a.embedding <-> b.embedding < 0.1 WHERE a.frame_number < 3";
+    assert_eq!(fixture.rows(sql), [["3"]]);
+}
+
+#[test]
+fn the_order_of_a_similarity_is_that_of_the_distance() {
+    let mut fixture = Fixture::new();
+    fixture.commit(1, "lobby", 0..6000);
+    fixture.reindex();
+    let query = literal("a man rides a bicycle");
+    let distances = |fixture: &mut Fixture, order: &str| {
+        fixture.rows(&format!(
+            "SELECT round(embedding <=> {query}, 4) FROM captions ORDER BY {order} LIMIT 10"
+        ))
+    };
+    let expected = distances(&mut fixture, &format!("(embedding <=> {query}) + 0 * frame_number"));
+    for order in [
+        format!("1 - (embedding <=> {query}) DESC"),
+        format!("1 - (embedding <=> {query}) DESC NULLS LAST"),
+        format!("2 * (embedding <=> {query}) + 1"),
+        format!("-(embedding <=> {query}) DESC"),
+    ] {
+        let sql = format!("SELECT caption FROM captions ORDER BY {order} LIMIT 10");
+        let plan = fixture.plan(&sql);
+        assert!(plan.contains("way=graph"), "{order}: {plan}");
+        let found = distances(&mut fixture, &order);
+        assert!(recall(&found, &expected) >= 0.9, "{order}: {found:?} {expected:?}");
+    }
+    let sql = format!("SELECT caption FROM captions ORDER BY 1 - (embedding <=> {query}) LIMIT 10");
+    assert!(!fixture.plan(&sql).contains("VectorScan"), "the farthest are no search");
+}
+
+/// pgvector's known failures: LIMIT 500 that gives fewer rows (716, 841), no rows where few match
+/// (719), pages that repeat rows (630).
+#[test]
+fn the_known_failures_of_others_do_not_happen() {
+    let mut fixture = Fixture::new();
+    fixture.commit(1, "lobby", 0..7990);
+    fixture.commit(2, "yard", 7990..8000);
+    fixture.reindex();
+    let query = literal("a black dog jumps over a log");
+    let order = format!("ORDER BY embedding <=> {query}, frame_number");
+    for settings in ["SET hnsw.ef_search = 10", "SET hnsw.iterative_scan = off"] {
+        fixture.rows(settings);
+        let rows = fixture.rows(&format!("SELECT frame_number FROM captions {order} LIMIT 500"));
+        assert_eq!(rows.len(), 500);
+        let sql =
+            format!("SELECT frame_number FROM captions WHERE source = 'yard' {order} LIMIT 500");
+        assert_eq!(fixture.rows(&sql).len(), 10);
+        let sql = format!(
+            "SELECT frame_number FROM captions WHERE frame_number % 2 = 0 {order} LIMIT 500"
+        );
+        assert_eq!(fixture.rows(&sql).len(), 500);
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for page in 0..20 {
+        let sql =
+            format!("SELECT frame_number FROM captions {order} LIMIT 25 OFFSET {}", page * 25);
+        for row in fixture.rows(&sql) {
+            assert!(seen.insert(row.clone()), "page {page} repeats {row:?}");
+        }
+    }
+    assert_eq!(seen.len(), 500);
+}
+
+#[test]
+fn recall_does_not_fall_as_rows_are_deleted() {
+    let mut fixture = Fixture::new();
+    for source in 0..8_i64 {
+        let first = usize::try_from(source).expect("few") * 1000;
+        fixture.commit(source + 1, &format!("camera-{source}"), first..first + 1000);
+    }
+    fixture.reindex();
+    let queries: Vec<String> =
+        (0..20).map(|n| literal(&fixture.sentences[n * 397].clone())).collect();
+    let share = |fixture: &mut Fixture| {
+        let shares = queries.iter().map(|query| {
+            let rows = |fixture: &mut Fixture, order: String| {
+                fixture.rows(&format!(
+                    "SELECT round(embedding <=> {query}, 4), source FROM captions ORDER BY {order} LIMIT 10"
+                ))
+            };
+            let found = rows(fixture, format!("embedding <=> {query}"));
+            let expected = rows(fixture, format!("(embedding <=> {query}) + 0 * frame_number"));
+            assert_eq!(found.len(), 10);
+            recall(&found, &expected)
+        });
+        shares.sum::<f64>() / queries.len() as f64
+    };
+    let before = share(&mut fixture);
+    // Every second source goes: half of the rows. Without a commit the index is not built again.
+    for source in [1, 3, 5, 7] {
+        fixture.engine.tables().remove_source(SourceId(source));
+    }
+    let after = share(&mut fixture);
+    assert!(before > 0.95 && after >= before - 0.01, "{before} {after}");
+    let gone = fixture.rows("SELECT count(*) FROM captions WHERE source = 'camera-0'");
+    assert_eq!(gone, [["0"]]);
+}
+
+#[test]
+fn bad_limits_texts_and_tables_are_answered() {
+    let mut fixture = Fixture::new();
+    let query = literal("a dog");
+    let nearest = |limit: &str| {
+        format!("SELECT caption FROM captions ORDER BY embedding <=> {query} LIMIT {limit}")
+    };
+    for limit in ["0", "1", "1000000"] {
+        assert!(fixture.rows(&nearest(limit)).is_empty(), "an empty table, LIMIT {limit}");
+    }
+    fixture.commit(1, "lobby", 0..600);
+    fixture.reindex();
+    for (limit, rows) in [("0", 0), ("1", 1), ("600", 600), ("1000000", 600)] {
+        assert_eq!(fixture.rows(&nearest(limit)).len(), rows, "LIMIT {limit}");
+    }
+    assert!(fixture.try_rows(&nearest("-1")).is_err(), "a negative limit");
+    let long = "a dog ".repeat(100_000 / 6);
+    let dims = fixture.rows(&format!("SELECT vector_dims(embed('{long}'))"));
+    assert_eq!(dims, [["384"]]);
+    for (call, sqlstate) in [
+        ("vector_search('captions', 'a', 0)", "22023"),
+        ("vector_search('captions', 'a', -1)", "22023"),
+        ("vector_search('captions', 'a', 1000000)", "22023"),
+        ("vector_search('frames', 'a')", "22023"),
+        ("hybrid_search('embeddings', 'a')", "22023"),
+        ("hybrid_search('captions', 'a', 0)", "22023"),
+    ] {
+        assert_eq!(fixture.refused(&format!("SELECT * FROM {call}")).0, sqlstate, "{call}");
+    }
+}
+
+#[test]
+fn catalogs_have_indexes() {
+    let mut fixture = Fixture::new();
+    fixture.commit(1, "lobby", 0..600);
+    fixture.rows(
+        "CREATE INDEX CONCURRENTLY lobby ON captions USING hnsw (embedding vector_l2_ops) WHERE source = 'lobby'",
+    );
+    let sql = "SELECT tablename, indexname, indexdef FROM pg_indexes WHERE indexname = 'lobby'";
+    let definition = "CREATE INDEX lobby ON public.captions USING hnsw (embedding vector_l2_ops) WITH (m = 16, ef_construction = 200) WHERE source = 'lobby'";
+    assert_eq!(fixture.rows(sql), [["captions", "lobby", definition]]);
+    let sql = "SELECT c.relname, t.relname, a.amname, pg_get_indexdef(i.indexrelid) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_class t ON t.oid = i.indrelid JOIN pg_am a ON a.oid = c.relam WHERE c.relname = 'lobby' AND c.relkind = 'i' AND t.relhasindex";
+    assert_eq!(fixture.rows(sql), [["lobby", "captions", "hnsw", definition]]);
+    let sql = "SELECT command, phase, tuples_total, tuples_done FROM pg_stat_progress_create_index";
+    assert!(fixture.rows(sql).is_empty(), "nothing is being built");
+}
+
+#[test]
+fn lateral_gives_the_nearest_of_each_row() {
+    let mut fixture = Fixture::new();
+    fixture.commit(1, "lobby", 0..500);
+    let sql = "SELECT a.frame_number, near.frame_number, round(near.distance, 4) FROM (SELECT * FROM captions WHERE frame_number < 3) AS a, LATERAL (SELECT b.frame_number, b.embedding <=> a.embedding AS distance FROM captions b WHERE b.frame_number <> a.frame_number ORDER BY b.embedding <=> a.embedding, b.frame_number LIMIT 2) AS near ORDER BY 1, 3, 2";
+    let found = fixture.rows(sql);
+    let mut expected = Vec::new();
+    for row in 0..3 {
+        let query = literal(&fixture.sentences[row].clone());
+        expected.extend(fixture.rows(&format!(
+            "SELECT {row}, frame_number, round(embedding <=> {query}, 4) FROM captions WHERE frame_number <> {row} ORDER BY embedding <=> {query}, frame_number LIMIT 2"
+        )));
+    }
+    assert_eq!(found, expected);
+    let sql = "SELECT count(*) FROM captions a CROSS JOIN LATERAL (SELECT b.frame_number FROM captions b ORDER BY a.embedding <-> b.embedding LIMIT 3 OFFSET 1) AS near WHERE a.frame_number < 10";
+    assert_eq!(fixture.rows(sql), [["30"]]);
+}
+
+#[test]
+fn hybrid_search_fuses_meaning_and_words() {
+    let mut fixture = Fixture::new();
+    fixture.commit(1, "lobby", 0..300);
+    let found = fixture.refused("SELECT * FROM hybrid_search('captions', 'a brown dog', 5)");
+    assert_eq!(found.0, "22023", "the rows are of another model: {found:?}");
 }

@@ -14,6 +14,14 @@ pub enum UdfError {
         /// Length of the right one.
         right: usize,
     },
+    /// Two vectors of different models.
+    #[error("different vector models {found} and {expected}")]
+    DifferentModels {
+        /// The model of a row.
+        found: String,
+        /// The model of what it is compared with.
+        expected: String,
+    },
     /// A vector of another length than its type says.
     #[error("expected {expected} dimensions, not {found}")]
     UnexpectedDimensions {
@@ -83,6 +91,15 @@ pub enum UdfError {
         /// The first character that is neither 0 nor 1.
         digit: char,
     },
+    /// The `n` of `bit(n)` that is no length.
+    #[error("length for type bit must be at least 1")]
+    BitLength,
+    /// What these functions do not do with vectors.
+    #[error("{what} is not supported")]
+    Unsupported {
+        /// What was asked for.
+        what: String,
+    },
     /// An array with a NULL in it where a vector is wanted.
     #[error("array must not contain nulls")]
     NullElement,
@@ -149,7 +166,8 @@ impl UdfError {
             | Self::Underflow => "22003",
             Self::NullElement => "22004",
             Self::NoFunction { .. } | Self::NoOperator { .. } => "42883",
-            Self::TypeDimensions { .. } => "22023",
+            Self::TypeDimensions { .. } | Self::DifferentModels { .. } | Self::BitLength => "22023",
+            Self::Unsupported { .. } => "0A000",
             Self::DimensionsNotConstant | Self::ModelNotConstant { .. } => "0A000",
             Self::WrongModelOutput { .. } => "58000",
         }
@@ -160,6 +178,7 @@ impl UdfError {
         match self {
             Self::VectorSyntax { detail, .. } => *detail,
             Self::DifferentDimensions { .. }
+            | Self::DifferentModels { .. }
             | Self::UnexpectedDimensions { .. }
             | Self::NoDimensions
             | Self::TooManyDimensions { .. }
@@ -173,6 +192,8 @@ impl UdfError {
             | Self::Underflow
             | Self::DifferentBits { .. }
             | Self::BitSyntax { .. }
+            | Self::BitLength
+            | Self::Unsupported { .. }
             | Self::NullElement
             | Self::NoFunction { .. }
             | Self::NoOperator { .. }
@@ -189,6 +210,9 @@ impl UdfError {
             Self::DifferentDimensions { .. } => {
                 Some("Vectors compare only when the same model made them.")
             }
+            Self::DifferentModels { .. } => Some(
+                "Choose the rows of one model with WHERE, or embed the text with theirs: embed('…', 'model').",
+            ),
             Self::VectorSyntax { .. } => Some("Write a vector as '[1,2,3]'."),
             Self::NoFunction { .. } => Some(
                 "No function matches the given name and argument types. You might need to add explicit type casts.",
@@ -216,6 +240,8 @@ impl UdfError {
             | Self::Underflow
             | Self::DifferentBits { .. }
             | Self::BitSyntax { .. }
+            | Self::BitLength
+            | Self::Unsupported { .. }
             | Self::NullElement
             | Self::WrongModelOutput { .. } => None,
         }

@@ -34,7 +34,8 @@ use vigil_models::ModelError;
 pub use crate::doc::{Example, Function, FunctionDoc};
 pub use crate::error::UdfError;
 pub use crate::vector::{
-    VECTOR_TAG, check_dimensions, halfvec_field, join_operators, parse_vector,
+    MODEL_CHECK, MODEL_COLUMN_TAG, VECTOR_TAG, aggregate_docs, bit_field, check_dimensions,
+    check_model, halfvec_field, join_operators, parse_vector,
 };
 
 /// The models that functions may call; the engine gives one to each session.
@@ -45,11 +46,23 @@ pub trait ModelCalls: Debug + Send + Sync {
     /// [`ModelError`] when the model is missing or fails; never a zero vector.
     fn embed(&self, model: Option<&str>, texts: &[&str]) -> Result<Vec<Arc<[f32]>>, ModelError>;
 
+    /// How well each text answers the question, by the named reranker; the greater the better.
+    ///
+    /// # Errors
+    /// [`ModelError`] when the model is missing or fails.
+    fn rerank(&self, model: &str, question: &str, texts: &[&str]) -> Result<Vec<f32>, ModelError>;
+
     /// The length of the vectors of the named model or of the default one.
     ///
     /// # Errors
     /// [`ModelError::UnknownModel`] or [`ModelError::WrongTask`].
     fn dimensions(&self, model: Option<&str>) -> Result<usize, ModelError>;
+
+    /// Name and version of the named model or of the default one, as rows name their models.
+    ///
+    /// # Errors
+    /// As [`ModelCalls::dimensions`].
+    fn model_id(&self, model: Option<&str>) -> Result<String, ModelError>;
 }
 
 /// Every function with its documentation, in the order of the reference page.
@@ -66,14 +79,15 @@ pub fn functions(models: Arc<dyn ModelCalls>) -> Vec<Arc<ScalarUDF>> {
     all().into_iter().map(|function| function.make(&models)).collect()
 }
 
-/// The planners of our operators: `<->`, `<=>`, `<#>` and `<+>`.
+/// The planners of our operators. They have to come before DataFusion's, which takes `||` of two
+/// vectors for that of arrays; a registry puts what is registered at the end.
 pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
     vec![Arc::new(vector::OperatorPlanner::default())]
 }
 
-/// The rewrites that give our types their casts: text to `vector`.
+/// The rewrites of calls: casts to `vector`, and the check that compared vectors have one model.
 pub fn function_rewrites() -> Vec<Arc<dyn FunctionRewrite + Send + Sync>> {
-    vec![Arc::new(vector::VectorCast::default())]
+    vec![Arc::new(vector::VectorCast::default()), Arc::new(vector::ModelRewrite::default())]
 }
 
 /// Registers the functions, operators and casts with a session or a session's state.
@@ -87,6 +101,7 @@ pub fn register(registry: &mut dyn FunctionRegistry, models: Arc<dyn ModelCalls>
         registry.deregister_udf(function.name())?;
         registry.register_udf(function)?;
     }
+    vector::register_aggregates(registry)?;
     for planner in expr_planners() {
         registry.register_expr_planner(planner)?;
     }

@@ -66,6 +66,17 @@ impl ModelCalls for CountingModel {
             }
         }
     }
+
+    /// Whichever text has more of the question's letters.
+    fn rerank(&self, model: &str, question: &str, texts: &[&str]) -> Result<Vec<f32>, ModelError> {
+        self.dimensions(Some(model))?;
+        let score = |text: &&str| text.chars().filter(|letter| question.contains(*letter)).count();
+        Ok(texts.iter().map(|text| score(text) as f32).collect())
+    }
+
+    fn model_id(&self, model: Option<&str>) -> Result<String, ModelError> {
+        self.dimensions(model).map(|_| "counting:1".to_owned())
+    }
 }
 
 /// A session as the SQL crate makes it, as far as functions see it.
@@ -78,6 +89,9 @@ fn session_with(models: Arc<dyn ModelCalls>) -> SessionContext {
         .with_type_planner(Arc::new(VectorTypes))
         .build();
     crate::register(&mut state, models).expect("register");
+    let mut planners = crate::expr_planners();
+    planners.extend(state.expr_planners().iter().cloned());
+    let state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
     SessionContext::new_with_state(state)
 }
 
@@ -87,6 +101,9 @@ struct VectorTypes;
 
 impl TypePlanner for VectorTypes {
     fn plan_type_field(&self, sql_type: &ast::DataType) -> Result<Option<FieldRef>> {
+        if let ast::DataType::Bit(bits) = sql_type {
+            return Ok(Some(Arc::new(crate::bit_field(*bits))));
+        }
         let ast::DataType::Custom(name, modifiers) = sql_type else { return Ok(None) };
         let dimensions = modifiers.first().map(|n| n.parse().expect("a number"));
         if name.to_string() == "halfvec" {

@@ -4,10 +4,13 @@
 //! `'[1,2,3]'`. Values are read from Arrow's buffers directly, sums are kept in `f64`, and a
 //! constant operand is read once for a batch. NULL in, NULL out. Indexes are elsewhere.
 
+mod aggregate;
 mod arithmetic;
 mod binary_quantize;
+mod bit;
 mod bits;
 mod cast;
+mod compare;
 mod cosine_distance;
 mod distance;
 mod halfvec;
@@ -17,6 +20,7 @@ mod jaccard_distance;
 mod l1_distance;
 mod l2_distance;
 mod l2_normalize;
+mod of_model;
 mod operand;
 mod operators;
 mod output;
@@ -34,7 +38,11 @@ mod vector_sub;
 
 use crate::doc::Function;
 
+pub use self::aggregate::aggregate_docs;
+pub(crate) use self::aggregate::register as register_aggregates;
+pub use self::bit::{BIT_TAG, bit_field};
 pub use self::cast::VectorCast;
+pub use self::of_model::{MODEL_CHECK, MODEL_COLUMN_TAG, MODEL_TAG, ModelRewrite, check_model};
 pub use self::operators::OperatorPlanner;
 pub(crate) use self::output::VectorColumn;
 pub use self::text::{check_dimensions, parse_vector};
@@ -44,7 +52,7 @@ pub(crate) use self::types::{field_type_names, tagged};
 
 /// The functions of this folder.
 pub fn functions() -> Vec<Function> {
-    vec![
+    let mut functions = vec![
         cosine_distance::function(),
         l2_distance::function(),
         inner_product::function(),
@@ -62,7 +70,10 @@ pub fn functions() -> Vec<Function> {
         jaccard_distance::function(),
         cast::function(),
         halfvec::function(),
-    ]
+        bit::function(),
+    ];
+    functions.extend(compare::functions());
+    functions
 }
 
 const SECTION: &str = "Vectors";

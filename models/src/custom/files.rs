@@ -45,6 +45,7 @@ const OF_FAMILIES: &[(&str, FamilyFiles)] = &[
     ),
     ("minilm", SENTENCES),
     ("mpnet", SENTENCES),
+    ("cross-encoder", SENTENCES),
 ];
 
 const ONE_GRAPH: FamilyFiles = FamilyFiles { required: &[GRAPH], optional: &[] };

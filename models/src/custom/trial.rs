@@ -8,7 +8,7 @@ use crate::backend::{Device, Element, Session, SessionOptions, TensorInfo};
 use crate::manifest::{ModelEntry, Precision, Task};
 use crate::{
     BBox, DetectOptions, EmbedOptions, Image, ModelError, Registry, open_captioner, open_detector,
-    open_embedder, open_reid,
+    open_embedder, open_reid, open_reranker,
 };
 
 /// Sides of the picture that is shown to a network of any size, pixels.
@@ -34,6 +34,7 @@ pub(super) fn run(models_dir: &Path, entry: &mut ModelEntry) -> Result<(), Model
         Task::Captioner => open_captioner(&registry, entry, options).map(drop),
         Task::Embedder => embedder(&registry, entry, options),
         Task::Reid => reid(&registry, entry, options),
+        Task::Reranker => reranker(&registry, entry, options),
     };
     tried.map_err(|error| told(models_dir, entry, error))
 }
@@ -138,6 +139,15 @@ fn embedder(
     let texts = ["a person rides a bicycle", "a dog"];
     let mut embedder = open_embedder(registry, entry, options)?;
     embedder.embed(&texts, EmbedOptions::default()).map(drop)
+}
+
+fn reranker(
+    registry: &Registry,
+    entry: &ModelEntry,
+    options: SessionOptions,
+) -> Result<(), ModelError> {
+    let mut reranker = open_reranker(registry, entry, options)?;
+    reranker.rerank("who rides?", &["a person rides a bicycle", "a dog"]).map(drop)
 }
 
 fn reid(

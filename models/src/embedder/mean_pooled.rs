@@ -110,7 +110,7 @@ impl MeanPooled {
 }
 
 /// A tokenizer that cuts at `max_tokens` and does not pad, and its padding token.
-fn open_tokenizer(
+pub(crate) fn open_tokenizer(
     path: &std::path::Path,
     max_tokens: usize,
 ) -> Result<(Tokenizer, i64), ModelError> {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use datafusion::catalog::TableProvider;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
+use datafusion::physical_plan::ExecutionPlan;
 
 use super::Access;
 use crate::catalog::StandardTable;
@@ -14,8 +15,8 @@ use crate::catalog::system::SYSTEM_SCHEMA;
 use crate::database::DEFAULT_SCHEMA;
 use crate::roles::Rows;
 use crate::{
-    CreateIndex, CreateModel, CreateSource, Cut, Engine, EngineError, FrontierInfo, IndexInfo,
-    ModelInfo, ModelMetrics, OperatorInfo, SourceFault, SourceInfo, SqlError,
+    CreateIndex, CreateModel, CreateSource, Cut, Engine, EngineError, FrontierInfo, IndexBuild,
+    IndexInfo, ModelInfo, ModelMetrics, OperatorInfo, SourceFault, SourceInfo, SqlError,
 };
 
 /// An engine behind what a session may see.
@@ -204,6 +205,21 @@ impl Engine for VisibleEngine {
             Rows::All => self.inner.indexes(),
             Rows::OfSources(_) => Vec::new(),
         }
+    }
+
+    fn index_builds(&self) -> Vec<IndexBuild> {
+        match self.rows_of("indexes") {
+            Rows::All => self.inner.index_builds(),
+            Rows::OfSources(_) => Vec::new(),
+        }
+    }
+
+    fn may_run_again(&self, leaf: &dyn ExecutionPlan) -> bool {
+        self.inner.may_run_again(leaf)
+    }
+
+    fn plan_generation(&self) -> u64 {
+        self.inner.plan_generation()
     }
 
     fn physical_rules(&self) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {

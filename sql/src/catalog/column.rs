@@ -18,6 +18,13 @@ pub struct Column {
 }
 
 impl Column {
+    /// The same column of vectors, whose models are in another column.
+    pub(super) fn of_model_in(mut self, column: &str) -> Self {
+        let key = vigil_udfs::MODEL_COLUMN_TAG.to_owned();
+        self.field.metadata_mut().insert(key, column.to_owned());
+        self
+    }
+
     /// The same column, nullable.
     pub(super) fn nullable(mut self) -> Self {
         self.field = self.field.with_nullable(true);

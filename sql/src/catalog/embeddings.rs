@@ -12,7 +12,7 @@ pub(super) fn columns() -> Vec<Column> {
         column::text("kind", "caption or appearance"),
         column::bigint("track_id", "the track whose appearance it is; null for captions")
             .nullable(),
-        column::vector("embedding", "the vector, L2-normalised"),
+        column::vector("embedding", "the vector, L2-normalised").of_model_in("model"),
         column::text(
             "model",
             "model and version that made it; vectors of different models do not compare",

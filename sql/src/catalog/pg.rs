@@ -12,12 +12,14 @@
 //! | `sessions` | `pg_stat_activity` |
 //! | `functions` | `format_type`, `col_description` and others that clients call |
 //! | `names` | `to_regclass`, `to_regtype`, `json_build_object` |
+//! | `indexes` | indexes in `pg_class`, `pg_index`, `pg_indexes` and `pg_stat_progress_create_index` |
 //! | `procedures` | `pg_proc` with Vigil's functions |
 
 mod attributes;
 mod descriptions;
 mod extra;
 mod functions;
+mod indexes;
 mod keys;
 mod names;
 mod procedures;
@@ -38,6 +40,7 @@ use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
 use self::attributes::Attributes;
 use self::descriptions::Descriptions;
 use self::extra::{Extended, Extra};
+use self::indexes::{IndexView, View};
 use self::procedures::Procedures;
 use self::relations::Relations;
 use self::roles::{RoleTable, RowIs};
@@ -69,8 +72,8 @@ pub(crate) fn register(
     functions::register(context, &relations);
     names::register(context, &relations);
     let sessions = Arc::new(Sessions::new(Arc::clone(activity)));
-    let roles = Arc::clone(roles);
-    let schema = PgCatalog { inner, relations, roles, sessions };
+    let (engine, roles) = (Arc::clone(engine), Arc::clone(roles));
+    let schema = PgCatalog { inner, relations, engine, roles, sessions };
     catalog.register_schema(SCHEMA, Arc::new(schema))?;
     Ok(())
 }
@@ -101,6 +104,7 @@ fn extended(
 struct PgCatalog {
     inner: Arc<dyn SchemaProvider>,
     relations: Arc<Relations>,
+    engine: Arc<dyn Engine>,
     roles: Arc<Roles>,
     sessions: Arc<Sessions>,
 }
@@ -110,6 +114,7 @@ impl SchemaProvider for PgCatalog {
     fn table_names(&self) -> Vec<String> {
         let mut names = self.inner.table_names();
         names.push(sessions::NAME.to_owned());
+        names.extend(View::ALL.map(|view| view.name().to_owned()));
         names
     }
 
@@ -117,8 +122,11 @@ impl SchemaProvider for PgCatalog {
         if name == sessions::NAME {
             return Ok(Some(Arc::clone(&self.sessions) as Arc<dyn TableProvider>));
         }
+        let (relations, engine) = (Arc::clone(&self.relations), Arc::clone(&self.engine));
+        if let Some(view) = View::ALL.into_iter().find(|view| view.name() == name) {
+            return Ok(Some(Arc::new(ComputedTable(IndexView { view, relations, engine }))));
+        }
         let Some(inner) = self.inner.table(name).await? else { return Ok(None) };
-        let relations = Arc::clone(&self.relations);
         let roles = Arc::clone(&self.roles);
         Ok(Some(match name {
             "pg_attribute" => Arc::new(ComputedTable(Attributes { inner, relations })),
@@ -135,6 +143,8 @@ impl SchemaProvider for PgCatalog {
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        name == sessions::NAME || self.inner.table_exist(name)
+        name == sessions::NAME
+            || View::ALL.iter().any(|view| view.name() == name)
+            || self.inner.table_exist(name)
     }
 }

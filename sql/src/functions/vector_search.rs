@@ -8,14 +8,13 @@ use datafusion::common::ScalarValue;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions_window::expr_fn::row_number;
-use datafusion::logical_expr::{
-    Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, ScalarUDF, col, lit,
-};
+use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, col, lit};
 use vigil_udfs::{Example, FunctionDoc};
 
+use super::arguments::{Arguments, refused};
+use crate::Engine;
 use crate::access::VisibleTable;
 use crate::catalog::StandardTable;
-use crate::{Engine, SqlError};
 
 pub(super) static DOC: FunctionDoc = FunctionDoc {
     name: "vector_search",
@@ -36,9 +35,9 @@ pub(super) static DOC: FunctionDoc = FunctionDoc {
 };
 
 /// Rows without `k`.
-const DEFAULT_ROWS: i64 = 10;
+pub(super) const DEFAULT_ROWS: usize = 10;
 /// The most rows.
-const MAX_ROWS: i64 = 100;
+pub(super) const MAX_ROWS: usize = 100;
 
 /// The function over the tables of an engine.
 #[derive(Debug)]
@@ -46,55 +45,14 @@ pub(super) struct VectorSearch {
     pub(super) engine: Arc<dyn Engine>,
 }
 
-fn refused(message: impl Into<String>, hint: &str) -> DataFusionError {
-    DataFusionError::External(Box::new(SqlError::Invalid {
-        sqlstate: "22023",
-        message: message.into(),
-        hint: Some(hint.to_owned()),
-        position: None,
-    }))
-}
-
-fn constant<'a>(arguments: &'a [Expr], at: usize, name: &str) -> Result<Option<&'a ScalarValue>> {
-    match arguments.get(at) {
-        None => Ok(None),
-        Some(Expr::Literal(value, _)) => Ok(Some(value).filter(|value| !value.is_null())),
-        Some(_) => Err(refused(
-            format!("{name} of vector_search() must be a constant"),
-            "Write it as a literal.",
-        )),
-    }
-}
-
-fn text<'a>(arguments: &'a [Expr], at: usize, name: &str) -> Result<Option<&'a str>> {
-    match constant(arguments, at, name)? {
-        None => Ok(None),
-        Some(value) => match value.try_as_str().flatten() {
-            Some(text) => Ok(Some(text)),
-            None => Err(refused(format!("{name} of vector_search() must be a text"), CALL)),
-        },
-    }
-}
-
 const CALL: &str = "Call it as vector_search('captions', 'a red truck', 10).";
 
 impl VectorSearch {
-    fn function(&self, name: &str) -> Result<Arc<ScalarUDF>> {
-        let functions = vigil_udfs::functions(self.engine.model_calls());
-        functions
-            .into_iter()
-            .find(|function| function.name() == name)
-            .ok_or_else(|| DataFusionError::Internal(format!("{name} is not there")))
-    }
-
-    fn plan(&self, arguments: &[Expr]) -> Result<LogicalPlan> {
-        if arguments.len() > 5 {
-            return Err(refused("vector_search() takes at most five arguments", CALL));
-        }
-        let name = text(arguments, 0, "the table")?
-            .ok_or_else(|| refused("vector_search() needs a table", CALL))?;
-        let words = text(arguments, 1, "the text")?
-            .ok_or_else(|| refused("vector_search() needs a text", CALL))?;
+    fn plan(&self, values: &[Expr]) -> Result<LogicalPlan> {
+        let arguments = Arguments { function: DOC.name, call: CALL, values };
+        arguments.at_most(5)?;
+        let name = arguments.needed_text(0, "a table")?;
+        let words = arguments.needed_text(1, "a text")?;
         let table = [StandardTable::Captions, StandardTable::Embeddings]
             .into_iter()
             .find(|table| table.name() == name)
@@ -104,19 +62,8 @@ impl VectorSearch {
                     "The tables with vectors are captions and embeddings.",
                 )
             })?;
-        let rows = match constant(arguments, 2, "k")? {
-            None => DEFAULT_ROWS,
-            Some(value) => match value {
-                ScalarValue::Int64(Some(rows)) if (1..=MAX_ROWS).contains(rows) => *rows,
-                other => {
-                    return Err(refused(
-                        format!("vector_search() cannot give {other} rows"),
-                        "It gives from 1 to 100 rows; ORDER BY embedding <=> embed(…) LIMIT n gives any number.",
-                    ));
-                }
-            },
-        };
-        let metric = text(arguments, 4, "the metric")?.unwrap_or("cosine");
+        let rows = arguments.rows(2, DEFAULT_ROWS, MAX_ROWS)?;
+        let metric = arguments.text(4, "the metric")?.unwrap_or("cosine");
         let function = match metric {
             "cosine" => "cosine_distance",
             "euclidean" => "l2_distance",
@@ -128,7 +75,7 @@ impl VectorSearch {
                 ));
             }
         };
-        let threshold = match constant(arguments, 3, "the similarity threshold")? {
+        let threshold = match arguments.constant(3, "the similarity threshold")? {
             None => None,
             Some(value) => match value.cast_to(&arrow::datatypes::DataType::Float64)? {
                 ScalarValue::Float64(Some(value)) if (-1.0..=1.0).contains(&value) => Some(value),
@@ -146,22 +93,7 @@ impl VectorSearch {
                 "Write WHERE distance < … around the function instead.",
             ));
         }
-        let query = self.function("embed")?.call(vec![lit(words)]);
-        let distance = self.function(function)?.call(vec![col("embedding"), query]);
-        let schema = table.schema();
-        let columns: Vec<Expr> = schema.fields().iter().map(|field| col(field.name())).collect();
-        let mut plan = LogicalPlanBuilder::scan(
-            table.name(),
-            provider_as_source(Arc::new(VisibleTable::new(table, self.engine.table(table)))),
-            None,
-        )?;
-        // Vectors of other lengths come from other models.
-        if table == StandardTable::Embeddings {
-            plan = plan.filter(col("kind").eq(lit("caption")))?;
-        }
-        let nearest = plan
-            .sort_with_limit(vec![distance.clone().sort(true, false)], usize::try_from(rows).ok())?
-            .project(columns.iter().cloned().chain([distance.alias("distance")]))?;
+        let nearest = nearest(&self.engine, table, words, function, rows)?;
         let nearest = match threshold {
             None => nearest,
             Some(threshold) => nearest.filter(col("distance").lt_eq(lit(1.0 - threshold)))?,
@@ -169,6 +101,36 @@ impl VectorSearch {
         let rank = row_number().order_by(vec![col("distance").sort(true, false)]).build()?;
         nearest.window(vec![rank.alias("rank")])?.sort(vec![col("rank").sort(true, false)])?.build()
     }
+}
+
+/// The `rows` rows of a table that are nearest to a text by a function, with their `distance`.
+pub(super) fn nearest(
+    engine: &Arc<dyn Engine>,
+    table: StandardTable,
+    words: &str,
+    function_name: &str,
+    rows: usize,
+) -> Result<LogicalPlanBuilder> {
+    let functions = vigil_udfs::functions(engine.model_calls());
+    let function = |name: &str| {
+        let found = functions.iter().find(|function| function.name() == name);
+        found.ok_or_else(|| DataFusionError::Internal(format!("{name} is not there")))
+    };
+    let query = function("embed")?.call(vec![lit(words)]);
+    let distance = function(function_name)?.call(vec![col("embedding"), query]);
+    let schema = table.schema();
+    let columns: Vec<Expr> = schema.fields().iter().map(|field| col(field.name())).collect();
+    let mut plan = LogicalPlanBuilder::scan(
+        table.name(),
+        provider_as_source(Arc::new(VisibleTable::new(table, engine.table(table)))),
+        None,
+    )?;
+    // Those of appearances come from another model.
+    if table == StandardTable::Embeddings {
+        plan = plan.filter(col("kind").eq(lit("caption")))?;
+    }
+    plan.sort_with_limit(vec![distance.clone().sort(true, false)], Some(rows))?
+        .project(columns.into_iter().chain([distance.alias("distance")]))
 }
 
 impl TableFunctionImpl for VectorSearch {

@@ -46,6 +46,7 @@ impl Session {
                     action: Action::Catalog { query, planned },
                     parameters,
                     schema: Some(schema),
+                    kept: Arc::default(),
                 })
             }
             Err(stop) => {

@@ -6,6 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast;
+use tokio::sync::Mutex;
 
 use super::Session;
 use super::classify::{Kind, SessionStatement, classify};
@@ -13,6 +14,7 @@ use super::command::Command;
 use super::command::copy::CopyOptions;
 use super::command::declare::Declare;
 use super::explain::{self, Detail};
+use super::kept::Kept;
 use super::{constant, current_setting, duplicates, names, parameters};
 use crate::SqlError;
 use crate::introspection::CatalogQuery;
@@ -27,6 +29,8 @@ pub struct Prepared {
     pub(super) action: Action,
     pub(super) parameters: Vec<Option<FieldRef>>,
     pub(super) schema: Option<SchemaRef>,
+    /// What is remembered of its runs; locked while one of them uses it.
+    pub(super) kept: Arc<Mutex<Kept>>,
 }
 
 /// What running it means.
@@ -57,7 +61,7 @@ impl Prepared {
     }
 
     fn without_plan(action: Action, schema: Option<SchemaRef>) -> Self {
-        Self { text: Arc::default(), action, parameters: Vec::new(), schema }
+        Self { text: Arc::default(), action, parameters: Vec::new(), schema, kept: Arc::default() }
     }
 }
 
@@ -143,6 +147,7 @@ impl Session {
                     action,
                     parameters,
                     schema: Some(explain::schema()),
+                    kept: Arc::default(),
                 })
             }
         }
@@ -179,7 +184,8 @@ impl Session {
             parameters::types(&plan, declared)
         })?;
         let action = Action::Query { plan, tag };
-        Ok(Prepared { text: Arc::default(), action, parameters, schema: Some(schema) })
+        let (text, kept) = (Arc::default(), Arc::default());
+        Ok(Prepared { text, action, parameters, schema: Some(schema), kept })
     }
 
     /// Plans the query within a command, where there is one.
@@ -215,6 +221,7 @@ impl Session {
             }
             other => Action::Command(other),
         };
-        Ok(Prepared { text: Arc::default(), action, parameters: planned.parameters, schema: None })
+        let (text, kept) = (Arc::default(), Arc::default());
+        Ok(Prepared { text, action, parameters: planned.parameters, schema: None, kept })
     }
 }

@@ -16,6 +16,8 @@ use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
 
+use super::kept::{Candidate, Kept};
+use super::prepare::Prepared;
 use super::{Session, TransactionStatus, parameters};
 use crate::SqlError;
 
@@ -67,6 +69,82 @@ impl Session {
             Ok((plan, schema))
         };
         self.database.runtime().run(self.deadline(), work).await
+    }
+
+    /// Runs the plan of a prepared statement, and keeps its physical plan for the next time where
+    /// that is sound.
+    pub(super) async fn query_again(
+        &self,
+        plan: &LogicalPlan,
+        prepared: &Prepared,
+        parameters: Vec<ScalarValue>,
+    ) -> Result<SendableRecordBatchStream, SqlError> {
+        let described = &prepared.schema;
+        // Another run of the same statement may be on its way.
+        let Ok(mut kept) = Arc::clone(&prepared.kept).try_lock_owned() else {
+            return self.query(plan.clone(), described, parameters).await;
+        };
+        if matches!(*kept, Kept::New | Kept::Never) || !self.access.sees_all_vectors()? {
+            if matches!(*kept, Kept::New) {
+                *kept = Kept::RanOnce;
+            }
+            drop(kept);
+            return self.query(plan.clone(), described, parameters).await;
+        }
+        let engine = Arc::clone(self.database.engine());
+        let fits = match &*kept {
+            Kept::Plan(known) => known.fits(&parameters, &self.settings, engine.plan_generation()),
+            Kept::New | Kept::RanOnce | Kept::Never => false,
+        };
+        if fits {
+            self.access.check(plan)?;
+            let cut = self.transaction.cut().unwrap_or_else(|| Arc::new(engine.cut()));
+            let work = async move {
+                let Kept::Plan(known) = &*kept else { return Err(SqlError::Canceled) };
+                known.ready(parameters, cut)?.collect().await
+            };
+            let (schema, batches) = self.database.runtime().run(self.deadline(), work).await?;
+            let batches = futures::stream::iter(batches.into_iter().map(Ok));
+            let batches: SendableRecordBatchStream =
+                Box::pin(RecordBatchStreamAdapter::new(schema, batches));
+            let batches = match described {
+                Some(described) => renamed(batches, described),
+                None => batches,
+            };
+            return Ok(limited(batches, self.database.max_rows()));
+        }
+        let Some(candidate) = Candidate::new(plan, &parameters)? else {
+            *kept = Kept::Never;
+            drop(kept);
+            return self.query(plan.clone(), described, parameters).await;
+        };
+        self.access.check(plan)?;
+        let state = self.state_at_cut();
+        let memory = self.database.memory().of_query()?;
+        let (settings, described) = (self.settings.clone(), described.clone());
+        let open = async move {
+            let plan = parameters::bind(candidate.plan.clone(), parameters)?;
+            let plan = match &described {
+                Some(described) => as_described(&state, plan, described)?,
+                None => plan,
+            };
+            let physical = state.create_physical_plan(&plan).await?;
+            *kept = candidate.keep(&physical, &state, &memory, engine.as_ref(), &settings);
+            let context = Arc::new(TaskContext::from(&state).with_runtime(memory));
+            let batches = execute_stream(physical, context)?;
+            let batches = match &described {
+                Some(described) => renamed(batches, described),
+                None => batches,
+            };
+            // The slots are this run's until its last row.
+            let schema = batches.schema();
+            let batches = batches.inspect(move |_| {
+                let _ = &kept;
+            });
+            Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)) as _)
+        };
+        let batches = self.database.runtime().stream(self.deadline(), open).await?;
+        Ok(limited(batches, self.database.max_rows()))
     }
 
     /// Runs `plan`; its columns come with the names and types of `described`, where that is given.

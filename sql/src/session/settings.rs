@@ -21,7 +21,7 @@ use crate::{SearchSettings, SqlError};
 const INDEX_PREFIX: &str = "hnsw.";
 
 /// What a session has set; everything else is at its default.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Settings {
     set: BTreeMap<&'static str, String>,
     /// Names with a prefix, `datafusion.…` among them.

@@ -320,6 +320,14 @@ impl ModelCalls for LetterModel {
     fn dimensions(&self, _model: Option<&str>) -> Result<usize, ModelError> {
         Ok(CAPTION_DIMENSIONS as usize)
     }
+
+    fn rerank(&self, model: &str, _: &str, _: &[&str]) -> Result<Vec<f32>, ModelError> {
+        Err(ModelError::UnknownModel { name: model.into(), nearest: None })
+    }
+
+    fn model_id(&self, _model: Option<&str>) -> Result<String, ModelError> {
+        Ok("letters:1".into())
+    }
 }
 
 #[derive(Debug)]
@@ -382,6 +390,7 @@ fn column(field: &Field, rows: i64) -> ArrayRef {
         ("caption", _) => Arc::new(StringArray::from_iter_values(
             numbers.map(|row| ["a dog runs", "two people walk", "a red car"][row as usize]),
         )),
+        ("embedder", _) => Arc::new(StringArray::from_iter_values(numbers.map(|_| "letters:1"))),
         ("frame_uri", _) => Arc::new(StringArray::new_null(count)),
         (name, DataType::Utf8) => {
             Arc::new(StringArray::from_iter_values(numbers.map(|row| format!("{name} {row}"))))

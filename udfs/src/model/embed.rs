@@ -22,7 +22,7 @@ use vigil_models::ModelError;
 use crate::ModelCalls;
 use crate::doc::{Example, Function, FunctionDoc};
 use crate::error::UdfError;
-use crate::vector::{VectorColumn, field_type_names, tagged};
+use crate::vector::{MODEL_TAG, VectorColumn, field_type_names, tagged};
 
 /// How many texts go to the model in one call: enough to fill its batches, few enough to bound
 /// what waits in its queue.
@@ -32,7 +32,7 @@ static DOC: FunctionDoc = FunctionDoc {
     name: "embed",
     section: super::SECTION,
     syntax: &["embed(text) → vector", "embed(text, model) → vector"],
-    description: "The text's embedding by a sentence model, L2-normalised: texts of similar meaning have vectors of small cosine distance. A constant text is embedded once, when the query is planned. Without `model` it is the engine's default embedder, the one that embeds captions.",
+    description: "The text's embedding by a sentence model, L2-normalised: texts of similar meaning have vectors of small cosine distance. A constant text is embedded once, when the query is planned. Without `model` it is the engine's default embedder, the one that embeds captions. The vector knows its model: a distance to a row of `captions` or `embeddings` that another model made is an error (22023).",
     arguments: &[
         ("text", "what to embed"),
         ("model", "name of an embedder in `vigil_catalog.models`, a constant"),
@@ -104,7 +104,10 @@ impl ScalarUDFImpl for Embed {
         let dimensions = self.models.dimensions(model).map_err(external)?;
         let dimensions = i32::try_from(dimensions)
             .map_err(|_| wrong_output("a vector length", dimensions.to_string()))?;
-        Ok(Arc::new(tagged(DOC.name, Some(dimensions))))
+        let mut field = tagged(DOC.name, Some(dimensions));
+        let id = self.models.model_id(model).map_err(external)?;
+        field.metadata_mut().insert(MODEL_TAG.to_owned(), id);
+        Ok(Arc::new(field))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -14,7 +14,7 @@ static DOC: FunctionDoc = FunctionDoc {
     name: "binary_quantize",
     section: super::SECTION,
     syntax: &["binary_quantize(vector) → text"],
-    description: "One bit an element, `1` where it is greater than 0. pgvector's has the type `bit`; here it is the same bits as a text, which `hamming_distance` and `jaccard_distance` compare.",
+    description: "One bit an element, `1` where it is greater than 0. pgvector's has the type `bit`; here it is the same bits as a text, which `<~>` and `<%>` compare.",
     arguments: &[("vector", "a `vector`, an array of numbers, or a text such as `'[1,2,3]'`")],
     examples: &[Example { sql: "SELECT binary_quantize('[1,-2,3,0]')", result: "1010" }],
 };

@@ -18,6 +18,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use super::bit::{self, BIT_TAG};
 use super::halfvec;
 use super::operand::Operand;
 use super::output::map_vectors;
@@ -134,16 +135,18 @@ fn check_element(value: f64) -> Result<(), UdfError> {
     }
 }
 
-/// Turns casts to `vector` into calls of `to_vector`.
+/// Turns casts to `vector`, `halfvec` and `bit` into calls of functions.
 #[derive(Debug)]
 pub struct VectorCast {
     to_vector: Arc<ScalarUDF>,
     to_halfvec: Arc<ScalarUDF>,
+    to_bit: Arc<ScalarUDF>,
 }
 
 impl Default for VectorCast {
     fn default() -> Self {
-        Self { to_vector: Arc::new(udf()), to_halfvec: Arc::new(halfvec::udf()) }
+        let (to_vector, to_halfvec) = (Arc::new(udf()), Arc::new(halfvec::udf()));
+        Self { to_vector, to_halfvec, to_bit: Arc::new(bit::udf()) }
     }
 }
 
@@ -160,6 +163,11 @@ impl FunctionRewrite for VectorCast {
     ) -> Result<Transformed<Expr>> {
         let (value, field) = match expr {
             Expr::Cast(Cast { expr, field }) if is_tagged(&field) => (expr, field),
+            Expr::Cast(Cast { expr, field }) if field.metadata().contains_key(BIT_TAG) => {
+                let bits = field.metadata().get(BIT_TAG).and_then(|bits| bits.parse::<i64>().ok());
+                let args = std::iter::once(*expr).chain(bits.map(lit)).collect();
+                return Ok(Transformed::yes(self.to_bit.call(args)));
+            }
             other => return Ok(Transformed::no(other)),
         };
         if operand_type(&value.get_type(schema)?).is_none() {

@@ -10,7 +10,7 @@ use crate::doc::{Example, Function, FunctionDoc};
 static DOC: FunctionDoc = FunctionDoc {
     name: "hamming_distance",
     section: super::SECTION,
-    syntax: &["hamming_distance(bits, bits) → float8"],
+    syntax: &["hamming_distance(bits, bits) → float8", "bits <~> bits → float8"],
     description: "The number of places where two texts of bits differ. Texts of different lengths are an error.",
     arguments: &[("bits", "a text of `0` and `1`, as `binary_quantize` gives it")],
     examples: &[Example { sql: "SELECT hamming_distance('101', '110')", result: "2" }],
@@ -23,7 +23,7 @@ pub(super) fn function() -> Function {
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct HammingDistance;
+pub(super) struct HammingDistance;
 
 impl BitDistance for HammingDistance {
     const DOC: &'static FunctionDoc = &DOC;

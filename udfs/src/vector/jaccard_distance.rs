@@ -10,7 +10,7 @@ use crate::doc::{Example, Function, FunctionDoc};
 static DOC: FunctionDoc = FunctionDoc {
     name: "jaccard_distance",
     section: super::SECTION,
-    syntax: &["jaccard_distance(bits, bits) → float8"],
+    syntax: &["jaccard_distance(bits, bits) → float8", "bits <%> bits → float8"],
     description: "One minus the share of common ones among all ones of two texts of bits; 1 where there is no one in common. Texts of different lengths are an error.",
     arguments: &[("bits", "a text of `0` and `1`, as `binary_quantize` gives it")],
     examples: &[Example {
@@ -26,7 +26,7 @@ pub(super) fn function() -> Function {
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct JaccardDistance;
+pub(super) struct JaccardDistance;
 
 impl BitDistance for JaccardDistance {
     const DOC: &'static FunctionDoc = &DOC;

@@ -1,5 +1,5 @@
-//! pgvector's operators `<->`, `<=>`, `<#>` and `<+>`, and `+ - *` of vectors, planned as calls
-//! of the functions.
+//! pgvector's operators `<->`, `<=>`, `<#>` and `<+>`, `<~>` and `<%>` of bits, `+ - * ||` and
+//! comparisons of vectors, planned as calls of the functions.
 
 use std::sync::Arc;
 
@@ -11,16 +11,18 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
 use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF};
 
-use super::arithmetic;
 use super::cosine_distance::CosineDistance;
-use super::distance;
+use super::hamming_distance::HammingDistance;
 use super::inner_product::InnerProduct;
+use super::jaccard_distance::JaccardDistance;
 use super::l1_distance::L1Distance;
 use super::l2_distance::L2Distance;
 use super::types::{is_tagged, operand_type, tagged, type_name};
 use super::vector_add::VectorAdd;
+use super::vector_concat::VectorConcat;
 use super::vector_mul::VectorMul;
 use super::vector_sub::VectorSub;
+use super::{arithmetic, bits, compare, distance};
 use crate::error::UdfError;
 
 /// Plans the operators; every other one passes.
@@ -33,6 +35,9 @@ pub struct OperatorPlanner {
     add: Arc<ScalarUDF>,
     subtract: Arc<ScalarUDF>,
     multiply: Arc<ScalarUDF>,
+    concatenate: Arc<ScalarUDF>,
+    hamming_distance: Arc<ScalarUDF>,
+    jaccard_distance: Arc<ScalarUDF>,
 }
 
 impl Default for OperatorPlanner {
@@ -45,6 +50,9 @@ impl Default for OperatorPlanner {
             add: Arc::new(arithmetic::udf::<VectorAdd>()),
             subtract: Arc::new(arithmetic::udf::<VectorSub>()),
             multiply: Arc::new(arithmetic::udf::<VectorMul>()),
+            concatenate: Arc::new(arithmetic::udf::<VectorConcat>()),
+            hamming_distance: Arc::new(bits::udf::<HammingDistance>()),
+            jaccard_distance: Arc::new(bits::udf::<JaccardDistance>()),
         }
     }
 }
@@ -55,17 +63,21 @@ enum Sign {
 }
 
 impl OperatorPlanner {
-    /// `+ - *` where one side is a `vector`.
+    /// `+ - * ||` and comparisons where one side is a `vector`.
     fn plan_arithmetic(
         &self,
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
-        let function = match expr.op {
-            BinaryOperator::Plus => &self.add,
-            BinaryOperator::Minus => &self.subtract,
-            BinaryOperator::Multiply => &self.multiply,
-            _ => return Ok(PlannerResult::Original(expr)),
+        let function = match &expr.op {
+            BinaryOperator::Plus => Arc::clone(&self.add),
+            BinaryOperator::Minus => Arc::clone(&self.subtract),
+            BinaryOperator::Multiply => Arc::clone(&self.multiply),
+            BinaryOperator::StringConcat => Arc::clone(&self.concatenate),
+            other => match compare::of_operator(other) {
+                Some(function) => Arc::new(function),
+                None => return Ok(PlannerResult::Original(expr)),
+            },
         };
         let is_vector = |side: &Expr| match side.to_field(schema) {
             Ok((_, field)) => is_tagged(&field),
@@ -75,20 +87,21 @@ impl OperatorPlanner {
             return Ok(PlannerResult::Original(expr));
         }
         let args = vec![typed_parameter(expr.left), typed_parameter(expr.right)];
-        let call = ScalarFunction::new_udf(Arc::clone(function), args);
+        let call = ScalarFunction::new_udf(function, args);
         Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
     }
 
+    /// The distance of bits that an operator means.
+    fn of_bits(&self, operator: &BinaryOperator) -> Option<&Arc<ScalarUDF>> {
+        match spelling(operator)? {
+            "<~>" => Some(&self.hamming_distance),
+            "<%>" => Some(&self.jaccard_distance),
+            _ => None,
+        }
+    }
+
     fn find(&self, operator: &BinaryOperator) -> Option<(&'static str, &Arc<ScalarUDF>, Sign)> {
-        let spelling = match operator {
-            BinaryOperator::LtDashGt => "<->",
-            BinaryOperator::Spaceship => "<=>",
-            BinaryOperator::Custom(spelling) => spelling,
-            // `OPERATOR(public.<->)`, as dumps and ORMs write it.
-            BinaryOperator::PGCustomBinaryOperator(parts) => parts.last()?,
-            _ => return None,
-        };
-        match spelling {
+        match spelling(operator)? {
             "<->" => Some(("<->", &self.l2_distance, Sign::Plain)),
             "<=>" => Some(("<=>", &self.cosine_distance, Sign::Plain)),
             "<#>" => Some(("<#>", &self.inner_product, Sign::Negative)),
@@ -98,12 +111,26 @@ impl OperatorPlanner {
     }
 }
 
+fn spelling(operator: &BinaryOperator) -> Option<&str> {
+    Some(match operator {
+        BinaryOperator::LtDashGt => "<->",
+        BinaryOperator::Spaceship => "<=>",
+        BinaryOperator::Custom(spelling) => spelling,
+        // `OPERATOR(public.<->)`, as dumps and ORMs write it.
+        BinaryOperator::PGCustomBinaryOperator(parts) => parts.last()?,
+        _ => return None,
+    })
+}
+
 impl ExprPlanner for OperatorPlanner {
     fn plan_binary_op(
         &self,
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
+        if let Some(function) = self.of_bits(&expr.op) {
+            return Ok(PlannerResult::Planned(function.call(vec![expr.left, expr.right])));
+        }
         let Some((operator, function, sign)) = self.find(&expr.op) else {
             return self.plan_arithmetic(expr, schema);
         };

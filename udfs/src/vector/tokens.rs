@@ -1,28 +1,33 @@
 //! The spelling of pgvector's operators, which sqlparser's tokenizer does not know as such: it
-//! takes `<+>` for three tokens, and `<=>` for MySQL's comparison, which binds as `=` does.
+//! takes `<+>`, `<~>` and `<%>` for three tokens, and `<=>` for MySQL's comparison, which binds as
+//! `=` does. `B'101'`, which DataFusion does not plan, becomes the text of its bits.
 
 use datafusion::logical_expr::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
 
-/// The tokens of a statement with `<+>` and `<=>` as operators of PostgreSQL's kind: they bind
+/// The tokens of a statement with `<+>`, `<~>`, `<%>` and `<=>` as operators of PostgreSQL's kind: they bind
 /// more tightly than comparisons and less than `+`, so `a <=> b < 0.5` compares the distance.
 ///
-/// To be applied between the tokenizer and the parser. `<+>` is joined only where nothing is
+/// To be applied between the tokenizer and the parser. They are joined only where nothing is
 /// between its characters; a `<` before a signed number stays one.
 pub fn join_operators(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
     let mut joined: Vec<TokenWithSpan> = Vec::with_capacity(tokens.len());
     for token in tokens {
         let token = match token.token {
             Token::Spaceship => TokenWithSpan { token: operator("<=>"), span: token.span },
+            Token::SingleQuotedByteStringLiteral(bits) => {
+                TokenWithSpan { token: Token::SingleQuotedString(bits), span: token.span }
+            }
             Token::Gt => match joined.as_slice() {
                 [.., first, middle]
                     if first.token == Token::Lt
-                        && middle.token == Token::Plus
+                        && spelling(&middle.token).is_some()
                         && adjacent(first.span, middle.span)
                         && adjacent(middle.span, token.span) =>
                 {
                     let span = Span::new(first.span.start, token.span.end);
+                    let token = operator(spelling(&middle.token).unwrap_or_default());
                     joined.truncate(joined.len() - 2);
-                    TokenWithSpan { token: operator("<+>"), span }
+                    TokenWithSpan { token, span }
                 }
                 _ => token,
             },
@@ -31,6 +36,16 @@ pub fn join_operators(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         joined.push(token);
     }
     joined
+}
+
+/// The operator that a token between `<` and `>` makes.
+fn spelling(middle: &Token) -> Option<&'static str> {
+    match middle {
+        Token::Plus => Some("<+>"),
+        Token::Tilde => Some("<~>"),
+        Token::Mod => Some("<%>"),
+        _ => None,
+    }
 }
 
 fn operator(spelling: &str) -> Token {
@@ -77,6 +92,9 @@ mod tests {
             ("0.5 > a <=> b", "(0.5 > (a <=> b))"),
             ("0.5 > a <+> b", "(0.5 > (a <+> b))"),
             ("a<+>b AND c<->d = 1", "((a <+> b) AND ((c <-> d) = 1))"),
+            ("a <~> b < 3", "((a <~> b) < 3)"),
+            ("a <%> b", "(a <%> b)"),
+            ("B'101' <~> b'110'", "('101' <~> '110')"),
             ("1 - a <=> b", "((1 - a) <=> b)"),
             ("a <+1", "(a < +1)"),
         ];

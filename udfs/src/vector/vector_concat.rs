@@ -1,4 +1,4 @@
-//! `vector_concat`: two vectors one after the other.
+//! `vector_concat` and `||`: two vectors one after the other.
 
 use std::sync::LazyLock;
 
@@ -12,10 +12,13 @@ use crate::error::UdfError;
 static DOC: FunctionDoc = FunctionDoc {
     name: "vector_concat",
     section: super::SECTION,
-    syntax: &["vector_concat(vector, vector) → vector"],
+    syntax: &["vector_concat(vector, vector) → vector", "vector || vector → vector"],
     description: "The elements of both vectors, one after the other.",
     arguments: &[("vector", "a `vector`, an array of numbers, or a text such as `'[1,2,3]'`")],
-    examples: &[Example { sql: "SELECT vector_concat('[1,2]', '[3]')", result: "[1,2,3]" }],
+    examples: &[
+        Example { sql: "SELECT vector_concat('[1,2]', '[3]')", result: "[1,2,3]" },
+        Example { sql: "SELECT '[1,2]'::vector || '[3]'", result: "[1,2,3]" },
+    ],
 };
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| DOC.to_documentation());

@@ -1,0 +1,203 @@
+//! `LATERAL (SELECT … ORDER BY a.v <=> b.v LIMIT k)`: the nearest rows of each row, which DataFusion
+//! does not plan.
+//!
+//! An analyzer rule makes one query of it: the rows of the left side get numbers, the sub-query's
+//! operators work on pairs of a row and a row of the sub-query, and its limit becomes a rank within
+//! the number. The answers are right; no index is used, as each pair's distance is computed.
+
+use std::sync::Arc;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, JoinType, ScalarValue};
+use datafusion::error::Result;
+use datafusion::functions_window::expr_fn::row_number;
+use datafusion::logical_expr::{
+    Expr, ExprFunctionExt, FetchType, Join, Limit, LogicalPlan, LogicalPlanBuilder, SkipType, Sort,
+    SortExpr, Subquery, SubqueryAlias, col, lit,
+};
+use datafusion::optimizer::AnalyzerRule;
+
+/// The column with the number of a row of the left side.
+const ROW: &str = "__lateral_row";
+/// The column with a row's rank among those of one row.
+const RANK: &str = "__lateral_rank";
+/// What the columns with the values of an order begin with.
+const KEY: &str = "__lateral_key_";
+
+/// The rule.
+#[derive(Debug)]
+pub(crate) struct NearestOfEach;
+
+impl AnalyzerRule for NearestOfEach {
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        let plan = plan.transform_up(|plan| match &plan {
+            LogicalPlan::Join(join) => Ok(match rewrite(join)? {
+                Some(rewritten) => Transformed::yes(rewritten),
+                None => Transformed::no(plan),
+            }),
+            _ => Ok(Transformed::no(plan)),
+        })?;
+        Ok(plan.data)
+    }
+
+    fn name(&self) -> &str {
+        "nearest_of_each"
+    }
+}
+
+/// The join of rows with a limited sub-query of each; `None` for every other one.
+fn rewrite(join: &Join) -> Result<Option<LogicalPlan>> {
+    if join.join_type != JoinType::Inner || !join.on.is_empty() {
+        return Ok(None);
+    }
+    let (subquery, alias) = match join.right.as_ref() {
+        LogicalPlan::Subquery(subquery) => (subquery, None),
+        LogicalPlan::SubqueryAlias(SubqueryAlias { input, alias, .. }) => match input.as_ref() {
+            LogicalPlan::Subquery(subquery) => (subquery, Some(alias)),
+            _ => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    let Subquery { subquery, .. } = subquery;
+    if !is_correlated(subquery)? || !has_limit(subquery)? {
+        return Ok(None);
+    }
+    let number = row_number().alias(ROW);
+    let left =
+        LogicalPlanBuilder::from(join.left.as_ref().clone()).window(vec![number])?.build()?;
+    let Some(lifted) = lift(subquery, &left)? else { return Ok(None) };
+    let outer = join.left.schema().iter().map(Expr::from);
+    let inner = subquery.schema().iter().map(|(qualifier, field)| {
+        let column = Expr::from((qualifier, field));
+        match alias {
+            Some(alias) => column.alias_qualified(Some(alias.clone()), field.name()),
+            None => column,
+        }
+    });
+    let plan = LogicalPlanBuilder::from(lifted).project(outer.chain(inner).collect::<Vec<_>>())?;
+    let plan = match &join.filter {
+        Some(filter) => plan.filter(filter.clone())?,
+        None => plan,
+    };
+    plan.build().map(Some)
+}
+
+fn is_correlated(plan: &LogicalPlan) -> Result<bool> {
+    plan.exists(|node| Ok(node.contains_outer_reference()))
+}
+
+fn has_limit(plan: &LogicalPlan) -> Result<bool> {
+    plan.exists(|node| Ok(matches!(node, LogicalPlan::Limit(_))))
+}
+
+/// The plan over pairs of one of its rows and a row of `left`, whose columns come along.
+fn lift(plan: &LogicalPlan, left: &LogicalPlan) -> Result<Option<LogicalPlan>> {
+    if !is_correlated(plan)? && !has_limit(plan)? {
+        let pairs = LogicalPlanBuilder::from(left.clone()).cross_join(plan.clone())?;
+        return pairs.build().map(Some);
+    }
+    let columns = || left.schema().iter().map(Expr::from);
+    match plan {
+        LogicalPlan::Filter(filter) => {
+            let Some(input) = lift(&filter.input, left)? else { return Ok(None) };
+            let predicate = inner(filter.predicate.clone())?;
+            LogicalPlanBuilder::from(input).filter(predicate)?.build().map(Some)
+        }
+        LogicalPlan::Projection(projection) => {
+            let Some(input) = lift(&projection.input, left)? else { return Ok(None) };
+            project(input, columns(), &projection.expr)
+        }
+        LogicalPlan::SubqueryAlias(SubqueryAlias { input, alias, .. }) => {
+            let Some(lifted) = lift(input, left)? else { return Ok(None) };
+            let named = input.schema().iter().map(|column| {
+                Expr::from(column).alias_qualified(Some(alias.clone()), column.1.name())
+            });
+            let all = columns().chain(named).collect::<Vec<_>>();
+            LogicalPlanBuilder::from(lifted).project(all)?.build().map(Some)
+        }
+        LogicalPlan::Limit(limit) => lift_limit(limit, left),
+        _ => Ok(None),
+    }
+}
+
+/// `LIMIT` over `ORDER BY`, perhaps with columns chosen in between.
+fn lift_limit(limit: &Limit, left: &LogicalPlan) -> Result<Option<LogicalPlan>> {
+    let (SkipType::Literal(skip), FetchType::Literal(fetch)) =
+        (limit.get_skip_type()?, limit.get_fetch_type()?)
+    else {
+        return Ok(None);
+    };
+    let (sort, projection) = match limit.input.as_ref() {
+        LogicalPlan::Sort(sort) => (sort, None),
+        LogicalPlan::Projection(projection) => match projection.input.as_ref() {
+            LogicalPlan::Sort(sort) => (sort, Some(projection)),
+            _ => return Ok(None),
+        },
+        _ => return Ok(None),
+    };
+    let Sort { expr, input, .. } = sort;
+    let Some(lifted) = lift(input, left)? else { return Ok(None) };
+    // The order's values become columns, so that what they are made of need not be sorted along.
+    let mut keyed: Vec<Expr> = lifted.schema().iter().map(Expr::from).collect();
+    let mut order = Vec::new();
+    for (number, SortExpr { expr, asc, nulls_first }) in expr.iter().enumerate() {
+        let name = format!("{KEY}{number}");
+        keyed.push(inner(expr.clone())?.alias(&name));
+        order.push(col(name).sort(*asc, *nulls_first));
+    }
+    let row = Expr::Column(Column::new_unqualified(ROW));
+    let rank = row_number().partition_by(vec![row]).order_by(order).build()?.alias(RANK);
+    let number = |count: usize| lit(ScalarValue::UInt64(Some(count as u64)));
+    let rank_column = || Expr::Column(Column::new_unqualified(RANK));
+    let mut wanted = rank_column().gt(number(skip));
+    if let Some(fetch) = fetch {
+        wanted = wanted.and(rank_column().lt_eq(number(skip.saturating_add(fetch))));
+    }
+    let names: Vec<Expr> = lifted.schema().iter().map(Expr::from).collect();
+    let nearest = LogicalPlanBuilder::from(lifted)
+        .project(keyed)?
+        .window(vec![rank])?
+        .filter(wanted)?
+        .project(names)?
+        .build()?;
+    match projection {
+        Some(projection) => {
+            project(nearest, left.schema().iter().map(Expr::from), &projection.expr)
+        }
+        None => Ok(Some(nearest)),
+    }
+}
+
+/// The columns of the left side, and expressions over pairs.
+fn project(
+    input: LogicalPlan,
+    columns: impl Iterator<Item = Expr>,
+    expressions: &[Expr],
+) -> Result<Option<LogicalPlan>> {
+    let mut all: Vec<Expr> = columns.collect();
+    for expression in expressions {
+        let name = expression.schema_name().to_string();
+        let lifted = inner(expression.clone())?;
+        // A column stays one; what was renamed by the change gets its name back.
+        let same = lifted.schema_name().to_string() == name;
+        all.push(if same { lifted } else { lifted.alias(name) });
+    }
+    LogicalPlanBuilder::from(input).project(all)?.build().map(Some)
+}
+
+/// The expression with the columns of the outer query as columns of its input.
+fn inner(expr: Expr) -> Result<Expr> {
+    let expr = expr.transform_up(|expr| {
+        Ok(match expr {
+            Expr::OuterReferenceColumn(_, column) => Transformed::yes(Expr::Column(column)),
+            other => Transformed::no(other),
+        })
+    })?;
+    Ok(expr.data)
+}
+
+/// The rule, ready for a session's state.
+pub(crate) fn rule() -> Arc<dyn AnalyzerRule + Send + Sync> {
+    Arc::new(NearestOfEach)
+}

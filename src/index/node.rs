@@ -1,0 +1,194 @@
+//! The node of a plan that searches: no input, the nearest rows come out in one batch.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use datafusion::common::internal_err;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
+};
+use vigil_sql::{Cut, SearchSettings};
+
+use super::query::Query;
+use super::registry::Indexes;
+use super::scan::{self, Outcome, Request, Target, Way};
+use super::table_rows::TableRows;
+use crate::tables::Tables;
+
+/// The rows nearest to a vector.
+#[derive(Debug)]
+pub(super) struct VectorScan {
+    search: Arc<Prepared>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+    /// The way that was taken, once it has run.
+    way: Arc<Mutex<Option<Way>>>,
+}
+
+/// Whether a node of a plan is a search, which reads the cut of the context that it runs in.
+pub fn is_search(node: &dyn ExecutionPlan) -> bool {
+    node.is::<VectorScan>()
+}
+
+/// A search whose vector and whose snapshot are known when it runs.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) target: Target,
+    pub(super) query: Query,
+    pub(super) k: usize,
+    /// Over the columns of `projection`.
+    pub(super) predicate: Option<Arc<dyn PhysicalExpr>>,
+    pub(super) projection: Option<Vec<usize>>,
+    pub(super) settings: SearchSettings,
+    pub(super) tables: Arc<Tables>,
+    pub(super) indexes: Arc<Indexes>,
+}
+
+impl Prepared {
+    /// Runs it at the cut of a query.
+    fn run(&self, context: &TaskContext) -> Result<(Outcome, Option<RecordBatch>)> {
+        let cut = context.session_config().get_extension::<Cut>();
+        let request = Request {
+            target: self.target.clone(),
+            snapshot: self.tables.at(cut.as_deref()),
+            query: self.query.vector()?,
+            k: self.k,
+            predicate: self.predicate.clone(),
+            projection: self.projection.clone(),
+            settings: self.settings,
+        };
+        let rows = TableRows::new(&request.snapshot, self.target.table);
+        let outcome = scan::run(&request, &rows, &self.indexes)?;
+        let batch = rows.gather(&outcome.positions, self.projection.as_deref())?;
+        Ok((outcome, batch))
+    }
+}
+
+impl VectorScan {
+    pub(super) fn new(search: Prepared, schema: SchemaRef) -> Self {
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(schema),
+            Partitioning::UnknownPartitioning(1),
+            EmissionType::Final,
+            Boundedness::Bounded,
+        );
+        Self::over(Arc::new(search), Arc::new(properties))
+    }
+
+    fn over(search: Arc<Prepared>, properties: Arc<PlanProperties>) -> Self {
+        let metrics = ExecutionPlanMetricsSet::new();
+        Self { search, properties, metrics, way: Arc::default() }
+    }
+}
+
+impl DisplayAs for VectorScan {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
+        let Prepared { target, k, predicate, settings, .. } = self.search.as_ref();
+        let index = target.index.as_ref();
+        let name = index.map_or("none", |index| index.definition.name.as_str());
+        write!(f, "VectorScan: index={name}, k={k}, ef_search={}", settings.ef_search)?;
+        if let Some(predicate) = predicate {
+            write!(f, ", filter={predicate}")?;
+        }
+        match *self.way.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(way) => write!(f, ", way={way}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ExecutionPlan for VectorScan {
+    fn name(&self) -> &'static str {
+        "VectorScan"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        match &self.search.predicate {
+            Some(predicate) => f(predicate),
+            None => Ok(TreeNodeRecursion::Continue),
+        }
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    /// A plan that is kept runs again, with figures of its own.
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self::over(Arc::clone(&self.search), Arc::clone(&self.properties))))
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        context: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream> {
+        if partition != 0 {
+            return internal_err!("VectorScan has no partition {partition}");
+        }
+        let counter = |name: &'static str| MetricBuilder::new(&self.metrics).counter(name, 0);
+        let counters = [
+            counter("hops"),
+            counter("candidates"),
+            counter("filtered"),
+            counter("scanned"),
+            counter("returned"),
+        ];
+        let (search, schema, way) =
+            (Arc::clone(&self.search), self.schema(), Arc::clone(&self.way));
+        let empty = RecordBatch::new_empty(Arc::clone(&schema));
+        let search = async move {
+            let (outcome, batch) = search.run(&context)?;
+            *way.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome.way);
+            let statistics = outcome.statistics;
+            let values = [
+                statistics.hops,
+                statistics.visited,
+                statistics.filtered,
+                outcome.scanned,
+                outcome.positions.len(),
+            ];
+            for (counter, value) in counters.iter().zip(values) {
+                counter.add(value);
+            }
+            Ok::<_, DataFusionError>(batch.unwrap_or(empty))
+        };
+        let stream = futures::stream::once(search);
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+}

@@ -1,0 +1,103 @@
+-- Statements that answer here as in PostgreSQL with pgvector, one a line: rows to 1e-6, errors word for word.
+SELECT '[1,2,3]'::vector
+SELECT '[1, 2.5, -3e-2]'::vector(3)
+SELECT ' [ 1 , 2 ] '::vector
+SELECT '[1e-60]'::vector
+SELECT ARRAY[1,2,3]::vector
+SELECT ARRAY[1.5,2.5]::real[]::vector
+SELECT ARRAY[1.5,2.5]::float8[]::vector
+SELECT ARRAY[1,2]::integer[]::vector(2)
+SELECT '[1,2,3]'::vector::real[]
+SELECT NULL::vector
+SELECT '[1,2,3]'::vector(2)
+SELECT '[]'::vector
+SELECT '[1,2'::vector
+SELECT '1,2'::vector
+SELECT '[1,,2]'::vector
+SELECT '[1,2]x'::vector
+SELECT '[NaN]'::vector
+SELECT '[Infinity]'::vector
+SELECT '[4e38]'::vector
+SELECT '[1]'::vector(0)
+SELECT '[1]'::vector(16001)
+SELECT ARRAY[1,NULL]::integer[]::vector
+SELECT '{NaN}'::real[]::vector
+SELECT '[1,2]'::vector <-> '[4,6]'
+SELECT '[1,2]'::vector <=> '[2,1]'
+SELECT '[1,2]'::vector <#> '[3,4]'
+SELECT '[1,2]'::vector <+> '[4,-6]'
+SELECT '[1,2]'::vector <-> '[1]'
+SELECT '[1,2]'::vector <=> '[1]'
+SELECT '[1,2]'::vector <#> '[1]'
+SELECT '[1,2]'::vector <+> '[1]'
+SELECT '[1,2]'::vector <-> NULL
+SELECT '[3e38]'::vector <-> '[-3e38]'
+SELECT l2_distance('[0,0]'::vector, '[3,4]')
+SELECT cosine_distance('[1,1]'::vector, '[-1,-1]')
+SELECT cosine_distance('[1,1]'::vector, '[1.1,1.1]')
+SELECT cosine_distance('[1e-4,0]'::vector, '[1,1]')
+SELECT inner_product('[1,2]'::vector, '[3,4]')
+SELECT l1_distance('[1,2]'::vector, '[3,7]')
+SELECT l2_distance('[1,2]'::vector, '[3]')
+SELECT vector_dims('[1,2,3]'::vector)
+SELECT vector_norm('[3,4]'::vector)
+SELECT vector_norm('[0,0]'::vector)
+SELECT l2_normalize('[3,4]'::vector)
+SELECT l2_normalize('[0,0]'::vector)
+SELECT subvector('[1,2,3,4,5]'::vector, 2, 3)
+SELECT subvector('[1,2,3,4,5]'::vector, 0, 3)
+SELECT subvector('[1,2,3,4,5]'::vector, 4, 9)
+SELECT subvector('[1,2,3]'::vector, 4, 1)
+SELECT subvector('[1,2,3]'::vector, 1, 0)
+SELECT '[1,2]'::vector + '[3,4]'
+SELECT '[1,2]'::vector - '[3,5]'
+SELECT '[1,2]'::vector * '[3,4]'
+SELECT '[1,2]'::vector + '[3]'
+SELECT '[3e38]'::vector + '[3e38]'
+SELECT '[3e38]'::vector * '[10]'
+SELECT '[1e-30]'::vector * '[1e-30]'
+SELECT '[1,2]'::vector || '[3]'
+SELECT '[1,2]'::vector || NULL
+SELECT '[1,2,3]'::vector = '[1,2,3]'
+SELECT '[1,2,3]'::vector <> '[1,2,3]'
+SELECT '[1,2,3]'::vector < '[1,2,4]'
+SELECT '[1,2]'::vector < '[1,2,0]'
+SELECT '[1,2]'::vector = '[1,2,0]'
+SELECT '[2]'::vector > '[1,9]'
+SELECT '[1,2]'::vector <= '[1,2]'
+SELECT '[1,2]'::vector >= '[1,3]'
+SELECT '[1,2]'::vector = NULL
+SELECT sum(v) FROM (VALUES ('[1,2]'::vector), ('[3,4]'::vector), (NULL)) AS t (v)
+SELECT avg(v) FROM (VALUES ('[1,2]'::vector), ('[3,5]'::vector), (NULL)) AS t (v)
+SELECT sum(v), avg(v) FROM (VALUES (NULL::vector)) AS t (v)
+SELECT sum(v) FROM (VALUES ('[1,2]'::vector), ('[3]'::vector)) AS t (v)
+SELECT avg(v) FROM (VALUES ('[1,2]'::vector), ('[3]'::vector)) AS t (v)
+SELECT sum(v) FROM (VALUES ('[3e38]'::vector), ('[3e38]'::vector)) AS t (v)
+SELECT k, sum(v), avg(v) FROM (VALUES (1, '[1,2]'::vector), (2, '[3,5]'::vector), (1, '[1,1]'::vector)) AS t (k, v) GROUP BY k ORDER BY k
+SELECT sum(n), avg(n) FROM (VALUES (1.5), (2.5)) AS t (n)
+SELECT v FROM (VALUES ('[2]'::vector), ('[1,9]'::vector), ('[1]'::vector), (NULL)) AS t (v) ORDER BY v
+SELECT v FROM (VALUES ('[2]'::vector), ('[1,9]'::vector), ('[1]'::vector), (NULL)) AS t (v) ORDER BY v DESC NULLS LAST
+SELECT DISTINCT v FROM (VALUES ('[2]'::vector), ('[1,9]'::vector), ('[2]'::vector)) AS t (v) ORDER BY v
+SELECT v, count(*) FROM (VALUES ('[2]'::vector), ('[1,9]'::vector), ('[2]'::vector)) AS t (v) GROUP BY v ORDER BY v
+SELECT v FROM (VALUES ('[1,0]'::vector), ('[0,1]'::vector), ('[1,1]'::vector)) AS t (v) ORDER BY v <=> '[1,0.1]' LIMIT 2
+SELECT v FROM (VALUES ('[1,0]'::vector), ('[0,1]'::vector), ('[1,1]'::vector)) AS t (v) ORDER BY v <-> '[1,0.1]', v LIMIT 3
+SELECT v FROM (VALUES ('[1,0]'::vector), ('[0,1]'::vector)) AS t (v) WHERE v <=> '[1,0]' < 0.5
+SELECT a.v <-> b.v FROM (VALUES ('[1,0]'::vector)) AS a (v), (VALUES ('[0,1]'::vector)) AS b (v)
+SELECT binary_quantize('[1,-2,3,0]'::vector)
+SELECT binary_quantize('[1,-2,3]'::vector) <~> binary_quantize('[-1,-2,3]'::vector)
+SELECT hamming_distance('101'::bit(3), '110'::bit(3))
+SELECT jaccard_distance('101'::bit(3), '110'::bit(3))
+SELECT '1010'::bit(4) <%> '1111'::bit(4)
+SELECT '101'::bit(5)
+SELECT '10111'::bit(3)
+SELECT B'101' <~> B'111'
+SELECT '101'::bit(3) <~> '11'::bit(2)
+SELECT '[1.1,2]'::halfvec(2)
+SELECT '[1,2]'::halfvec <-> '[4,6]'
+SELECT '[65505]'::halfvec
+SELECT '[65520]'::halfvec
+SELECT '[1.1]'::vector::halfvec
+SELECT '[1,2,3]'::halfvec(2)
+SELECT '[NaN]'::halfvec
+SELECT 1 <-> 2
+SELECT vector_dims('[1]'::vector, 1)

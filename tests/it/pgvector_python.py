@@ -1,0 +1,124 @@
+"""pgvector-python with one of its drivers: psycopg, psycopg2, asyncpg or sqlalchemy.
+
+    pgvector_python.py DRIVER ADDRESS
+
+The server has captions with vectors. Each part asks for the rows nearest to the vector of the first
+row: that row has to come first, at distance 0, and vectors have to be NumPy's.
+"""
+
+import asyncio
+import sys
+
+import numpy as np
+
+NEAREST = "SELECT frame_number, embedding, embedding <=> {0} FROM captions ORDER BY embedding <=> {0}, frame_number LIMIT 3"
+
+
+def check(rows, vector, frame_number):
+    assert rows[0][0] == frame_number, (rows[0][0], frame_number)
+    assert abs(rows[0][2]) < 1e-6, rows[0][2]
+    found = as_array(rows[0][1])
+    assert found.shape == (384,) and np.allclose(found, vector, atol=1e-6)
+    distances = [row[2] for row in rows]
+    assert distances == sorted(distances), distances
+
+
+def as_array(value):
+    return np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else value)
+
+
+def psycopg(address):
+    import psycopg as driver
+    from pgvector import Vector
+    from pgvector.psycopg import register_vector
+
+    with driver.connect(address, autocommit=True) as connection:
+        register_vector(connection)
+        for binary in (False, True):
+            cursor = connection.cursor(binary=binary)
+            cursor.execute("SELECT frame_number, embedding FROM captions ORDER BY 1 LIMIT 1")
+            frame_number, vector = cursor.fetchone()
+            vector = as_array(vector)
+            assert vector.dtype == np.float32, vector.dtype
+            for parameter in (vector, Vector(vector)):
+                cursor.execute(NEAREST.format("%(v)s"), {"v": parameter}, prepare=True)
+                check(cursor.fetchall(), vector, frame_number)
+            # The third time the server has its plan.
+            for _ in range(3):
+                cursor.execute(NEAREST.format("%(v)s"), {"v": vector}, prepare=True)
+                check(cursor.fetchall(), vector, frame_number)
+        total = connection.execute("SELECT avg(embedding) FROM captions").fetchone()[0]
+        assert as_array(total).shape == (384,)
+
+
+def psycopg2(address):
+    import psycopg2 as driver
+    from pgvector.psycopg2 import register_vector
+
+    connection = driver.connect(address)
+    register_vector(connection)
+    cursor = connection.cursor()
+    cursor.execute("SELECT frame_number, embedding FROM captions ORDER BY 1 LIMIT 1")
+    frame_number, vector = cursor.fetchone()
+    vector = as_array(vector)
+    cursor.execute(NEAREST.format("%(v)s"), {"v": vector})
+    check(cursor.fetchall(), vector, frame_number)
+    connection.close()
+
+
+def asyncpg(address):
+    import asyncpg as driver
+    from pgvector.asyncpg import register_vector
+
+    async def run():
+        connection = await driver.connect(address, timeout=20, command_timeout=20)
+        await register_vector(connection)
+        row = await connection.fetchrow(
+            "SELECT frame_number, embedding FROM captions ORDER BY 1 LIMIT 1"
+        )
+        frame_number, vector = row[0], as_array(row[1])
+        for _ in range(3):
+            rows = await connection.fetch(NEAREST.format("$1"), vector)
+            check(rows, vector, frame_number)
+        await connection.close()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+
+def sqlalchemy(address):
+    from pgvector.sqlalchemy import Vector
+    from sqlalchemy import BigInteger, Text, create_engine, func, select
+    from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Caption(Base):
+        __tablename__ = "captions"
+        source = mapped_column(Text, primary_key=True)
+        frame_number = mapped_column(BigInteger, primary_key=True)
+        embedding = mapped_column(Vector(384))
+
+    engine = create_engine(address.replace("postgresql://", "postgresql+psycopg://"))
+    with Session(engine) as session:
+        first = session.scalars(select(Caption).order_by(Caption.frame_number).limit(1)).one()
+        vector = as_array(first.embedding)
+        distance = Caption.embedding.cosine_distance(vector)
+        nearest = select(Caption.frame_number, Caption.embedding, distance)
+        rows = session.execute(nearest.order_by(distance, Caption.frame_number).limit(3)).all()
+        check(rows, vector, first.frame_number)
+        for distance in (Caption.embedding.l2_distance, Caption.embedding.l1_distance):
+            found = session.scalars(select(Caption).order_by(distance(vector)).limit(1)).one()
+            assert np.allclose(as_array(found.embedding), vector, atol=1e-6)
+        product = Caption.embedding.max_inner_product(vector)
+        found = session.scalars(select(Caption).order_by(product).limit(1)).one()
+        assert np.allclose(as_array(found.embedding), vector, atol=1e-6)
+        mean = session.scalars(select(func.avg(Caption.embedding))).one()
+        assert mean is not None
+
+
+if __name__ == "__main__":
+    {"psycopg": psycopg, "psycopg2": psycopg2, "asyncpg": asyncpg, "sqlalchemy": sqlalchemy}[
+        sys.argv[1]
+    ](sys.argv[2])
+    print("ok")
