@@ -23,8 +23,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use vigil_models::ModelError;
 use vigil_sql::catalog::{CAPTION_DIMENSIONS, StandardTable, position_fields};
 use vigil_sql::{
-    CreateIndex, CreateSource, Cut, Engine, EngineError, FrontierInfo, IndexInfo, ModelInfo, OperatorInfo,
-    Origin, SourceFault, SourceInfo, SourceStatistics,
+    CreateIndex, CreateSource, Cut, Engine, EngineError, FrontierInfo, IndexInfo, ModelInfo,
+    OperatorInfo, Origin, SourceFault, SourceInfo, SourceStatistics,
 };
 use vigil_udfs::ModelCalls;
 
