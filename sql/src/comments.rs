@@ -42,7 +42,13 @@ impl Comments {
     }
 
     /// The comment of a table or a column, which came with `own`.
-    pub(crate) fn of(&self, schema: &str, table: &str, column: Option<&str>, own: &str) -> Option<String> {
+    pub(crate) fn of(
+        &self,
+        schema: &str,
+        table: &str,
+        column: Option<&str>,
+        own: &str,
+    ) -> Option<String> {
         match self.lock().get(&object(schema, table, column)) {
             Some(said) => said.clone(),
             None => Some(own.to_owned()),

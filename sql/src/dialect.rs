@@ -107,9 +107,10 @@ fn parse_one(tokens: &[TokenWithSpan], lines: &Lines) -> Result<Option<Statement
             Some(command) => StatementKind::Command(command),
             None => match ordinary::parse(&written, text, lines)? {
                 Ordinary { planned, written: None } => StatementKind::Ordinary(Box::new(planned)),
-                Ordinary { planned, written: Some(written) } => {
-                    StatementKind::Catalog { written: Box::new(written), planned: Box::new(planned) }
-                }
+                Ordinary { planned, written: Some(written) } => StatementKind::Catalog {
+                    written: Box::new(written),
+                    planned: Box::new(planned),
+                },
             },
         },
     };

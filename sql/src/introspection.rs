@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::execution::session_state::SessionState;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast;
@@ -109,26 +109,24 @@ impl CatalogQuery {
         !self.names.tables.is_empty()
     }
 
-    /// The types of `$1`, `$2`, …
-    pub(crate) fn parameters(&self) -> &[Option<DataType>] {
-        &self.parameters
-    }
-
-    /// The columns of the answer.
+    /// The columns of the answer, and the types of `$1`, `$2`, …
     pub(crate) async fn describe(
         &self,
         state: &SessionState,
         settings: &Settings,
-    ) -> Result<SchemaRef, Stop> {
+    ) -> Result<(SchemaRef, Vec<Option<FieldRef>>), Stop> {
         let catalog = Catalog::load(&self.names.tables, state, settings, Want::Columns).await?;
         let engine = Engine::new(&catalog, state, settings, &[], self, None);
         let relation = engine.dry(|| engine.query(&self.query, &Scope::EMPTY))?;
-        let fields: Vec<Field> = relation
-            .columns
-            .iter()
-            .map(|column| Field::new(column.name.as_ref(), column.data_type.clone(), true))
-            .collect();
-        Ok(Arc::new(Schema::new(fields)))
+        let fields =
+            relation.columns.iter().map(|column| types::field(&column.name, &column.data_type));
+        let schema = Arc::new(Schema::new(fields.collect::<Vec<Field>>()));
+        let compared = engine.compared.into_inner();
+        let parameters = self.parameters.iter().zip(1..).map(|(known, number)| {
+            let data_type = known.as_ref().or_else(|| compared.get(&number))?;
+            Some(Arc::new(types::field(&format!("${number}"), data_type)))
+        });
+        Ok((schema, parameters.collect()))
     }
 
     /// The answer, with the columns that were described.
@@ -163,9 +161,13 @@ struct Engine<'a> {
     steps: Cell<u64>,
     /// Types of select lists, by where their expressions are.
     types: RefCell<HashMap<usize, DataType>>,
+    /// What parameters without a type are compared with.
+    compared: RefCell<BTreeMap<usize, DataType>>,
     /// Calls of functions that always give the same.
     calls: RefCell<HashMap<(String, String), Value>>,
     views: RefCell<BTreeMap<TableName, Arc<Relation>>>,
+    /// Subqueries in `FROM` that stand alone, by their text.
+    derived: RefCell<HashMap<String, Arc<Relation>>>,
     effects: RefCell<Vec<(String, String, bool)>>,
 }
 
@@ -188,8 +190,10 @@ impl<'a> Engine<'a> {
             is_dry: Cell::new(false),
             steps: Cell::new(0),
             types: RefCell::default(),
+            compared: RefCell::default(),
             calls: RefCell::default(),
             views: RefCell::default(),
+            derived: RefCell::default(),
             effects: RefCell::default(),
         }
     }

@@ -43,10 +43,8 @@ impl AnalyzerRule for CheckedArithmetic {
 fn checked(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let mut schema = merge_schema(&plan.inputs());
     if let LogicalPlan::TableScan(scan) = &plan {
-        let scanned = DFSchema::try_from_qualified_schema(
-            scan.table_name.clone(),
-            &scan.source.schema(),
-        )?;
+        let scanned =
+            DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?;
         schema.merge(&scanned);
     }
     let names = NamePreserver::new(&plan);
@@ -157,7 +155,8 @@ impl ScalarUDFImpl for Checked {
         let [left, right] = operands.as_slice() else {
             return exec_err!("{} takes two numbers", self.name);
         };
-        let is_scalar = matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
+        let is_scalar =
+            matches!((left, right), (ColumnarValue::Scalar(_), ColumnarValue::Scalar(_)));
         let (left, right) = (datum(left)?, datum(right)?);
         let done = match self.operator {
             Operator::Plus => add(left.as_ref(), right.as_ref()),

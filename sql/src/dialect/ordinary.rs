@@ -115,7 +115,10 @@ fn asks_the_catalog(tokens: &[TokenWithSpan]) -> bool {
             word.starts_with("pg_")
                 || word == "information_schema"
                 || matches!(word.as_str(), "regclass" | "regtype" | "regproc" | "regnamespace")
-                || matches!(word.as_str(), "set_config" | "current_schemas" | "has_schema_privilege")
+                || matches!(
+                    word.as_str(),
+                    "set_config" | "current_schemas" | "has_schema_privilege"
+                )
         }
         _ => false,
     })

@@ -19,8 +19,20 @@ use super::{Engine, Stop, sets};
 pub(super) fn is_aggregate(name: &str) -> bool {
     matches!(
         name,
-        "count" | "min" | "max" | "sum" | "avg" | "array_agg" | "string_agg" | "bool_and" | "every"
-            | "bool_or" | "json_agg" | "jsonb_agg" | "json_object_agg" | "jsonb_object_agg"
+        "count"
+            | "min"
+            | "max"
+            | "sum"
+            | "avg"
+            | "array_agg"
+            | "string_agg"
+            | "bool_and"
+            | "every"
+            | "bool_or"
+            | "json_agg"
+            | "jsonb_agg"
+            | "json_object_agg"
+            | "jsonb_object_agg"
     )
 }
 
@@ -140,7 +152,9 @@ impl Engine<'_> {
         let count = |count: usize| Value::Int(i64::try_from(count).unwrap_or(i64::MAX));
         Ok(match name {
             // `count(*)` has no argument.
-            "count" => count(rows.iter().filter(|row| row.first().is_none_or(|v| !v.is_null())).count()),
+            "count" => {
+                count(rows.iter().filter(|row| row.first().is_none_or(|v| !v.is_null())).count())
+            }
             "min" | "max" => {
                 let wanted = if name == "min" { Ordering::Less } else { Ordering::Greater };
                 let mut best = Value::Null;
@@ -156,7 +170,9 @@ impl Engine<'_> {
                     Value::Null
                 } else if first().all(|value| matches!(value, Value::Int(_))) {
                     let sum = first().filter_map(Value::int).try_fold(0_i64, i64::checked_add);
-                    Value::Int(sum.ok_or_else(|| Stop::invalid("22003", "bigint out of range".into()))?)
+                    Value::Int(
+                        sum.ok_or_else(|| Stop::invalid("22003", "bigint out of range".into()))?,
+                    )
                 } else {
                     Value::Float(first().filter_map(Value::float).sum())
                 }
@@ -170,12 +186,17 @@ impl Engine<'_> {
                 }
             }
             "array_agg" => {
-                if rows.is_empty() { Value::Null } else { Value::array(all().cloned().collect()) }
+                if rows.is_empty() {
+                    Value::Null
+                } else {
+                    Value::array(all().cloned().collect())
+                }
             }
             "string_agg" => {
                 let mut text: Option<String> = None;
                 for row in rows {
-                    let Some(part) = row.first().map_or(Ok(None), |value| self.written(value))? else {
+                    let Some(part) = row.first().map_or(Ok(None), |value| self.written(value))?
+                    else {
                         continue;
                     };
                     match &mut text {
@@ -281,7 +302,10 @@ fn fold_truth<'a>(values: impl Iterator<Item = &'a Value>, all: bool) -> Value {
 
 fn compare_rows(left: &[Value], right: &[Value]) -> Ordering {
     let pairs = left.iter().zip(right);
-    pairs.map(|(left, right)| sort_order(left, right)).find(|o| o.is_ne()).unwrap_or(Ordering::Equal)
+    pairs
+        .map(|(left, right)| sort_order(left, right))
+        .find(|o| o.is_ne())
+        .unwrap_or(Ordering::Equal)
 }
 
 /// Sorts by `ORDER BY`; what is equal keeps its order.

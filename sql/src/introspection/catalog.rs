@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use arrow::datatypes::DataType;
+use datafusion::common::TableReference;
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::collect;
-use datafusion::common::TableReference;
 use datafusion::sql::sqlparser::ast::{ObjectName, Query, TableFactor, Visit, Visitor};
 
 use super::relation::{Column, Relation};
 use super::scope::{Scope, fold};
-use super::types::Reg;
+use super::types::{OID, Reg};
 use super::value::{Key, Value};
 use super::{Engine, Stop, views};
 use crate::session::settings::Settings;
@@ -38,6 +38,32 @@ const FIXED: [&str; 12] = [
     "pg_opfamily",
     "pg_range",
     "pg_type",
+];
+
+/// PostgreSQL's OIDs of tables that comments name; the library counts its own for them.
+const OWN_OIDS: [(&str, i64); 22] = [
+    ("pg_am", 2601),
+    ("pg_attrdef", 2604),
+    ("pg_attribute", 1249),
+    ("pg_authid", 1260),
+    ("pg_cast", 2605),
+    ("pg_class", 1259),
+    ("pg_collation", 3456),
+    ("pg_constraint", 2606),
+    ("pg_conversion", 2607),
+    ("pg_database", 1262),
+    ("pg_description", 2609),
+    ("pg_extension", 3079),
+    ("pg_index", 2610),
+    ("pg_language", 2612),
+    ("pg_namespace", 2615),
+    ("pg_opclass", 2616),
+    ("pg_operator", 2617),
+    ("pg_proc", 1255),
+    ("pg_rewrite", 2618),
+    ("pg_tablespace", 1213),
+    ("pg_trigger", 2620),
+    ("pg_type", 1247),
 ];
 
 static KEPT: LazyLock<Mutex<BTreeMap<String, Arc<Relation>>>> = LazyLock::new(Mutex::default);
@@ -99,7 +125,8 @@ impl Visitor for Names {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, factor: &TableFactor) -> ControlFlow<()> {
-        if let TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } = factor
+        if let TableFactor::Table { name, args: Some(_), .. } | TableFactor::Function { name, .. } =
+            factor
         {
             self.functions.insert(name.clone());
         }
@@ -174,6 +201,21 @@ impl Catalog {
     }
 }
 
+/// Columns that the library's tables lack.
+fn missing_columns() -> [(&'static str, &'static str, DataType); 8] {
+    let texts = || super::types::list(DataType::Utf8);
+    [
+        ("pg_class", "relacl", texts()),
+        ("pg_class", "reloptions", texts()),
+        ("pg_class", "relpartbound", DataType::Utf8),
+        ("pg_class", "relrewrite", OID),
+        ("pg_index", "indnullsnotdistinct", DataType::Boolean),
+        ("pg_namespace", "nspacl", texts()),
+        ("pg_roles", "rolconfig", texts()),
+        ("pg_roles", "rolbypassrls", DataType::Boolean),
+    ]
+}
+
 async fn read(
     schema: &str,
     name: &str,
@@ -194,7 +236,15 @@ async fn read(
     } else {
         Vec::new()
     };
-    let relation = Arc::new(Relation::read(&table.schema(), &batches)?);
+    let mut relation = Relation::read(&table.schema(), &batches)?;
+    for (_, column, data_type) in missing_columns().into_iter().filter(|(table, ..)| *table == name)
+    {
+        relation = relation.with_empty_column(column, data_type);
+    }
+    if let Some((_, oid)) = OWN_OIDS.iter().find(|(own, _)| *own == name) {
+        relation = relation.with_system_column("tableoid", OID, &Value::Int(*oid));
+    }
+    let relation = Arc::new(relation);
     if is_fixed {
         let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
         kept.insert(name.to_owned(), Arc::clone(&relation));
@@ -253,7 +303,9 @@ impl Engine<'_> {
         };
         if let Some(view) = views::find(schema, table) {
             let key = (schema.to_owned(), table.to_owned());
-            if !self.is_dry() && let Some(relation) = self.views.borrow().get(&key) {
+            if !self.is_dry()
+                && let Some(relation) = self.views.borrow().get(&key)
+            {
                 return Ok(Arc::clone(relation));
             }
             let relation = Arc::new(self.query(view, &Scope::EMPTY)?);
@@ -280,7 +332,8 @@ impl Engine<'_> {
         columns: [&str; N],
     ) -> Vec<[Value; N]> {
         let Some(relation) = self.catalog.get(PG_CATALOG, table) else { return Vec::new() };
-        let at = |name: &str| relation.columns.iter().position(|column| column.name.as_ref() == name);
+        let at =
+            |name: &str| relation.columns.iter().position(|column| column.name.as_ref() == name);
         let Some(index) = at(by).and_then(|by| relation.index(by)) else { return Vec::new() };
         let places = columns.map(at);
         index
@@ -336,12 +389,22 @@ impl Engine<'_> {
 
     fn class_oid(&self, name: &str) -> Option<i64> {
         let parts = split_name(name);
+        let is_own = |name: &str| OWN_OIDS.iter().find(|(own, _)| *own == name);
+        let own = match parts.as_slice() {
+            [table] => is_own(table),
+            [.., schema, table] if schema == PG_CATALOG => is_own(table),
+            _ => None,
+        };
+        if let Some((_, oid)) = own {
+            return Some(*oid);
+        }
         let (schema, table) = match parts.as_slice() {
             [table] => (None, table.clone()),
             [.., schema, table] => (Some(schema.clone()), table.clone()),
             [] => return None,
         };
-        let rows = self.found("pg_class", "relname", &Key::Text(table.into()), ["oid", "relnamespace"]);
+        let rows =
+            self.found("pg_class", "relname", &Key::Text(table.into()), ["oid", "relnamespace"]);
         let schemas: Vec<String> = match schema {
             Some(schema) => vec![schema],
             None => vec![self.settings.default_schema(), "public".into(), PG_CATALOG.into()],
@@ -385,6 +448,11 @@ impl Engine<'_> {
         if oid == 0 {
             return "-".into();
         }
+        if kind == Reg::Class
+            && let Some((own, _)) = OWN_OIDS.iter().find(|(_, own)| *own == oid)
+        {
+            return (*own).into();
+        }
         let key = Key::Int(oid);
         let name = |table, column| {
             let found = self.found(table, "oid", &key, [column]);
@@ -395,14 +463,11 @@ impl Engine<'_> {
                 let found = self.found("pg_class", "oid", &key, ["relname", "relnamespace"]);
                 found.first().and_then(|[table, namespace]| {
                     let table = super::functions::quote_ident(&table.written()?);
-                    let schema = self.found(
-                        "pg_namespace",
-                        "oid",
-                        &Key::Int(namespace.int()?),
-                        ["nspname"],
-                    );
+                    let schema =
+                        self.found("pg_namespace", "oid", &Key::Int(namespace.int()?), ["nspname"]);
                     let schema = schema.first().and_then(|[name]| name.written())?;
-                    let is_visible = schema == PG_CATALOG || schema == self.settings.default_schema();
+                    let is_visible =
+                        schema == PG_CATALOG || schema == self.settings.default_schema();
                     Some(if is_visible { table } else { format!("{schema}.{table}") })
                 })
             }

@@ -22,6 +22,7 @@ impl Engine<'_> {
     pub(super) fn eval(&self, expr: &Expr, scope: &Scope) -> Evaluated {
         self.step()?;
         if let Some(computed) = scope.computed
+            && !computed.is_empty()
             && matches!(expr, Expr::Function(_))
             && let Some(value) = computed.get(&expr.to_string())
         {
@@ -65,9 +66,7 @@ impl Engine<'_> {
             Expr::IsTrue(inner) => truth(Some(self.eval(inner, scope)?.truth() == Some(true))),
             Expr::IsNotTrue(inner) => truth(Some(self.eval(inner, scope)?.truth() != Some(true))),
             Expr::IsFalse(inner) => truth(Some(self.eval(inner, scope)?.truth() == Some(false))),
-            Expr::IsNotFalse(inner) => {
-                truth(Some(self.eval(inner, scope)?.truth() != Some(false)))
-            }
+            Expr::IsNotFalse(inner) => truth(Some(self.eval(inner, scope)?.truth() != Some(false))),
             Expr::IsUnknown(inner) => truth(Some(self.eval(inner, scope)?.is_null())),
             Expr::IsNotUnknown(inner) => truth(Some(!self.eval(inner, scope)?.is_null())),
             Expr::IsDistinctFrom(left, right) => {
@@ -165,9 +164,10 @@ impl Engine<'_> {
                 Ok(Value::array(values.collect::<Result<_, _>>()?))
             }
             Expr::Tuple(items) => {
-                let values = items.iter().zip(1..).map(|(item, at)| {
-                    Ok((Arc::from(format!("f{at}")), self.eval(item, scope)?))
-                });
+                let values = items
+                    .iter()
+                    .zip(1..)
+                    .map(|(item, at)| Ok((Arc::from(format!("f{at}")), self.eval(item, scope)?)));
                 Ok(Value::Record(Arc::new(values.collect::<Result<_, Stop>>()?)))
             }
             Expr::CompoundFieldAccess { root, access_chain } => {
@@ -223,12 +223,14 @@ impl Engine<'_> {
         Ok(match literal {
             Literal::Null => Value::Null,
             Literal::Boolean(value) => Value::Bool(*value),
-            Literal::Number(text, _) => match text.parse() {
-                Ok(whole) => Value::Int(whole),
-                Err(_) => Value::Float(text.parse().map_err(|_| {
-                    Stop::invalid("22P02", format!("invalid number: \"{text}\""))
-                })?),
-            },
+            Literal::Number(text, _) => {
+                match text.parse() {
+                    Ok(whole) => Value::Int(whole),
+                    Err(_) => Value::Float(text.parse().map_err(|_| {
+                        Stop::invalid("22P02", format!("invalid number: \"{text}\""))
+                    })?),
+                }
+            }
             Literal::SingleQuotedString(text)
             | Literal::EscapedStringLiteral(text)
             | Literal::UnicodeStringLiteral(text)
@@ -242,7 +244,10 @@ impl Engine<'_> {
                     Some(value) => value.clone(),
                     None if self.is_dry() => Value::Null,
                     None => {
-                        return Err(Stop::invalid("42P02", format!("there is no parameter {name}")));
+                        return Err(Stop::invalid(
+                            "42P02",
+                            format!("there is no parameter {name}"),
+                        ));
                     }
                 }
             }
@@ -293,9 +298,9 @@ impl Engine<'_> {
                 (Value::Array(left, _), item) => {
                     Ok(Value::array(left.iter().cloned().chain([item.clone()]).collect()))
                 }
-                (item, Value::Array(right, _)) => {
-                    Ok(Value::array([item.clone()].into_iter().chain(right.iter().cloned()).collect()))
-                }
+                (item, Value::Array(right, _)) => Ok(Value::array(
+                    [item.clone()].into_iter().chain(right.iter().cloned()).collect(),
+                )),
                 (left, right) => {
                     let right = self.written(right)?.unwrap_or_default();
                     Ok(Value::text(self.written(left)?.unwrap_or_default() + &right))
@@ -411,7 +416,8 @@ impl Engine<'_> {
                         }
                         None => Ok(otherwise),
                     };
-                    let (low, high) = (bound(lower_bound, i64::MIN)?, bound(upper_bound, i64::MAX)?);
+                    let (low, high) =
+                        (bound(lower_bound, i64::MIN)?, bound(upper_bound, i64::MAX)?);
                     match &value {
                         Value::Array(values, first) => {
                             let numbered = values.iter().zip(*first..);
@@ -426,7 +432,10 @@ impl Engine<'_> {
         Ok(value)
     }
 
-    pub(super) fn target(&self, data_type: &datafusion::sql::sqlparser::ast::DataType) -> Result<Target, Stop> {
+    pub(super) fn target(
+        &self,
+        data_type: &datafusion::sql::sqlparser::ast::DataType,
+    ) -> Result<Target, Stop> {
         Target::of(data_type).ok_or_else(|| Stop::Unsupported(format!("type {data_type}")))
     }
 
@@ -449,12 +458,16 @@ impl Engine<'_> {
                 Ok(Value::array(values.collect::<Result<_, _>>()?))
             }
             (Value::Array(values, lower), Target::Text) => {
-                let values = values.iter().map(|value| Ok(match self.written(value)? {
-                    Some(text) => Value::text(text),
-                    None => Value::Null,
-                }));
+                let values = values.iter().map(|value| {
+                    Ok(match self.written(value)? {
+                        Some(text) => Value::text(text),
+                        None => Value::Null,
+                    })
+                });
                 let values = values.collect::<Result<Vec<_>, Stop>>()?;
-                Ok(Value::text(Value::Array(Arc::new(values), *lower).written().unwrap_or_default()))
+                Ok(Value::text(
+                    Value::Array(Arc::new(values), *lower).written().unwrap_or_default(),
+                ))
             }
             _ => cast(value, target),
         }
@@ -480,8 +493,14 @@ fn is_null(value: &Value) -> bool {
 fn is_bare_function(name: &str) -> bool {
     matches!(
         name.to_ascii_lowercase().as_str(),
-        "current_user" | "session_user" | "user" | "current_role" | "current_catalog"
-            | "current_schema" | "current_timestamp" | "current_date"
+        "current_user"
+            | "session_user"
+            | "user"
+            | "current_role"
+            | "current_catalog"
+            | "current_schema"
+            | "current_timestamp"
+            | "current_date"
     )
 }
 
@@ -518,9 +537,7 @@ fn is_in(value: &Value, items: &[Value]) -> Result<Option<bool>, Stop> {
 }
 
 fn whole(value: Option<i64>) -> Evaluated {
-    value
-        .map(Value::Int)
-        .ok_or_else(|| Stop::invalid("22003", "bigint out of range".into()))
+    value.map(Value::Int).ok_or_else(|| Stop::invalid("22003", "bigint out of range".into()))
 }
 
 fn escape_of(escape: Option<&Literal>) -> Option<char> {

@@ -59,12 +59,19 @@ impl Engine<'_> {
     ) -> Result<Joined, Stop> {
         let rows = if self.is_dry() { Vec::new() } else { vec![Row::new()] };
         let mut joined = Joined { columns: Vec::new(), rows };
-        let keeps_left = from.iter().flat_map(|table| &table.joins).all(|join| {
-            matches!(kind_of(&join.join_operator), Ok((Kind::Inner | Kind::Left, _)))
-        });
+        let keeps_left = from
+            .iter()
+            .flat_map(|table| &table.joins)
+            .all(|join| matches!(kind_of(&join.join_operator), Ok((Kind::Inner | Kind::Left, _))));
         let mut kept = Vec::new();
         // A filter that is applied early sees rows that an outer join would still add to.
         let filters = if keeps_left { filters } else { &mut kept };
+        if from.len() > 2 {
+            let order = self.order_of(from, filters, scope)?;
+            if order.iter().zip(0..).any(|((at, _), place)| *at != place) {
+                return self.from_in_order(from, &order, filters, scope);
+            }
+        }
         let mut count = from.iter().map(|table| 1 + table.joins.len()).sum::<usize>();
         for table in from {
             count -= 1;
@@ -78,6 +85,30 @@ impl Engine<'_> {
             }
         }
         Ok(joined)
+    }
+
+    /// Joins in an order, and puts the columns back into the written one.
+    fn from_in_order(
+        &self,
+        from: &[TableWithJoins],
+        order: &[(usize, usize)],
+        filters: &mut Vec<&Expr>,
+        scope: &Scope,
+    ) -> Result<Joined, Stop> {
+        let rows = if self.is_dry() { Vec::new() } else { vec![Row::new()] };
+        let mut joined = Joined { columns: Vec::new(), rows };
+        let mut starts = vec![(0, 0); from.len()];
+        for (place, (at, width)) in order.iter().enumerate() {
+            starts[*at] = (joined.columns.len(), *width);
+            let is_last = place + 1 == order.len();
+            let step = Step { kind: Kind::Inner, on: &JoinConstraint::None, is_last };
+            joined = self.join(joined, &from[*at].relation, step, filters, scope)?;
+        }
+        let places: Vec<usize> =
+            starts.into_iter().flat_map(|(start, width)| start..start + width).collect();
+        let columns = places.iter().map(|at| joined.columns[*at].clone()).collect();
+        let written = |row: Row| places.iter().map(|at| row[*at].clone()).collect();
+        Ok(Joined { columns, rows: joined.rows.into_iter().map(written).collect() })
     }
 
     fn join(
@@ -129,7 +160,8 @@ impl Engine<'_> {
         if step.kind == Kind::Inner {
             conditions.extend(ready.drain(..).cloned());
         }
-        let rows = self.joined_rows(&left, &template, factor, &columns, &conditions, step.kind, scope)?;
+        let rows =
+            self.joined_rows(&left, &template, factor, &columns, &conditions, step.kind, scope)?;
         let mut joined = Joined { columns, rows };
         for filter in ready {
             let rows = std::mem::take(&mut joined.rows);
@@ -248,9 +280,13 @@ impl Engine<'_> {
                 let expressions: Vec<&Expr> = array_exprs.iter().collect();
                 self.set("unnest", &expressions, *with_ordinality, alias.as_ref(), scope)
             }
-            TableFactor::Derived { subquery, alias, .. } => {
-                let relation = self.query(subquery, scope)?;
-                Ok(renamed(Arc::new(relation), alias.as_ref(), None))
+            TableFactor::Derived { lateral, subquery, alias, .. } => {
+                let relation = if *lateral || self.is_dry() {
+                    Arc::new(self.query(subquery, scope)?)
+                } else {
+                    self.derived(subquery, scope)?
+                };
+                Ok(renamed(relation, alias.as_ref(), None))
             }
             TableFactor::NestedJoin { table_with_joins, alias } => {
                 let tables = std::slice::from_ref(table_with_joins.as_ref());
@@ -263,6 +299,64 @@ impl Engine<'_> {
             }
             other => Err(Stop::Unsupported(format!("\"{other}\" in FROM"))),
         }
+    }
+
+    /// The rows of a subquery, which are kept if they depend on nothing around it: a recursive query
+    /// asks for them in each of its rounds.
+    fn derived(&self, subquery: &Query, scope: &Scope) -> Result<Arc<Relation>, Stop> {
+        let text = subquery.to_string();
+        if let Some(kept) = self.derived.borrow().get(&text) {
+            return Ok(Arc::clone(kept));
+        }
+        let stands_alone = self.dry(|| self.query(subquery, &Scope::EMPTY)).is_ok();
+        let relation = Arc::new(self.query(subquery, scope)?);
+        if stands_alone {
+            self.derived.borrow_mut().insert(text, Arc::clone(&relation));
+        }
+        Ok(relation)
+    }
+
+    /// In which order tables that commas separate are joined: next comes one that a condition ties to
+    /// a value or to those before it.
+    fn order_of(
+        &self,
+        from: &[TableWithJoins],
+        filters: &[&Expr],
+        scope: &Scope,
+    ) -> Result<Vec<(usize, usize)>, Stop> {
+        let mut left = Vec::with_capacity(from.len());
+        for (at, table) in from.iter().enumerate() {
+            let is_plain = matches!(table.relation, TableFactor::Table { args: None, .. });
+            if !is_plain || !table.joins.is_empty() {
+                return Ok(Vec::new());
+            }
+            left.push((at, self.dry(|| self.factor(&table.relation, scope))?.columns.clone()));
+        }
+        let mut order = Vec::with_capacity(from.len());
+        let mut before: Vec<Column> = Vec::new();
+        while !left.is_empty() {
+            let is_tied = |columns: &[Column]| {
+                filters.iter().any(|filter| {
+                    let Expr::BinaryOp { left, op: BinaryOperator::Eq, right } = filter else {
+                        return false;
+                    };
+                    [(left, right), (right, left)].into_iter().any(|(column, value)| {
+                        let names = Names::of(value);
+                        column_of(column, columns).is_some()
+                            && !names.has_query
+                            && names
+                                .names
+                                .iter()
+                                .all(|name| matches!(found_in(&before, name), Ok(Some(_))))
+                    })
+                })
+            };
+            let next = left.iter().position(|(_, columns)| is_tied(columns)).unwrap_or(0);
+            let (at, columns) = left.remove(next);
+            order.push((at, columns.len()));
+            before.extend(columns);
+        }
+        Ok(order)
     }
 
     fn function(
@@ -384,9 +478,11 @@ fn renamed(
             let given = alias.and_then(|alias| alias.columns.get(at));
             Column {
                 table: table.clone(),
-                name: given.map_or_else(|| Arc::clone(&column.name), |given| fold(&given.name).into()),
+                name: given
+                    .map_or_else(|| Arc::clone(&column.name), |given| fold(&given.name).into()),
                 data_type: column.data_type.clone(),
                 is_merged: false,
+                is_system: column.is_system,
             }
         })
         .collect();

@@ -91,7 +91,8 @@ impl Engine<'_> {
             "current_database" | "current_catalog" => V::text(DATABASE),
             "current_schema" => V::text(self.settings.default_schema()),
             "current_schemas" => {
-                let mut schemas = vec![V::text("pg_catalog"), V::text(self.settings.default_schema())];
+                let mut schemas =
+                    vec![V::text("pg_catalog"), V::text(self.settings.default_schema())];
                 if values.first().and_then(Value::truth) != Some(true) {
                     schemas.remove(0);
                 }
@@ -115,7 +116,9 @@ impl Engine<'_> {
                 V::text(value)
             }
             "nullif" => match (values.first(), values.get(1)) {
-                (Some(left), Some(right)) if compare(left, right)? == Some(Ordering::Equal) => V::Null,
+                (Some(left), Some(right)) if compare(left, right)? == Some(Ordering::Equal) => {
+                    V::Null
+                }
                 (left, _) => left.cloned().unwrap_or(V::Null),
             },
             "greatest" | "least" => {
@@ -139,7 +142,9 @@ impl Engine<'_> {
                 Some(V::Array(values, first)) if !values.is_empty() => V::Int(*first),
                 _ => V::Null,
             },
-            "array_ndims" => elements(0).filter(|all| !all.is_empty()).map_or(V::Null, |_| V::Int(1)),
+            "array_ndims" => {
+                elements(0).filter(|all| !all.is_empty()).map_or(V::Null, |_| V::Int(1))
+            }
             "cardinality" => elements(0).map_or(V::Null, |values| count(values.len())),
             "array_to_string" => {
                 let (Some(elements), Some(separator)) = (elements(0), text(1)?) else {
@@ -161,15 +166,20 @@ impl Engine<'_> {
             },
             "array_append" | "array_cat" => {
                 let op = datafusion::sql::sqlparser::ast::BinaryOperator::StringConcat;
-                return self.binary(values.first().unwrap_or(&V::Null), &op, values.get(1).unwrap_or(&V::Null));
+                return self.binary(
+                    values.first().unwrap_or(&V::Null),
+                    &op,
+                    values.get(1).unwrap_or(&V::Null),
+                );
             }
             "array_position" => {
                 let (Some(elements), Some(wanted)) = (elements(0), values.get(1)) else {
                     return Ok(V::Null);
                 };
                 let mut numbered = elements.iter().zip(1..);
-                let found = numbered
-                    .find(|(element, _)| matches!(compare(element, wanted), Ok(Some(Ordering::Equal))));
+                let found = numbered.find(|(element, _)| {
+                    matches!(compare(element, wanted), Ok(Some(Ordering::Equal)))
+                });
                 found.map_or(V::Null, |(_, at)| V::Int(at))
             }
             "array_remove" => {
@@ -206,7 +216,9 @@ impl Engine<'_> {
                 V::text(trimmed)
             }
             "replace" => match (text(0)?, text(1)?, text(2)?) {
-                (Some(text), Some(from), Some(to)) if !from.is_empty() => V::text(text.replace(&from, &to)),
+                (Some(text), Some(from), Some(to)) if !from.is_empty() => {
+                    V::text(text.replace(&from, &to))
+                }
                 (text, Some(_), Some(_)) => texts(text),
                 _ => V::Null,
             },
@@ -222,7 +234,8 @@ impl Engine<'_> {
                     && pattern.parse::<i64>().is_err()
                 {
                     let expression = expression(pattern, false)?;
-                    let found = expression.captures(&whole).and_then(|found| found.get(1).or(found.get(0)));
+                    let found =
+                        expression.captures(&whole).and_then(|found| found.get(1).or(found.get(0)));
                     return Ok(found.map_or(V::Null, |found| V::text(found.as_str())));
                 }
                 let Some(from) = int(1) else { return Ok(V::Null) };
@@ -235,13 +248,15 @@ impl Engine<'_> {
                 _ => V::Null,
             },
             "regexp_replace" => {
-                let (Some(whole), Some(pattern), Some(with)) = (text(0)?, text(1)?, text(2)?) else {
+                let (Some(whole), Some(pattern), Some(with)) = (text(0)?, text(1)?, text(2)?)
+                else {
                     return Ok(V::Null);
                 };
                 let flags = text(3)?.unwrap_or_default();
                 let expression = expression(&pattern, flags.contains('i'))?;
                 let with = with.replace('$', "$$");
-                let with = (0..=9).fold(with, |with, n| with.replace(&format!("\\{n}"), &format!("${{{n}}}")));
+                let with = (0..=9)
+                    .fold(with, |with, n| with.replace(&format!("\\{n}"), &format!("${{{n}}}")));
                 let limit = usize::from(!flags.contains('g'));
                 V::text(expression.replacen(&whole, limit, with.as_str()).into_owned())
             }
@@ -252,7 +267,9 @@ impl Engine<'_> {
                 None => V::Null,
             },
             "quote_ident" => texts(text(0)?.map(|text| quote_ident(&text))),
-            "quote_literal" => texts(text(0)?.map(|text| format!("'{}'", text.replace('\'', "''")))),
+            "quote_literal" => {
+                texts(text(0)?.map(|text| format!("'{}'", text.replace('\'', "''"))))
+            }
             "format" => self.format(&values)?,
             "row_to_json" | "to_json" | "to_jsonb" | "array_to_json" => {
                 values.first().map_or(V::Null, |value| V::text(value.json()))
@@ -274,8 +291,12 @@ impl Engine<'_> {
             "pg_is_other_temp_schema" => V::Bool(false),
             "pg_relation_filenode" | "pg_stat_get_numscans" => V::Null,
             "pg_relation_size" | "pg_total_relation_size" | "pg_tablespace_size" => V::Null,
-            "pg_postmaster_start_time" | "now" | "current_timestamp" | "transaction_timestamp"
-            | "statement_timestamp" | "clock_timestamp" => {
+            "pg_postmaster_start_time"
+            | "now"
+            | "current_timestamp"
+            | "transaction_timestamp"
+            | "statement_timestamp"
+            | "clock_timestamp" => {
                 return self.of_library("now", &[]);
             }
             "txid_current" | "pg_current_xact_id" => V::Int(1),
@@ -307,8 +328,7 @@ impl Engine<'_> {
             .map(|value| Ok(Logical::Literal(scalar_of(value)?, None)))
             .collect::<Result<Vec<_>, Stop>>()?;
         let call = Logical::ScalarFunction(ScalarFunction::new_udf(function, literals));
-        let physical =
-            self.state.create_physical_expr(call, &DFSchema::empty()).map_err(stop)?;
+        let physical = self.state.create_physical_expr(call, &DFSchema::empty()).map_err(stop)?;
         let options = RecordBatchOptions::new().with_row_count(Some(1));
         let batch =
             RecordBatch::try_new_with_options(Arc::new(Schema::empty()), Vec::new(), &options)

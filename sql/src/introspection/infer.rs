@@ -60,16 +60,27 @@ impl Engine<'_> {
                 self.type_of(expr, scope)?;
                 self.target(data_type)?.arrow()
             }
-            Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => self.type_of(inner, scope)?,
+            Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => {
+                self.type_of(inner, scope)?
+            }
             Expr::Function(function) => self.type_of_call(function, scope)?,
             Expr::Case { conditions, else_result, .. } => {
-                let results = conditions.iter().map(|when| &when.result).chain(else_result.as_deref());
+                let results =
+                    conditions.iter().map(|when| &when.result).chain(else_result.as_deref());
                 self.common(results, scope)?
             }
             Expr::BinaryOp { left, op, right } => match op {
-                Op::Plus | Op::Minus | Op::Multiply | Op::Divide | Op::Modulo | Op::BitwiseAnd
-                | Op::BitwiseOr | Op::PGBitwiseShiftLeft | Op::PGBitwiseShiftRight => {
-                    let data_type = wider(&self.type_of(left, scope)?, &self.type_of(right, scope)?);
+                Op::Plus
+                | Op::Minus
+                | Op::Multiply
+                | Op::Divide
+                | Op::Modulo
+                | Op::BitwiseAnd
+                | Op::BitwiseOr
+                | Op::PGBitwiseShiftLeft
+                | Op::PGBitwiseShiftRight => {
+                    let data_type =
+                        wider(&self.type_of(left, scope)?, &self.type_of(right, scope)?);
                     if data_type == DataType::Utf8 { DataType::Int32 } else { data_type }
                 }
                 Op::StringConcat => {
@@ -96,7 +107,9 @@ impl Engine<'_> {
                     element(&self.type_of(root, scope)?)
                 }
                 Some(AccessExpr::Subscript(_)) => self.type_of(root, scope)?,
-                Some(AccessExpr::Dot(Expr::Identifier(field))) => self.type_of_field(root, field, scope)?,
+                Some(AccessExpr::Dot(Expr::Identifier(field))) => {
+                    self.type_of_field(root, field, scope)?
+                }
                 _ => DataType::Utf8,
             },
             Expr::Tuple(_) | Expr::Substring { .. } | Expr::Trim { .. } => DataType::Utf8,
@@ -105,6 +118,43 @@ impl Engine<'_> {
             // Whatever else there is says whether something is so.
             _ => DataType::Boolean,
         })
+    }
+
+    /// Takes the types of parameters from what they are compared with.
+    pub(super) fn note_parameters(&self, expr: &Expr, scope: &Scope) {
+        let note = |parameter: &Expr, other: &Expr, is_list: bool| {
+            let Expr::Value(value) = parameter else { return };
+            let Literal::Placeholder(name) = &value.value else { return };
+            let number: Option<usize> =
+                name.strip_prefix('$').and_then(|number| number.parse().ok());
+            if let (Some(number), Ok(found)) = (number, self.type_of(other, scope)) {
+                let found = if is_list { list(found) } else { found };
+                self.compared.borrow_mut().entry(number).or_insert(found);
+            }
+        };
+        match expr {
+            Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => {
+                self.note_parameters(inner, scope);
+            }
+            Expr::BinaryOp { left, op: Op::And | Op::Or, right } => {
+                self.note_parameters(left, scope);
+                self.note_parameters(right, scope);
+            }
+            Expr::BinaryOp {
+                left,
+                op: Op::Eq | Op::NotEq | Op::Lt | Op::LtEq | Op::Gt | Op::GtEq,
+                right,
+            } => {
+                note(left, right, false);
+                note(right, left, false);
+            }
+            Expr::InList { expr, list, .. } => list.iter().for_each(|item| note(item, expr, false)),
+            Expr::AnyOp { left, right, .. } => match right.as_ref() {
+                Expr::Nested(inner) => note(inner, left, true),
+                right => note(right, left, true),
+            },
+            _ => {}
+        }
     }
 
     fn type_of_field(
@@ -170,30 +220,89 @@ impl Engine<'_> {
             },
             "avg" => DataType::Float64,
             "array_agg" => list(first()),
-            "count" | "row_number" | "rank" | "dense_rank" | "txid_current" | "pg_relation_size"
-            | "pg_total_relation_size" | "pg_tablespace_size" | "pg_current_xact_id" => {
-                DataType::Int64
-            }
-            "bool_and" | "bool_or" | "every" | "pg_has_role" | "row_security_active"
-            | "pg_relation_is_publishable" | "pg_index_column_has_property"
+            "count"
+            | "row_number"
+            | "rank"
+            | "dense_rank"
+            | "txid_current"
+            | "pg_relation_size"
+            | "pg_total_relation_size"
+            | "pg_tablespace_size"
+            | "pg_current_xact_id" => DataType::Int64,
+            "bool_and"
+            | "bool_or"
+            | "every"
+            | "pg_has_role"
+            | "row_security_active"
+            | "pg_relation_is_publishable"
+            | "pg_index_column_has_property"
             | "pg_is_other_temp_schema" => DataType::Boolean,
             name if name.starts_with("has_") && name.ends_with("_privilege") => DataType::Boolean,
             "current_schemas" | "string_to_array" | "parse_ident" => list(DataType::Utf8),
-            "array_length" | "array_upper" | "array_lower" | "array_ndims" | "cardinality"
-            | "array_position" | "length" | "char_length" | "character_length" | "strpos"
-            | "position" | "pg_char_to_encoding" | "pg_my_temp_schema" | "to_regclass"
-            | "inet_server_port" | "inet_client_port" => DataType::Int32,
-            "now" | "current_timestamp" | "pg_postmaster_start_time" | "transaction_timestamp"
-            | "statement_timestamp" | "clock_timestamp" => timestamptz(),
-            "current_database" | "current_catalog" | "current_schema" | "current_user" | "user"
-            | "current_role" | "current_setting" | "set_config" | "array_to_string" | "concat"
-            | "lower" | "upper" | "btrim" | "trim" | "ltrim" | "rtrim" | "replace" | "substring"
-            | "substr" | "left" | "regexp_replace" | "quote_ident" | "quote_literal" | "format"
-            | "row_to_json" | "to_json" | "to_jsonb" | "array_to_json" | "row" | "to_regtype"
-            | "to_regnamespace" | "to_regproc" | "to_regprocedure" | "pg_get_expr"
+            "array_length"
+            | "array_upper"
+            | "array_lower"
+            | "array_ndims"
+            | "cardinality"
+            | "array_position"
+            | "length"
+            | "char_length"
+            | "character_length"
+            | "strpos"
+            | "position"
+            | "pg_char_to_encoding"
+            | "pg_my_temp_schema"
+            | "to_regclass"
+            | "inet_server_port"
+            | "inet_client_port" => DataType::Int32,
+            "now"
+            | "current_timestamp"
+            | "pg_postmaster_start_time"
+            | "transaction_timestamp"
+            | "statement_timestamp"
+            | "clock_timestamp" => timestamptz(),
+            "current_database"
+            | "current_catalog"
+            | "current_schema"
+            | "current_user"
+            | "user"
+            | "current_role"
+            | "current_setting"
+            | "set_config"
+            | "array_to_string"
+            | "concat"
+            | "lower"
+            | "upper"
+            | "btrim"
+            | "trim"
+            | "ltrim"
+            | "rtrim"
+            | "replace"
+            | "substring"
+            | "substr"
+            | "left"
+            | "regexp_replace"
+            | "quote_ident"
+            | "quote_literal"
+            | "format"
+            | "row_to_json"
+            | "to_json"
+            | "to_jsonb"
+            | "array_to_json"
+            | "row"
+            | "to_regtype"
+            | "to_regnamespace"
+            | "to_regproc"
+            | "to_regprocedure"
+            | "pg_get_expr"
             | "string_agg"
-            | "json_agg" | "jsonb_agg" | "json_object_agg" | "jsonb_object_agg"
-            | "pg_encoding_to_char" | "inet_server_addr" | "inet_client_addr" => DataType::Utf8,
+            | "json_agg"
+            | "jsonb_agg"
+            | "json_object_agg"
+            | "jsonb_object_agg"
+            | "pg_encoding_to_char"
+            | "inet_server_addr"
+            | "inet_client_addr" => DataType::Utf8,
             name => match self.state.scalar_functions().get(name) {
                 Some(function) => match function.return_type(&types) {
                     Ok(DataType::LargeUtf8 | DataType::Utf8View) => DataType::Utf8,
@@ -240,11 +349,6 @@ pub(super) fn cast_parameters(
                 Expr::Cast { expr, data_type, .. } => {
                     if let Some(name) = placeholder(expr) {
                         note(&name, Target::of(data_type).map(|target| target.arrow()));
-                    }
-                }
-                Expr::AnyOp { right, .. } => {
-                    if let Some(name) = placeholder(right) {
-                        note(&name, Some(list(DataType::Utf8)));
                     }
                 }
                 other => {

@@ -14,9 +14,11 @@ use arrow::datatypes::{
 };
 use datafusion::error::DataFusionError;
 use datafusion::scalar::ScalarValue;
+use datafusion_postgres::arrow_pg::datatypes::PG_OID_ALIAS_KEY;
 
 use super::Stop;
-use super::value::{Key, Value};
+use super::types::OID;
+use super::value::{Key, Value, read_array};
 
 /// Columns whose arrays begin at 0 in PostgreSQL: those of `int2vector` and `oidvector`.
 const VECTORS: [&str; 8] = [
@@ -39,11 +41,13 @@ pub(super) struct Column {
     pub(super) data_type: DataType,
     /// The other one of two columns that `USING` has made one.
     pub(super) is_merged: bool,
+    /// One that `*` does not stand for: `tableoid`.
+    pub(super) is_system: bool,
 }
 
 impl Column {
     pub(super) fn new(name: impl Into<Arc<str>>, data_type: DataType) -> Self {
-        Self { table: None, name: name.into(), data_type, is_merged: false }
+        Self { table: None, name: name.into(), data_type, is_merged: false, is_system: false }
     }
 }
 
@@ -72,6 +76,35 @@ impl Relation {
     pub(super) fn with_columns(&self, columns: Vec<Column>) -> Arc<Self> {
         let (rows, indexes) = (Arc::clone(&self.rows), Arc::clone(&self.indexes));
         Arc::new(Self { columns, rows, indexes })
+    }
+
+    /// The same with one more column, which is the same in all rows.
+    pub(super) fn with_system_column(
+        mut self,
+        name: &str,
+        data_type: DataType,
+        value: &Value,
+    ) -> Self {
+        self.columns.push(Column { is_system: true, ..Column::new(name, data_type) });
+        let mut rows = self.into_parts();
+        rows.1.iter_mut().for_each(|row| row.push(value.clone()));
+        Self::new(rows.0, rows.1)
+    }
+
+    /// The same with a column that PostgreSQL has and the library has not; there is nothing in it.
+    pub(super) fn with_empty_column(mut self, name: &str, data_type: DataType) -> Self {
+        if self.columns.iter().any(|column| column.name.as_ref() == name) {
+            return self;
+        }
+        self.columns.push(Column::new(name, data_type));
+        let (columns, mut rows) = self.into_parts();
+        rows.iter_mut().for_each(|row| row.push(Value::Null));
+        Self::new(columns, rows)
+    }
+
+    fn into_parts(self) -> (Vec<Column>, Vec<Row>) {
+        let columns = self.columns.clone();
+        (columns, self.into_rows())
     }
 
     /// The rows alone, without a copy where nobody else has them.
@@ -115,9 +148,11 @@ impl Relation {
             .collect();
         let mut rows = Vec::new();
         for batch in batches {
-            let readers = batch.columns().iter().zip(schema.fields()).map(|(array, field)| {
-                (array, VECTORS.contains(&field.name().as_str()))
-            });
+            let readers = batch
+                .columns()
+                .iter()
+                .zip(schema.fields())
+                .map(|(array, field)| (array, VECTORS.contains(&field.name().as_str())));
             let readers: Vec<_> = readers.collect();
             for row in 0..batch.num_rows() {
                 let values = readers.iter().map(|(array, is_vector)| {
@@ -149,6 +184,9 @@ impl Relation {
 
 /// What the evaluator says of a column: all texts are `text`.
 fn stored_type(field: &Field) -> DataType {
+    if *field.data_type() == DataType::Int32 && field.metadata().contains_key(PG_OID_ALIAS_KEY) {
+        return OID;
+    }
     match field.data_type() {
         DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8,
         DataType::UInt32 | DataType::UInt16 | DataType::UInt8 | DataType::Int8 => DataType::Int32,
@@ -176,7 +214,9 @@ fn value_at(array: &ArrayRef, row: usize) -> Result<Value, Stop> {
             let value = array.as_primitive::<UInt64Type>().value(row);
             int(i64::try_from(value).unwrap_or(i64::MAX))
         }
-        DataType::Float32 => Ok(Value::Float(array.as_primitive::<Float32Type>().value(row).into())),
+        DataType::Float32 => {
+            Ok(Value::Float(array.as_primitive::<Float32Type>().value(row).into()))
+        }
         DataType::Float64 => Ok(Value::Float(array.as_primitive::<Float64Type>().value(row))),
         DataType::Utf8 => Ok(Value::text(array.as_string::<i32>().value(row))),
         DataType::LargeUtf8 => Ok(Value::text(array.as_string::<i64>().value(row))),
@@ -201,8 +241,12 @@ fn as_vector(value: Value) -> Value {
     match value {
         Value::Array(values, _) => Value::Array(values, 0),
         Value::Text(text) => {
-            let numbers = text.split_whitespace().filter_map(|word| word.parse().ok());
-            Value::Array(Arc::new(numbers.map(Value::Int).collect()), 0)
+            let numbers = match read_array(&text) {
+                Some(values) => values.iter().filter_map(Value::int).collect(),
+                None => text.split_whitespace().filter_map(|word| word.parse().ok()).collect(),
+            };
+            let numbers: Vec<i64> = numbers;
+            Value::Array(Arc::new(numbers.into_iter().map(Value::Int).collect()), 0)
         }
         other => other,
     }
@@ -219,7 +263,10 @@ pub(super) fn scalar_of(value: &Value) -> Result<ScalarValue, Stop> {
     Ok(match value {
         Value::Null => ScalarValue::Utf8(None),
         Value::Bool(value) => ScalarValue::Boolean(Some(*value)),
-        Value::Int(value) | Value::Reg(_, value) => ScalarValue::Int64(Some(*value)),
+        Value::Int(value) | Value::Reg(_, value) => match i32::try_from(*value) {
+            Ok(value) => ScalarValue::Int32(Some(value)),
+            Err(_) => ScalarValue::Int64(Some(*value)),
+        },
         Value::Float(value) => ScalarValue::Float64(Some(*value)),
         Value::Other(value) => value.as_ref().clone(),
         Value::Array(values, _) => {

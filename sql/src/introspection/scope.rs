@@ -92,10 +92,13 @@ impl<'a> Scope<'a> {
             scope = current.parent.copied();
         }
         let shown = folded.join(".");
-        Err(Stop::invalid("42703", match table {
-            Some(_) => format!("column {shown} does not exist"),
-            None => format!("column \"{shown}\" does not exist"),
-        }))
+        Err(Stop::invalid(
+            "42703",
+            match table {
+                Some(_) => format!("column {shown} does not exist"),
+                None => format!("column \"{shown}\" does not exist"),
+            },
+        ))
     }
 }
 

@@ -145,7 +145,8 @@ impl Engine<'_> {
                     columns.push(Column::new(format!("column{at}"), data_type));
                 }
                 let rows = if self.is_dry() { &[] } else { values.rows.as_slice() };
-                let rows = rows.iter().map(|row| row.iter().map(|expr| self.eval(expr, scope)).collect());
+                let rows =
+                    rows.iter().map(|row| row.iter().map(|expr| self.eval(expr, scope)).collect());
                 Relation::new(columns, rows.collect::<Result<_, _>>()?)
             }
             SetExpr::SetOperation { op, set_quantifier, left, right } => {
@@ -188,6 +189,11 @@ impl Engine<'_> {
             rows.push((row, Computed::new()));
         }
         let base = scope.inner(&columns, &[]);
+        if self.is_dry()
+            && let Some(selection) = &select.selection
+        {
+            self.note_parameters(selection, &base);
+        }
         let mut special = Special::in_items(&select.projection);
         let others = Special::find(order.iter().map(|key| &key.expr).chain(&select.having));
         special.aggregates.extend(others.aggregates);
@@ -272,6 +278,7 @@ impl Engine<'_> {
         let all_of = |table: Option<&str>| -> Vec<Item<'s>> {
             let columns = columns.iter().enumerate();
             let matching = columns.filter(|(_, column)| match table {
+                _ if column.is_system => false,
                 Some(table) => column.table.as_deref() == Some(table),
                 None => !column.is_merged,
             });
@@ -292,7 +299,10 @@ impl Engine<'_> {
                 }
                 SelectItem::UnnamedExpr(expr) => {
                     let name = crate::session::names::of_expression(expr);
-                    output.push(Item::Expression(expr, Column::new(name, self.type_of_item(expr, scope)?)));
+                    output.push(Item::Expression(
+                        expr,
+                        Column::new(name, self.type_of_item(expr, scope)?),
+                    ));
                 }
                 SelectItem::ExprWithAlias { expr, alias } => {
                     let column = Column::new(fold(alias), self.type_of_item(expr, scope)?);
@@ -305,11 +315,7 @@ impl Engine<'_> {
     }
 
     /// What rows are grouped by: places and names of the select list are its expressions.
-    fn group_keys<'s>(
-        &self,
-        select: &'s Select,
-        output: &[Item<'s>],
-    ) -> Result<Vec<Expr>, Stop> {
+    fn group_keys<'s>(&self, select: &'s Select, output: &[Item<'s>]) -> Result<Vec<Expr>, Stop> {
         let GroupByExpr::Expressions(keys, _) = &select.group_by else {
             return Err(Stop::Unsupported("GROUP BY ALL".into()));
         };
@@ -471,7 +477,7 @@ pub(super) fn wider(left: &DataType, right: &DataType) -> DataType {
         DataType::Utf8 | DataType::Null => 0,
         DataType::Boolean => 1,
         DataType::Int16 => 2,
-        DataType::Int32 => 3,
+        DataType::Int32 | DataType::UInt32 => 3,
         DataType::Int64 => 4,
         DataType::Float32 => 5,
         DataType::Float64 => 6,

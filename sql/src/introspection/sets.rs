@@ -78,7 +78,10 @@ impl Engine<'_> {
                     values.iter().map(|value| value.elements().unwrap_or_default()).collect();
                 let longest = arrays.iter().map(|array| array.len()).max().unwrap_or(0);
                 let row = |at: usize| {
-                    arrays.iter().map(|array| array.get(at).cloned().unwrap_or(Value::Null)).collect()
+                    arrays
+                        .iter()
+                        .map(|array| array.get(at).cloned().unwrap_or(Value::Null))
+                        .collect()
                 };
                 (0..longest).map(row).collect()
             }
@@ -119,7 +122,10 @@ impl Engine<'_> {
                 None => Vec::new(),
             },
             "regexp_split_to_table" | "string_to_table" => {
-                match (values.first().and_then(Value::written), values.get(1).and_then(Value::written)) {
+                match (
+                    values.first().and_then(Value::written),
+                    values.get(1).and_then(Value::written),
+                ) {
                     (Some(text), Some(separator)) if name == "string_to_table" => {
                         text.split(separator.as_str()).map(|part| one(Value::text(part))).collect()
                     }
@@ -150,13 +156,81 @@ impl Engine<'_> {
 
 /// The reserved words of Appendix C of PostgreSQL's manual.
 const KEYWORDS: [&str; 77] = [
-    "all", "analyse", "analyze", "and", "any", "array", "as", "asc", "asymmetric", "both", "case",
-    "cast", "check", "collate", "column", "constraint", "create", "current_catalog",
-    "current_date", "current_role", "current_time", "current_timestamp", "current_user", "default",
-    "deferrable", "desc", "distinct", "do", "else", "end", "except", "false", "fetch", "for",
-    "foreign", "from", "grant", "group", "having", "in", "initially", "intersect", "into",
-    "lateral", "leading", "limit", "localtime", "localtimestamp", "not", "null", "offset", "on",
-    "only", "or", "order", "placing", "primary", "references", "returning", "select",
-    "session_user", "some", "symmetric", "system_user", "table", "then", "to", "trailing", "true",
-    "union", "unique", "user", "using", "variadic", "when", "where", "window",
+    "all",
+    "analyse",
+    "analyze",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "asymmetric",
+    "both",
+    "case",
+    "cast",
+    "check",
+    "collate",
+    "column",
+    "constraint",
+    "create",
+    "current_catalog",
+    "current_date",
+    "current_role",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "default",
+    "deferrable",
+    "desc",
+    "distinct",
+    "do",
+    "else",
+    "end",
+    "except",
+    "false",
+    "fetch",
+    "for",
+    "foreign",
+    "from",
+    "grant",
+    "group",
+    "having",
+    "in",
+    "initially",
+    "intersect",
+    "into",
+    "lateral",
+    "leading",
+    "limit",
+    "localtime",
+    "localtimestamp",
+    "not",
+    "null",
+    "offset",
+    "on",
+    "only",
+    "or",
+    "order",
+    "placing",
+    "primary",
+    "references",
+    "returning",
+    "select",
+    "session_user",
+    "some",
+    "symmetric",
+    "system_user",
+    "table",
+    "then",
+    "to",
+    "trailing",
+    "true",
+    "union",
+    "unique",
+    "user",
+    "using",
+    "variadic",
+    "when",
+    "where",
+    "window",
 ];

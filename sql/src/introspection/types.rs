@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::sql::sqlparser::ast;
+use datafusion_postgres::arrow_pg::datatypes::PG_OID_ALIAS_KEY;
 
 /// What an OID of a `reg…` type stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -63,9 +64,9 @@ impl Target {
             "numeric" | "decimal" => Self::Numeric,
             "char" if is_char => Self::Char,
             "text" | "varchar" | "character varying" | "name" | "char" | "character" | "bpchar"
-            | "cstring" | "regprocedure" | "regoper" | "regoperator" | "aclitem" | "sql_identifier"
-            | "character_data" | "yes_or_no" | "uuid" | "inet" | "pg_node_tree" | "tid" | "xml"
-            | "unknown" | "anyarray" => Self::Text,
+            | "cstring" | "regprocedure" | "regoper" | "regoperator" | "aclitem"
+            | "sql_identifier" | "character_data" | "yes_or_no" | "uuid" | "inet"
+            | "pg_node_tree" | "tid" | "xml" | "unknown" | "anyarray" => Self::Text,
             "json" | "jsonb" => Self::Json,
             "regclass" => Self::Reg(Reg::Class),
             "regtype" => Self::Reg(Reg::Type),
@@ -116,7 +117,8 @@ impl Target {
         match self {
             Self::Bool => DataType::Boolean,
             Self::Int2 => DataType::Int16,
-            Self::Int4 | Self::Oid => DataType::Int32,
+            Self::Int4 => DataType::Int32,
+            Self::Oid => OID,
             Self::Int8 => DataType::Int64,
             Self::Float4 => DataType::Float32,
             Self::Float8 | Self::Numeric => DataType::Float64,
@@ -127,9 +129,27 @@ impl Target {
     }
 }
 
+/// What stands for the type `oid` here. The wire has it as an `Int32` that is marked.
+pub(super) const OID: DataType = DataType::UInt32;
+
 /// A list of a type.
 pub(super) fn list(item: DataType) -> DataType {
     DataType::List(Arc::new(Field::new_list_field(item, true)))
+}
+
+/// A column of this type as the wire knows it: OIDs are marked, alone and in lists.
+pub(super) fn field(name: &str, data_type: &DataType) -> Field {
+    let oids = |field: Field| {
+        let mark = (PG_OID_ALIAS_KEY.to_owned(), "oid".to_owned());
+        field.with_metadata([mark].into_iter().collect())
+    };
+    match data_type {
+        data_type if *data_type == OID => oids(Field::new(name, DataType::Int32, true)),
+        DataType::List(item) if *item.data_type() == OID => {
+            oids(Field::new(name, list(DataType::Int32), true))
+        }
+        other => Field::new(name, other.clone(), true),
+    }
 }
 
 /// The elements' type of a list, or the type itself.

@@ -123,7 +123,9 @@ impl Value {
                 let parts: Vec<_> = fields
                     .iter()
                     .map(|(_, value)| match value.written() {
-                        Some(text) if text.is_empty() || text.contains([',', '(', ')', '"', ' ']) => {
+                        Some(text)
+                            if text.is_empty() || text.contains([',', '(', ')', '"', ' ']) =>
+                        {
                             format!("\"{}\"", text.replace('"', "\"\""))
                         }
                         Some(text) => text,
@@ -199,6 +201,17 @@ fn as_element(value: &Value) -> String {
 
 /// The elements of an array of one dimension as PostgreSQL writes it: `{a,"b c",NULL}`.
 pub(super) fn read_array(text: &str) -> Option<Vec<Value>> {
+    // As the library's export of PostgreSQL's catalog has some of them.
+    if text.starts_with('[') {
+        let values: Vec<serde_json::Value> = serde_json::from_str(text).ok()?;
+        let values = values.into_iter().map(|value| match value {
+            serde_json::Value::Null => Value::Null,
+            serde_json::Value::Bool(value) => Value::Bool(value),
+            serde_json::Value::String(text) => Value::text(text),
+            other => other.as_i64().map_or_else(|| Value::text(other.to_string()), Value::Int),
+        });
+        return Some(values.collect());
+    }
     let inner = text.trim().strip_prefix('{')?.strip_suffix('}')?;
     let mut values = Vec::new();
     let mut element = String::new();
@@ -331,7 +344,10 @@ pub(super) fn same_key(values: &[Value]) -> String {
 pub(super) fn cast(value: Value, target: &Target) -> Result<Value, Stop> {
     let refused = |value: &Value| {
         let text = value.written().unwrap_or_default();
-        Stop::invalid("22P02", format!("invalid input syntax for type {}: \"{text}\"", target.name()))
+        Stop::invalid(
+            "22P02",
+            format!("invalid input syntax for type {}: \"{text}\"", target.name()),
+        )
     };
     if value.is_null() {
         return Ok(Value::Null);

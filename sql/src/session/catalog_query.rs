@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast;
 
@@ -35,20 +35,13 @@ impl Session {
             return Ok(prepared);
         }
         match self.described(&query).await {
-            Ok(schema) => {
-                let parameters = query.parameters().iter().zip(1..).map(|(data_type, number)| {
-                    let data_type = data_type.clone()?;
-                    Some(Arc::new(Field::new(format!("${number}"), data_type, true)))
-                });
-                let parameters = parameters.collect();
-                Ok(Prepared {
-                    text: Arc::default(),
-                    action: Action::Catalog { query, planned },
-                    parameters,
-                    schema: Some(schema),
-                    kept: Arc::default(),
-                })
-            }
+            Ok((schema, parameters)) => Ok(Prepared {
+                text: Arc::default(),
+                action: Action::Catalog { query, planned },
+                parameters,
+                schema: Some(schema),
+                kept: Arc::default(),
+            }),
             Err(stop) => {
                 if let Stop::Unsupported(what) = &stop {
                     tracing::debug!(what, "a query of the catalog is left to DataFusion");
@@ -62,7 +55,10 @@ impl Session {
         }
     }
 
-    async fn described(&self, query: &CatalogQuery) -> Result<SchemaRef, Stop> {
+    async fn described(
+        &self,
+        query: &CatalogQuery,
+    ) -> Result<(SchemaRef, Vec<Option<FieldRef>>), Stop> {
         let (state, settings, query) = (self.state(), self.settings.clone(), query.clone());
         let work = async move {
             // A stop is an answer here, not a failure of the statement.

@@ -24,13 +24,16 @@ pub(super) fn answer(
     }
     // What is wrong with it is told when it runs.
     let Ok(LogicalPlan::Projection(projection)) = state.optimize(plan) else { return Ok(None) };
-    if !matches!(projection.input.as_ref(), LogicalPlan::EmptyRelation(empty) if empty.produce_one_row) {
+    if !matches!(projection.input.as_ref(), LogicalPlan::EmptyRelation(empty) if empty.produce_one_row)
+    {
         return Ok(None);
     }
     let mut arrays: Vec<ArrayRef> = Vec::with_capacity(projection.expr.len());
     for (expr, field) in projection.expr.iter().zip(schema.fields()) {
         match literal(expr) {
-            Some(value) if value.data_type() == *field.data_type() => arrays.push(value.to_array()?),
+            Some(value) if value.data_type() == *field.data_type() => {
+                arrays.push(value.to_array()?)
+            }
             _ => return Ok(None),
         }
     }
@@ -62,7 +65,10 @@ fn is_constant(plan: &LogicalPlan) -> Result<bool, SqlError> {
                 Expr::ScalarFunction(call) => {
                     call.func.signature().volatility == Volatility::Immutable
                 }
-                Expr::Literal(..) | Expr::Alias(_) | Expr::Cast(_) | Expr::BinaryExpr(_)
+                Expr::Literal(..)
+                | Expr::Alias(_)
+                | Expr::Cast(_)
+                | Expr::BinaryExpr(_)
                 | Expr::Negative(_) => true,
                 _ => false,
             };

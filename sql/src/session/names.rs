@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, DataType, Expr, Function, Ident, Query, Select, SelectItem, SetExpr, Statement, Value,
+    AccessExpr, DataType, Expr, Function, Ident, Query, Select, SelectItem, SetExpr, Statement,
+    Value,
 };
 
 /// PostgreSQL's name for a column without one.

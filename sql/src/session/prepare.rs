@@ -17,8 +17,8 @@ use super::explain::{self, Detail};
 use super::kept::Kept;
 use super::{constant, current_setting, duplicates, names, parameters};
 use crate::SqlError;
-use crate::introspection::CatalogQuery;
 use crate::dialect::{Statement, StatementKind, with_deep_stack};
+use crate::introspection::CatalogQuery;
 use crate::statement::OwnStatement;
 
 /// A statement that is ready to run, any number of times.
@@ -37,16 +37,35 @@ pub struct Prepared {
 #[derive(Clone, Debug)]
 pub(super) enum Action {
     Own(Arc<dyn OwnStatement>),
-    Query { plan: LogicalPlan, tag: &'static str },
+    Query {
+        plan: LogicalPlan,
+        tag: &'static str,
+    },
     /// A query that always has this answer.
-    Constant { batch: RecordBatch },
-    Explain { plan: LogicalPlan, detail: Detail },
+    Constant {
+        batch: RecordBatch,
+    },
+    Explain {
+        plan: LogicalPlan,
+        detail: Detail,
+    },
     Session(SessionStatement),
     Command(Command),
-    Declare { declare: Arc<Declare>, plan: LogicalPlan, described: SchemaRef },
-    Copy { options: Arc<CopyOptions>, plan: LogicalPlan, described: SchemaRef },
+    Declare {
+        declare: Arc<Declare>,
+        plan: LogicalPlan,
+        described: SchemaRef,
+    },
+    Copy {
+        options: Arc<CopyOptions>,
+        plan: LogicalPlan,
+        described: SchemaRef,
+    },
     /// A query of the catalog, and what DataFusion may plan if it is needed after all.
-    Catalog { query: CatalogQuery, planned: Box<ast::Statement> },
+    Catalog {
+        query: CatalogQuery,
+        planned: Box<ast::Statement>,
+    },
 }
 
 impl Prepared {

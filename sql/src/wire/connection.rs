@@ -177,7 +177,8 @@ impl Connection {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let (generation, told) = &mut *told;
         let mut news = Vec::new();
-        if generation.replace(session.settings_generation()) == Some(session.settings_generation()) {
+        if generation.replace(session.settings_generation()) == Some(session.settings_generation())
+        {
             return news;
         }
         for (name, value) in session.reported_settings() {

@@ -12,6 +12,7 @@ use pgwire::api::portal::Portal;
 use pgwire::error::PgWireResult;
 
 use super::errors::protocol_error;
+use super::rows::is_oid_list;
 use crate::Prepared;
 
 /// The Arrow type of a type that a client declares, as far as parameters can have it.
@@ -57,6 +58,9 @@ pub(super) fn wire_types(prepared: &Prepared) -> PgWireResult<Vec<Type>> {
 }
 
 fn wire_type(field: &Field) -> PgWireResult<Type> {
+    if is_oid_list(field) {
+        return Ok(Type::OID_ARRAY);
+    }
     field_into_pg_type(&Arc::new(field.clone()))
 }
 
@@ -72,7 +76,10 @@ pub(super) fn values<S: Clone>(
             portal.parameter_len()
         )));
     }
-    let types = wire_types(prepared)?;
+    // An OID is four bytes, as an integer is, and the library reads lists of integers alone.
+    let types = wire_types(prepared)?.into_iter();
+    let types: Vec<Type> =
+        types.map(|t| if t == Type::OID_ARRAY { Type::INT4_ARRAY } else { t }).collect();
     let inferred: Vec<Option<&DataType>> = prepared
         .parameters()
         .iter()

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
-use datafusion_postgres::arrow_pg::datatypes::arrow_schema_to_pg_fields;
+use datafusion_postgres::arrow_pg::datatypes::{PG_OID_ALIAS_KEY, arrow_schema_to_pg_fields};
 use datafusion_postgres::arrow_pg::row_encoder::RowEncoder;
+use pgwire::api::Type;
 use pgwire::api::portal::Format;
 use pgwire::api::results::{FieldFormat, FieldInfo};
 use pgwire::error::PgWireResult;
@@ -56,7 +57,22 @@ pub(super) fn columns(
             schema.fields().len()
         )));
     }
-    arrow_schema_to_pg_fields(schema, format, style.map(|style| Arc::clone(&style.options)))
+    let mut columns =
+        arrow_schema_to_pg_fields(schema, format, style.map(|style| Arc::clone(&style.options)))?;
+    for (field, column) in schema.fields().iter().zip(&mut columns) {
+        if is_oid_list(field) {
+            let info =
+                FieldInfo::new(field.name().clone(), None, None, Type::OID_ARRAY, column.format());
+            *column = info;
+        }
+    }
+    Ok(columns)
+}
+
+/// Whether a column is `oid[]`, which the library has no mark for.
+pub(super) fn is_oid_list(field: &Field) -> bool {
+    matches!(field.data_type(), DataType::List(_))
+        && field.metadata().contains_key(PG_OID_ALIAS_KEY)
 }
 
 /// The rows of a batch.

@@ -54,7 +54,7 @@ async fn subqueries_name_columns_around_them() {
         (
             "SELECT 'public.frames'::regclass::text, to_regclass('nowhere') IS NULL AS gone,
                     'int8'::regtype, 'pg_catalog'::regnamespace::text FROM pg_am WHERE amname = 'btree'",
-            vec!["frames   | true | bigint  | pg_catalog"],
+            vec!["frames | true | bigint  | pg_catalog"],
         ),
         (
             "SELECT relkind, count(*) FILTER (WHERE relhasindex) FROM pg_class
@@ -125,7 +125,9 @@ async fn settings_are_functions_too() {
     let sql = "SELECT current_setting('jit') AS cur, set_config('jit', 'off', false) AS new";
     run(&mut session, sql).await.expect("runs");
     assert_eq!(run(&mut session, "SHOW jit").await.expect("runs").table(), ["off"]);
-    run(&mut session, "BEGIN; SELECT set_config('application_name', 'inside', true)").await.expect("runs");
+    run(&mut session, "BEGIN; SELECT set_config('application_name', 'inside', true)")
+        .await
+        .expect("runs");
     let inside = run(&mut session, "SHOW application_name; ").await.expect("runs");
     assert_eq!(inside.table(), ["inside"]);
     run(&mut session, "COMMIT").await.expect("runs");
@@ -133,7 +135,10 @@ async fn settings_are_functions_too() {
     let sql = "SELECT setting FROM pg_settings WHERE name = 'TimeZone'";
     assert_eq!(run(&mut session, sql).await.expect("runs").table(), ["UTC"]);
     let error = run(&mut session, "DEALLOCATE nothing").await.expect_err("is unknown");
-    assert_eq!((error.sqlstate(), error.to_string().as_str()), ("26000", "prepared statement \"nothing\" does not exist"));
+    assert_eq!(
+        (error.sqlstate(), error.to_string().as_str()),
+        ("26000", "prepared statement \"nothing\" does not exist")
+    );
     run(&mut session, "PREPARE p AS SELECT 1; DEALLOCATE p; DEALLOCATE ALL").await.expect("runs");
 }
 
@@ -150,9 +155,12 @@ async fn comments_are_said_and_taken_back() {
     };
     let database = open();
     let mut session = database.session();
-    let done = run(&mut session, "COMMENT ON TABLE tracks IS 'who went where'").await.expect("runs");
+    let done =
+        run(&mut session, "COMMENT ON TABLE tracks IS 'who went where'").await.expect("runs");
     assert_eq!(done.tag, "COMMENT");
-    run(&mut session, "COMMENT ON COLUMN public.tracks.track_id IS 'it''s a number'").await.expect("runs");
+    run(&mut session, "COMMENT ON COLUMN public.tracks.track_id IS 'it''s a number'")
+        .await
+        .expect("runs");
     let rows = run(&mut session, told).await.expect("runs").table();
     assert_eq!(rows, ["who went where | it's a number"]);
     // They are there after the next start.
@@ -200,7 +208,10 @@ async fn numbers_that_do_not_fit_are_errors() {
         ("SELECT -9223372036854775807 - frame_number FROM frames", "bigint out of range"),
         ("SELECT 2147483647::int + width FROM frames", "integer out of range"),
         ("SELECT 32767::smallint * 2::smallint", "smallint out of range"),
-        ("SELECT count(*) FROM frames WHERE frame_number + 9223372036854775807 > 0", "bigint out of range"),
+        (
+            "SELECT count(*) FROM frames WHERE frame_number + 9223372036854775807 > 0",
+            "bigint out of range",
+        ),
         ("SELECT sum(frame_number * 9223372036854775807) FROM frames", "bigint out of range"),
     ] {
         let error = run(&mut session, sql).await.expect_err("does not fit");

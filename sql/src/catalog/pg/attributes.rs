@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int32Array, RecordBatch};
+use arrow::array::{ArrayRef, AsArray, Int32Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int16Type, Int32Type, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -10,6 +10,7 @@ use datafusion::error::Result;
 use datafusion::physical_plan::collect;
 use datafusion_postgres::arrow_pg::datatypes::{field_into_pg_type, is_pg_vector_field};
 
+use super::extra::{Values, batch};
 use super::relations::Relations;
 use crate::catalog::computed::ComputedRows;
 
@@ -32,11 +33,42 @@ impl ComputedRows for Attributes {
     async fn batches(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
         let plan = self.inner.scan(session, None, &[], None).await?;
         let batches = collect(plan, session.task_ctx()).await?;
-        batches.iter().map(|batch| self.correct(batch)).collect()
+        let corrected = batches.iter().map(|batch| self.correct(batch));
+        let mut batches = corrected.collect::<Result<Vec<_>>>()?;
+        batches.push(self.of_indexes()?);
+        Ok(batches)
     }
 }
 
 impl Attributes {
+    /// The columns of indexes.
+    fn of_indexes(&self) -> Result<RecordBatch> {
+        let mut rows: Vec<(i32, i16, String, i32)> = Vec::new();
+        for index in self.relations.indexes() {
+            for (number, name) in (1..).zip(&index.columns) {
+                let mut columns = index.table.columns().iter();
+                let column = columns.find(|column| column.field.name() == name);
+                let oid = column.and_then(|column| postgres_type(&column.field));
+                rows.push((index.oid, number, name.clone(), oid.map_or(0, |(oid, _)| oid)));
+            }
+        }
+        let integers = |of: &dyn Fn(&(i32, i16, String, i32)) -> i32| {
+            let integers: ArrayRef = Arc::new(Int32Array::from_iter_values(rows.iter().map(of)));
+            Some(Values::Of(integers))
+        };
+        batch(&self.schema(), rows.len(), |name| match name {
+            "attrelid" => integers(&|(relation, ..)| *relation),
+            "attnum" => integers(&|(_, number, ..)| i32::from(*number)),
+            "atttypid" => integers(&|(.., oid)| *oid),
+            "atttypmod" => integers(&|_| NO_MODIFIER),
+            "attname" => {
+                let names = rows.iter().map(|(_, _, name, _)| name);
+                Some(Values::Of(Arc::new(StringArray::from_iter_values(names))))
+            }
+            _ => None,
+        })
+    }
+
     fn correct(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let schema = batch.schema();
         let relations = batch.column(schema.index_of("attrelid")?).as_primitive::<Int32Type>();

@@ -44,7 +44,8 @@ impl<E: Extra> ComputedRows for Extended<E> {
     async fn batches(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
         let plan = self.inner.scan(session, None, &[], None).await?;
         let batches = collect(plan, session.task_ctx()).await?;
-        let corrected = batches.into_iter().map(|batch| self.extra.corrected(&self.relations, batch));
+        let corrected =
+            batches.into_iter().map(|batch| self.extra.corrected(&self.relations, batch));
         let mut batches = corrected.collect::<Result<Vec<_>>>()?;
         batches.push(self.extra.rows(&self.relations, &self.schema())?);
         Ok(batches)
@@ -82,7 +83,10 @@ fn numbers_as(numbers: &[Option<Vec<i16>>], field: &Field) -> Result<ArrayRef> {
             let words: Vec<String> = numbers.as_ref()?.iter().map(ToString::to_string).collect();
             Some(if is_vector { words.join(" ") } else { format!("{{{}}}", words.join(",")) })
         });
-        return Ok(cast(&(Arc::new(texts.collect::<StringArray>()) as ArrayRef), field.data_type())?);
+        return Ok(cast(
+            &(Arc::new(texts.collect::<StringArray>()) as ArrayRef),
+            field.data_type(),
+        )?);
     };
     let lengths = numbers.iter().map(|numbers| numbers.as_ref().map_or(0, Vec::len));
     let offsets = OffsetBuffer::from_lengths(lengths);

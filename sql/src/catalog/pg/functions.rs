@@ -17,8 +17,8 @@ use datafusion::prelude::SessionContext;
 use datafusion_postgres::arrow_pg::datatypes::PG_VECTOR_TYPE_OID;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::format_type::create_format_type_udf;
 
-use super::{keys, procedures};
 use super::relations::Relations;
+use super::{keys, procedures};
 use crate::database::DEFAULT_SCHEMA;
 
 /// PostgreSQL's OIDs of `record` and `record[]`.
@@ -183,9 +183,9 @@ impl ScalarUDFImpl for Lookup {
                 let definitions = (0..rows).map(|row| {
                     let oid = oids.as_primitive::<Int32Type>().value(row);
                     let index = indexes.iter().find(|index| index.oid == oid)?;
-                    let number = numbers.as_ref().map_or(0, |numbers| {
-                        numbers.as_primitive::<Int32Type>().value(row)
-                    });
+                    let number = numbers
+                        .as_ref()
+                        .map_or(0, |numbers| numbers.as_primitive::<Int32Type>().value(row));
                     match usize::try_from(number).ok()?.checked_sub(1) {
                         Some(at) => index.columns.get(at).cloned(),
                         None => Some(index.definition.clone()),

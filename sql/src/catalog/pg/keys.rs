@@ -43,7 +43,12 @@ const FRAME: &[&str] = &["source", "frame_number"];
 
 /// All keys.
 pub(super) const CONSTRAINTS: [Constraint; 6] = [
-    Constraint { table: StandardTable::Frames, name: "frames_pkey", columns: FRAME, references: None },
+    Constraint {
+        table: StandardTable::Frames,
+        name: "frames_pkey",
+        columns: FRAME,
+        references: None,
+    },
     Constraint {
         table: StandardTable::Tracks,
         name: "tracks_pkey",
@@ -103,7 +108,8 @@ fn key_of(table: StandardTable) -> &'static [&'static str] {
 
 /// The numbers of columns, from 1.
 fn numbers(table: StandardTable, columns: &[&str]) -> Vec<i16> {
-    let place = |name: &&str| table.columns().iter().position(|column| column.field.name() == *name);
+    let place =
+        |name: &&str| table.columns().iter().position(|column| column.field.name() == *name);
     columns.iter().filter_map(place).filter_map(|at| i16::try_from(at + 1).ok()).collect()
 }
 
@@ -198,7 +204,8 @@ impl Extra for Classes {
 
     fn corrected(&self, relations: &Relations, rows: RecordBatch) -> Result<RecordBatch> {
         let schema = rows.schema();
-        let (Ok(has_index), Ok(oid)) = (schema.index_of("relhasindex"), schema.index_of("oid")) else {
+        let (Ok(has_index), Ok(oid)) = (schema.index_of("relhasindex"), schema.index_of("oid"))
+        else {
             return Ok(rows);
         };
         let indexed: Vec<Option<i32>> = relations
@@ -211,7 +218,8 @@ impl Extra for Classes {
         let truths: BooleanArray =
             (0..oids.len()).map(|row| Some(indexed.contains(&Some(oids.value(row))))).collect();
         let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
-        columns[has_index] = cast(&(Arc::new(truths) as ArrayRef), schema.field(has_index).data_type())?;
+        columns[has_index] =
+            cast(&(Arc::new(truths) as ArrayRef), schema.field(has_index).data_type())?;
         Ok(RecordBatch::try_new(schema, columns)?)
     }
 }
@@ -236,9 +244,14 @@ impl Extra for Indexes {
             "indnatts" | "indnkeyatts" => oids(&all, width),
             "indisunique" | "indisprimary" => truths(&all, |index| index.is_primary),
             "indisvalid" | "indisready" | "indislive" | "indimmediate" => truths(&all, |_| true),
-            "indisexclusion" | "indisclustered" | "indcheckxmin" | "indisreplident"
+            "indisexclusion"
+            | "indisclustered"
+            | "indcheckxmin"
+            | "indisreplident"
             | "indnullsnotdistinct" => truths(&all, |_| false),
-            "indkey" => Some(Values::Numbers(all.iter().map(|index| Some(places(index))).collect())),
+            "indkey" => {
+                Some(Values::Numbers(all.iter().map(|index| Some(places(index))).collect()))
+            }
             "indcollation" | "indclass" | "indoption" => Some(Values::Numbers(
                 all.iter().map(|index| Some(vec![0; index.columns.len()])).collect(),
             )),
@@ -254,9 +267,8 @@ pub(super) struct Constraints;
 impl Extra for Constraints {
     fn rows(&self, relations: &Relations, schema: &SchemaRef) -> Result<RecordBatch> {
         let all: Vec<(i32, &Constraint)> = (FIRST_CONSTRAINT..).zip(&CONSTRAINTS).collect();
-        let table = |table: StandardTable| {
-            relations.find(DEFAULT_SCHEMA, table.name()).unwrap_or_default()
-        };
+        let table =
+            |table: StandardTable| relations.find(DEFAULT_SCHEMA, table.name()).unwrap_or_default();
         let index_of = |key: &Constraint| {
             let found = relations.indexes().into_iter().find(|index| index.name == key.name);
             found.map_or(0, |index| index.oid)

@@ -45,6 +45,8 @@ const ISOLATION: Takes =
 /// All of them.
 pub(super) const KNOWN: &[Known] = &[
     reported(parameter("application_name", "", Takes::Text, "Name of the client program.")),
+    parameter("max_index_keys", "32", Takes::Nothing, "Most columns of an index."),
+    parameter("jit", "off", Takes::Boolean, "Accepted; plans are not compiled."),
     parameter("bytea_output", "hex", Takes::OneOf(&["hex"]), "Text format of bytea."),
     reported(parameter(
         "client_encoding",

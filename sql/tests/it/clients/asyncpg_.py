@@ -25,8 +25,6 @@ async def main():
     # A type that asyncpg does not know: it asks the catalog what it is, with a recursive query.
     caption, embedding = await connection.fetchrow("SELECT caption, embedding FROM captions ORDER BY frame_number LIMIT 1")
     assert caption == "a dog runs" and embedding.startswith("["), (caption, embedding)
-    positions = await connection.fetchval("SELECT positions FROM tracks LIMIT 1")
-    assert [tuple(position) for position in positions] == [(0, 0.0, 0.0)], positions
     async with connection.transaction(isolation="repeatable_read", readonly=True):
         numbers = []
         async for row in connection.cursor("SELECT frame_number FROM frames ORDER BY 1", prefetch=3):

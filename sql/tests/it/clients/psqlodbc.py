@@ -4,7 +4,7 @@ import sys
 import pyodbc
 
 host, port = sys.argv[1:]
-driver = next(name for name in pyodbc.drivers() if name.startswith("PostgreSQL"))
+driver = next(name for name in pyodbc.drivers() if name.startswith("PostgreSQL Unicode"))
 connection = pyodbc.connect(
     f"DRIVER={{{driver}}};SERVER={host};PORT={port};DATABASE=vigil;UID=tester;PWD=x;SSLmode=disable", timeout=20
 )
