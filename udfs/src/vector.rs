@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod arithmetic;
+mod array;
 mod binary_quantize;
 mod bit;
 mod bits;
@@ -71,6 +72,7 @@ pub fn functions() -> Vec<Function> {
         cast::function(),
         halfvec::function(),
         bit::function(),
+        array::function(),
     ];
     functions.extend(compare::functions());
     functions

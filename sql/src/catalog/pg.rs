@@ -7,6 +7,7 @@
 //! | `attributes` | `pg_attribute` with PostgreSQL's types of our columns, `vector(n)` among them |
 //! | `descriptions` | `pg_description` with the comments of our tables and columns |
 //! | `roles` | `pg_roles` and `pg_auth_members` with our roles |
+//! | `types` | `pg_type` with `vector` where drivers look for it |
 //! | `sessions` | `pg_stat_activity` |
 //! | `functions` | `format_type`, `col_description` and others that clients call |
 //! | `names` | `to_regclass`, `to_regtype`, `json_build_object` |
@@ -22,6 +23,7 @@ mod procedures;
 mod relations;
 mod roles;
 mod sessions;
+mod types;
 
 use std::sync::Arc;
 
@@ -40,6 +42,7 @@ use self::procedures::Procedures;
 use self::relations::Relations;
 use self::roles::{RoleTable, RowIs as RoleRow};
 use self::sessions::Sessions;
+use self::types::PgTypes;
 use super::computed::ComputedTable;
 use crate::Engine;
 use crate::activity::Activity;
@@ -131,6 +134,7 @@ impl SchemaProvider for PgCatalog {
             "pg_class" => with_indexes(inner, relations, engine, RowIs::Relation),
             "pg_index" => with_indexes(inner, relations, engine, RowIs::Index),
             "pg_am" => with_indexes(inner, relations, engine, RowIs::Method),
+            "pg_type" => Arc::new(ComputedTable(PgTypes { inner, relations })),
             "pg_proc" => Arc::new(ComputedTable(Procedures { inner, relations })),
             _ => inner,
         }))
