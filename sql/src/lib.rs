@@ -50,6 +50,7 @@ mod error;
 mod functions;
 mod lateral;
 mod memory;
+mod model_columns;
 mod notice;
 mod roles;
 mod runtime;
