@@ -36,7 +36,6 @@ use anyhow::{Context, Result};
 use self::data::Data;
 use self::ours::Ours;
 use self::peers::{HnswLib, Numpy, Postgres};
-use self::wire::Client;
 
 /// Pairs of a run of ours and a run of a peer.
 const PAIRS: usize = 5;

@@ -4,8 +4,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -102,37 +101,36 @@ impl Ours {
             (0..WRITTEN * 400).map(|row| caption(data, row % data.rows.len())).collect();
         let engine = Arc::clone(&self.engine);
         let id = SourceId(1_000_000);
-        let stops = Arc::new(AtomicBool::new(false));
-        let stopped = Arc::clone(&stops);
+        let (stop, stopped) = mpsc::channel::<()>();
         let context = context("camera-new", &self.embedder().unwrap_or_default());
         let thread = std::thread::spawn(move || {
             let tables = engine.tables();
             tables.add_source(id, context);
             for rows in rows.chunks(WRITTEN) {
-                if stopped.load(Ordering::Relaxed) {
-                    break;
-                }
                 let commit = CaptionCommit { captions: rows.to_vec(), tick: None };
                 if tables.commit_captions(id, &commit).is_err() {
                     break;
                 }
-                std::thread::sleep(EVERY);
+                // The time of the next rows, unless the writer is told to stop.
+                if stopped.recv_timeout(EVERY) != Err(mpsc::RecvTimeoutError::Timeout) {
+                    break;
+                }
             }
             tables.remove_source(id);
         });
-        Writer { stops, thread }
+        Writer { stop, thread }
     }
 }
 
 /// Who writes while others search.
 pub(crate) struct Writer {
-    stops: Arc<AtomicBool>,
+    stop: mpsc::Sender<()>,
     thread: JoinHandle<()>,
 }
 
 impl Writer {
     pub(crate) fn stop(self) {
-        self.stops.store(true, Ordering::Relaxed);
+        let _ = self.stop.send(());
         let _ = self.thread.join();
     }
 }

@@ -49,7 +49,7 @@ impl Client {
             for bytes in content {
                 sink.send(bytes).await?;
             }
-            sink.finish().await?;
+            sink.as_mut().finish().await?;
             Ok(())
         })
     }

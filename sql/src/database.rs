@@ -22,7 +22,7 @@ use crate::overflow::CheckedArithmetic;
 use crate::roles::Roles;
 use crate::runtime::QueryRuntime;
 use crate::types::Types;
-use crate::{Engine, Session, SqlError, functions, lateral};
+use crate::{Engine, Session, SqlError, functions, lateral, model_columns};
 
 /// The name of the one database.
 pub const DATABASE: &str = "vigil";
@@ -198,6 +198,7 @@ fn base_state(
     Ok(SessionStateBuilder::new_from_existing(state)
         .with_expr_planners(planners)
         .with_analyzer_rule(lateral::rule())
+        .with_analyzer_rule(model_columns::rule())
         .with_type_planner(Arc::new(Types))
         .build())
 }

@@ -52,6 +52,7 @@ mod functions;
 mod introspection;
 mod lateral;
 mod memory;
+mod model_columns;
 mod notice;
 mod overflow;
 mod roles;

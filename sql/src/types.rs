@@ -17,11 +17,18 @@ pub(crate) struct Types;
 impl TypePlanner for Types {
     fn plan_type_field(&self, sql_type: &DataType) -> Result<Option<FieldRef>> {
         match sql_type {
-            DataType::Custom(name, modifiers)
-                if name.to_string().eq_ignore_ascii_case("halfvec") =>
-            {
-                let dimensions = modifiers.first().map(|text| dimensions(text)).transpose()?;
-                Ok(Some(Arc::new(vigil_udfs::halfvec_field(dimensions))))
+            DataType::Custom(name, modifiers) => {
+                let name = name.to_string().to_ascii_lowercase();
+                let checked = match name.as_str() {
+                    "halfvec" | "vector" => {
+                        modifiers.first().map(|text| dimensions(&name, text)).transpose()?
+                    }
+                    _ => None,
+                };
+                match name.as_str() {
+                    "halfvec" => Ok(Some(Arc::new(vigil_udfs::halfvec_field(checked)))),
+                    _ => PgOidTypePlanner.plan_type_field(sql_type),
+                }
             }
             // PostgreSQL's `bit` without a length is `bit(1)`.
             DataType::Bit(bits) => Ok(Some(Arc::new(vigil_udfs::bit_field(bits.or(Some(1)))))),
@@ -33,14 +40,21 @@ impl TypePlanner for Types {
     }
 }
 
-/// The `n` of `halfvec(n)`, within pgvector's limit.
-fn dimensions(text: &str) -> Result<i32> {
-    text.parse().ok().filter(|n| (1..=16_000).contains(n)).ok_or_else(|| {
-        DataFusionError::External(Box::new(SqlError::Invalid {
-            sqlstate: "22023",
-            message: "dimensions for type halfvec must be between 1 and 16000".into(),
-            hint: None,
-            position: None,
-        }))
-    })
+/// The `n` of `vector(n)` or `halfvec(n)`, within pgvector's limits and in its words.
+fn dimensions(name: &str, text: &str) -> Result<i32> {
+    let number: Option<i64> = text.parse().ok();
+    let message = match number {
+        Some(number @ 1..=16_000) => return Ok(i32::try_from(number).unwrap_or(i32::MAX)),
+        Some(number) if number > 16_000 => {
+            format!("dimensions for type {name} cannot exceed 16000")
+        }
+        Some(_) => format!("dimensions for type {name} must be at least 1"),
+        None => format!("invalid type modifier: \"{text}\""),
+    };
+    Err(DataFusionError::External(Box::new(SqlError::Invalid {
+        sqlstate: "22023",
+        message,
+        hint: None,
+        position: None,
+    })))
 }

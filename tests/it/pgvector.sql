@@ -67,16 +67,16 @@ SELECT '[2]'::vector > '[1,9]'
 SELECT '[1,2]'::vector <= '[1,2]'
 SELECT '[1,2]'::vector >= '[1,3]'
 SELECT '[1,2]'::vector = NULL
-SELECT sum(v) FROM (VALUES ('[1,2]'::vector), ('[3,4]'::vector), (NULL)) AS t (v)
-SELECT avg(v) FROM (VALUES ('[1,2]'::vector), ('[3,5]'::vector), (NULL)) AS t (v)
+SELECT sum(v) FROM (VALUES ('[1,2]'::vector), ('[3,4]'::vector), (NULL::vector)) AS t (v)
+SELECT avg(v) FROM (VALUES ('[1,2]'::vector), ('[3,5]'::vector), (NULL::vector)) AS t (v)
 SELECT sum(v), avg(v) FROM (VALUES (NULL::vector)) AS t (v)
 SELECT sum(v) FROM (VALUES ('[1,2]'::vector), ('[3]'::vector)) AS t (v)
 SELECT avg(v) FROM (VALUES ('[1,2]'::vector), ('[3]'::vector)) AS t (v)
 SELECT sum(v) FROM (VALUES ('[3e38]'::vector), ('[3e38]'::vector)) AS t (v)
 SELECT k, sum(v), avg(v) FROM (VALUES (1, '[1,2]'::vector), (2, '[3,5]'::vector), (1, '[1,1]'::vector)) AS t (k, v) GROUP BY k ORDER BY k
 SELECT sum(n), avg(n) FROM (VALUES (1.5), (2.5)) AS t (n)
-SELECT v FROM (VALUES ('[2]'::vector), ('[1,9]'::vector), ('[1]'::vector), (NULL)) AS t (v) ORDER BY v
-SELECT v FROM (VALUES ('[2]'::vector), ('[1,9]'::vector), ('[1]'::vector), (NULL)) AS t (v) ORDER BY v DESC NULLS LAST
+SELECT v FROM (VALUES ('[2]'::vector), ('[1,9]'::vector), ('[1]'::vector), (NULL::vector)) AS t (v) ORDER BY v
+SELECT v FROM (VALUES ('[2]'::vector), ('[1,9]'::vector), ('[1]'::vector), (NULL::vector)) AS t (v) ORDER BY v DESC NULLS LAST
 SELECT DISTINCT v FROM (VALUES ('[2]'::vector), ('[1,9]'::vector), ('[2]'::vector)) AS t (v) ORDER BY v
 SELECT v, count(*) FROM (VALUES ('[2]'::vector), ('[1,9]'::vector), ('[2]'::vector)) AS t (v) GROUP BY v ORDER BY v
 SELECT v FROM (VALUES ('[1,0]'::vector), ('[0,1]'::vector), ('[1,1]'::vector)) AS t (v) ORDER BY v <=> '[1,0.1]' LIMIT 2

@@ -1,17 +1,16 @@
 //! pgvector-python against a real server, with each of its drivers as a process of its own.
 
 use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::server::{Server, shared_file};
 
 const SOURCE: &str = "CREATE SOURCE boxes FROM LOAD GENERATOR MOVING_BOXES (objects = 4, frames = 120, width = 320, height = 240, seed = 7) WITH (captioner = 'none')";
 
 /// A driver that hangs is an error and not a test that never ends.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: &str = "90s";
 
 fn run(driver: &str) -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -31,28 +30,15 @@ fn run(driver: &str) -> Result<()> {
     server.values("WAIT FOR SOURCE boxes TIMEOUT '2 minutes'")?;
     let counted = server.values("SELECT count(*) > 0 FROM captions WHERE embedding IS NOT NULL")?;
     ensure!(counted == "t", "the source has no captions with vectors");
-    let child = Command::new(&python)
+    let output = Command::new("timeout")
+        .arg(PATIENCE)
+        .arg(&python)
         .arg(root.join("tests/it/pgvector_python.py"))
         .args([driver, &server.url()])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
-    let output = ended(child)?;
+        .output()?;
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{driver}: {said}");
     Ok(())
-}
-
-fn ended(mut child: Child) -> Result<Output> {
-    let begin = Instant::now();
-    while child.try_wait()?.is_none() {
-        if begin.elapsed() > PATIENCE {
-            child.kill()?;
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    child.wait_with_output().context("its output")
 }
 
 #[test]

@@ -34,8 +34,9 @@ use vigil_models::ModelError;
 pub use crate::doc::{Example, Function, FunctionDoc};
 pub use crate::error::UdfError;
 pub use crate::vector::{
-    MODEL_CHECK, MODEL_COLUMN_TAG, VECTOR_TAG, aggregate_docs, bit_field, check_dimensions,
-    check_model, halfvec_field, join_operators, parse_vector,
+    MODEL_CHECK, MODEL_COLUMN_TAG, ModelRewrite, VECTOR_TAG, aggregate_docs, bit_field,
+    check_dimensions, check_model, halfvec_field, join_operators, missing_model_column,
+    parse_vector,
 };
 
 /// The models that functions may call; the engine gives one to each session.

@@ -147,6 +147,7 @@ fn shown(column: &ArrayRef, row: usize) -> String {
         return String::new();
     }
     match column.data_type() {
+        DataType::Boolean => if column.as_boolean().value(row) { "t" } else { "f" }.to_owned(),
         DataType::Float64 => column.as_primitive::<Float64Type>().value(row).to_string(),
         DataType::FixedSizeList(..) => shown_vector(&column.as_fixed_size_list().value(row)),
         DataType::List(_) => shown_vector(&column.as_list::<i32>().value(row)),

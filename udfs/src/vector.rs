@@ -6,6 +6,7 @@
 
 mod aggregate;
 mod arithmetic;
+mod array;
 mod binary_quantize;
 mod bit;
 mod bits;
@@ -42,7 +43,9 @@ pub use self::aggregate::aggregate_docs;
 pub(crate) use self::aggregate::register as register_aggregates;
 pub use self::bit::{BIT_TAG, bit_field};
 pub use self::cast::VectorCast;
-pub use self::of_model::{MODEL_CHECK, MODEL_COLUMN_TAG, MODEL_TAG, ModelRewrite, check_model};
+pub use self::of_model::{
+    MODEL_CHECK, MODEL_COLUMN_TAG, MODEL_TAG, ModelRewrite, check_model, missing_model_column,
+};
 pub use self::operators::OperatorPlanner;
 pub(crate) use self::output::VectorColumn;
 pub use self::text::{check_dimensions, parse_vector};
@@ -71,6 +74,7 @@ pub fn functions() -> Vec<Function> {
         cast::function(),
         halfvec::function(),
         bit::function(),
+        array::function(),
     ];
     functions.extend(compare::functions());
     functions

@@ -9,6 +9,7 @@
 //! | `extra` | the library's tables with rows of ours |
 //! | `descriptions` | `pg_description` with the comments of our tables and columns |
 //! | `roles` | `pg_roles` and `pg_auth_members` with our roles |
+//! | `types` | `pg_type` with `vector` where drivers look for it |
 //! | `sessions` | `pg_stat_activity` |
 //! | `functions` | `format_type`, `col_description` and others that clients call |
 //! | `names` | `to_regclass`, `to_regtype`, `json_build_object` |
@@ -26,6 +27,7 @@ mod procedures;
 mod relations;
 mod roles;
 mod sessions;
+mod types;
 
 use std::sync::Arc;
 
@@ -45,6 +47,7 @@ use self::procedures::Procedures;
 use self::relations::Relations;
 use self::roles::{RoleTable, RowIs};
 use self::sessions::Sessions;
+use self::types::PgTypes;
 use super::computed::ComputedTable;
 use crate::Engine;
 use crate::activity::Activity;
@@ -133,6 +136,7 @@ impl SchemaProvider for PgCatalog {
             "pg_description" => Arc::new(ComputedTable(Descriptions { inner, relations })),
             "pg_roles" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Role }),
             "pg_auth_members" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Membership }),
+            "pg_type" => Arc::new(ComputedTable(PgTypes { inner, relations })),
             "pg_proc" => Arc::new(ComputedTable(Procedures { inner, relations })),
             "pg_class" => extended(inner, relations, keys::Classes),
             "pg_index" => extended(inner, relations, keys::Indexes),

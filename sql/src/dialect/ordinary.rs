@@ -73,12 +73,15 @@ fn rewritten(statement: ast::Statement, text: &str, asks_the_catalog: bool) -> a
     RULES.iter().fold(statement, |statement, rule| rule.rewrite(statement))
 }
 
+/// Tables of the catalog that datafusion-pg-catalog does not know.
+const OURS: [&str; 3] = ["pg_stat_activity", "pg_indexes", "pg_stat_progress_create_index"];
+
 /// The catalog's tables that datafusion-pg-catalog does not know, with their schema: it writes the
 /// schema of its own ones.
 fn qualify(mut statement: ast::Statement) -> ast::Statement {
     let _: ControlFlow<()> = ast::visit_relations_mut(&mut statement, |name| {
         if let [ast::ObjectNamePart::Identifier(table)] = name.0.as_slice()
-            && table.value.eq_ignore_ascii_case("pg_stat_activity")
+            && OURS.iter().any(|name| table.value.eq_ignore_ascii_case(name))
         {
             name.0.insert(0, ast::ObjectNamePart::Identifier(ast::Ident::new("pg_catalog")));
         }

@@ -18,12 +18,13 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use super::array;
 use super::bit::{self, BIT_TAG};
 use super::halfvec;
 use super::operand::Operand;
 use super::output::map_vectors;
 use super::types::{
-    MAX_DIMENSIONS, check_operands, coerce, is_half, is_tagged, operand_type, tagged,
+    MAX_DIMENSIONS, check_operands, coerce, is_half, is_tagged, item, operand_type, tagged,
 };
 use crate::doc::{Example, Function, FunctionDoc};
 use crate::error::UdfError;
@@ -141,12 +142,14 @@ pub struct VectorCast {
     to_vector: Arc<ScalarUDF>,
     to_halfvec: Arc<ScalarUDF>,
     to_bit: Arc<ScalarUDF>,
+    to_array: Arc<ScalarUDF>,
 }
 
 impl Default for VectorCast {
     fn default() -> Self {
         let (to_vector, to_halfvec) = (Arc::new(udf()), Arc::new(halfvec::udf()));
-        Self { to_vector, to_halfvec, to_bit: Arc::new(bit::udf()) }
+        let (to_bit, to_array) = (Arc::new(bit::udf()), Arc::new(array::udf()));
+        Self { to_vector, to_halfvec, to_bit, to_array }
     }
 }
 
@@ -167,6 +170,18 @@ impl FunctionRewrite for VectorCast {
                 let bits = field.metadata().get(BIT_TAG).and_then(|bits| bits.parse::<i64>().ok());
                 let args = std::iter::once(*expr).chain(bits.map(lit)).collect();
                 return Ok(Transformed::yes(self.to_bit.call(args)));
+            }
+            // Arrow has one type for both, so the cast would be taken away with the tag left.
+            Expr::Cast(Cast { expr, field })
+                if matches!(field.data_type(), DataType::List(_))
+                    && is_tagged(expr.to_field(schema)?.1.as_ref()) =>
+            {
+                let array = self.to_array.call(vec![*expr]);
+                let float4 = DataType::List(item(DataType::Float32));
+                return Ok(Transformed::yes(match *field.data_type() == float4 {
+                    true => array,
+                    false => Expr::Cast(Cast { expr: Box::new(array), field }),
+                }));
             }
             other => return Ok(Transformed::no(other)),
         };

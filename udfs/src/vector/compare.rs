@@ -47,7 +47,7 @@ comparison!(
     "=",
     "Whether two vectors have the same length and the same elements.",
     "SELECT '[1,2]'::vector = '[1,2]'",
-    "true"
+    "t"
 );
 comparison!(
     NOT_EQUAL,
@@ -55,7 +55,7 @@ comparison!(
     "<>",
     "Whether two vectors differ in their lengths or in an element.",
     "SELECT '[1,2]'::vector <> '[1,2,0]'",
-    "true"
+    "t"
 );
 comparison!(
     LESS,
@@ -63,7 +63,7 @@ comparison!(
     "<",
     "Whether a vector comes before another: the first element that differs decides, and where none does the length. `ORDER BY` has the same order.",
     "SELECT '[1,2]'::vector < '[1,3]'",
-    "true"
+    "t"
 );
 comparison!(
     LESS_OR_EQUAL,
@@ -71,7 +71,7 @@ comparison!(
     "<=",
     "Whether a vector comes before another or is equal to it.",
     "SELECT '[1,2]'::vector <= '[1,2]'",
-    "true"
+    "t"
 );
 comparison!(
     GREATER,
@@ -79,7 +79,7 @@ comparison!(
     ">",
     "Whether a vector comes after another.",
     "SELECT '[1,2]'::vector > '[1]'",
-    "true"
+    "t"
 );
 comparison!(
     GREATER_OR_EQUAL,
@@ -87,7 +87,7 @@ comparison!(
     ">=",
     "Whether a vector comes after another or is equal to it.",
     "SELECT '[1,2]'::vector >= '[2]'",
-    "false"
+    "f"
 );
 
 struct Comparison {

@@ -73,7 +73,13 @@ impl ScalarUDFImpl for ToHalfvec {
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let (rows, data_type) = (args.number_rows, args.return_field.data_type().clone());
         let [value] = take_function_args(DOC.name, args.args)?;
-        map_vectors(&Operand::read(&value)?, rows, &data_type, |vector, column| {
+        // A text is read as a vector's, which says so when it refuses one.
+        let operand = Operand::read(&value).map_err(|error| match UdfError::find(&error) {
+            Some(UdfError::VectorNan) => UdfError::HalfvecNan.into(),
+            Some(UdfError::VectorInfinite) => UdfError::HalfvecInfinite.into(),
+            _ => error,
+        })?;
+        map_vectors(&operand, rows, &data_type, |vector, column| {
             let mut halves = Vec::with_capacity(vector.len());
             for value in vector {
                 halves.push(nearest_half(*value)?);

@@ -131,6 +131,28 @@ fn model_of(vector: &Expr, schema: &DFSchema) -> Option<Model> {
     schema.has_column(&model).then_some(Model::Each(model))
 }
 
+/// The column of models that a comparison needs for its check and does not have: it compares a
+/// column of vectors with vectors whose model is known, over a schema without it.
+pub fn missing_model_column(expr: &Expr, schema: &DFSchema) -> Option<Column> {
+    let Expr::ScalarFunction(call) = expr else { return None };
+    let [left, right] = call.args.as_slice() else { return None };
+    if !COMPARISONS.contains(&call.name()) {
+        return None;
+    }
+    let tag = |vector: &Expr, key: &str| {
+        let (_, field) = vector.to_field(schema).ok()?;
+        field.metadata().get(key).cloned()
+    };
+    let missing = |vector: &Expr, other: &Expr| {
+        let name = tag(vector, MODEL_COLUMN_TAG)?;
+        let Expr::Column(column) = vector else { return None };
+        let model = Column::new(column.relation.clone(), name);
+        let is_compared = tag(other, MODEL_TAG).or_else(|| tag(other, MODEL_COLUMN_TAG)).is_some();
+        (is_compared && !schema.has_column(&model)).then_some(model)
+    };
+    missing(left, right).or_else(|| missing(right, left))
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct OfModel {
     signature: Signature,

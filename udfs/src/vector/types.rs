@@ -100,7 +100,11 @@ fn element_type(field: &FieldRef) -> Option<FieldRef> {
 
 /// The fields' types as PostgreSQL's messages name them, separated by commas.
 pub(crate) fn field_type_names(fields: &[FieldRef]) -> String {
-    fields.iter().map(|field| type_name(field.data_type())).collect::<Vec<_>>().join(", ")
+    let name = |field: &FieldRef| match is_tagged(field) {
+        true => "vector".to_owned(),
+        false => type_name(field.data_type()),
+    };
+    fields.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
 /// The type as PostgreSQL's messages name it.

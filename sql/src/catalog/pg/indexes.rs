@@ -121,15 +121,17 @@ impl ComputedRows for IndexView {
 }
 
 /// The values of a row that are not NULL, zero, false or empty.
-type Row = BTreeMap<&'static str, Value>;
+pub(super) type Row = BTreeMap<&'static str, Value>;
 
+/// A value of a row.
 #[derive(Clone, Debug)]
-enum Value {
+pub(super) enum Value {
     Number(i64),
     Text(String),
 }
 
-fn batch(schema: &SchemaRef, rows: &[Row]) -> Result<RecordBatch> {
+/// Rows of a table of the catalog.
+pub(super) fn batch(schema: &SchemaRef, rows: &[Row]) -> Result<RecordBatch> {
     let column = |field: &Arc<Field>| -> Result<ArrayRef> {
         let values = rows.iter().map(|row| row.get(field.name().as_str()));
         let or_default = !field.is_nullable();

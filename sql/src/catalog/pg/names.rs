@@ -157,6 +157,10 @@ fn type_oid(name: &str) -> Option<i32> {
         "uuid" => 2950,
         "jsonb" => 3802,
         "record" => 2249,
+        "_vector" | "vector[]" => super::types::VECTOR_ARRAY_OID,
+        "bit" => 1560,
+        "_bit" | "bit[]" => 1561,
+        "varbit" | "bit varying" => 1562,
         "vector" => i32::try_from(PG_VECTOR_TYPE_OID).ok()?,
         _ => return None,
     })
