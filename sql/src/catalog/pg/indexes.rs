@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray, new_null_array};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringArray, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
@@ -128,6 +128,7 @@ pub(super) type Row = BTreeMap<&'static str, Value>;
 pub(super) enum Value {
     Number(i64),
     Text(String),
+    Truth(bool),
 }
 
 /// Rows of a table of the catalog.
@@ -142,6 +143,10 @@ pub(super) fn batch(schema: &SchemaRef, rows: &[Row]) -> Result<RecordBatch> {
                     _ => or_default.then(String::new),
                 });
                 Arc::new(texts.collect::<StringArray>())
+            }
+            DataType::Boolean => {
+                let truths = values.map(|value| Some(matches!(value, Some(Value::Truth(true)))));
+                Arc::new(truths.collect::<BooleanArray>())
             }
             data_type if data_type.is_numeric() => {
                 let numbers = values.map(|value| match value {
