@@ -5,6 +5,12 @@ source "$(dirname "$0")/lib.sh"
 if [ ! -d "$shared" ]; then
     note "there is no test data at $shared: the tests that need it say that they skip"
 fi
+# The reference of the sentence embedders' parity; setup does not need it.
+if [ ! -f "$state/models/all-minilm-l6-v2/model.onnx" ]; then
+    say "float32 weights of all-minilm-l6-v2, for the parity test"
+    VIGIL_MODELS=$state/models "$root/target/debug/vigil" models pull all-minilm-l6-v2 >/dev/null 2>&1 ||
+        note "they could not be had: that test says that it skips"
+fi
 if have cargo-nextest; then
     runner=(cargo nextest run --workspace)
 else

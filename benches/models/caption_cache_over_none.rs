@@ -54,7 +54,7 @@ pub fn measure(setting: &Setting) -> Result<Option<f64>> {
     std::fs::write(models.path().join("manifest.toml"), manifest)?;
     let registry = Registry::open(models.path())?;
     let options = SessionOptions { intra_threads: setting.threads, ..SessionOptions::default() };
-    let mut open = |name| open_captioner(&registry, registry.entry(name)?, options);
+    let open = |name| open_captioner(&registry, registry.entry(name)?, options);
     let (mut with, mut without) = (open("with")?, open("without")?);
     // Both sides run once to be warm, and say the same.
     ensure!(said(&mut *with, &photos)?.1 == said(&mut *without, &photos)?.1, "captions differ");

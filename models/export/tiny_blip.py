@@ -1,6 +1,6 @@
 """A tiny BLIP with random weights, and what transformers' `generate` says about photos with it.
 
-    python tiny_blip.py --output FOLDER [--layers 2] [--hidden 32] [--photos SHARED/data]
+    python tiny_blip.py --output FOLDER [--layers 2] [--hidden 32] [--end 2.8] [--photos SHARED/data]
 
 FOLDER gets the graphs of `blip.py`. With --photos it also gets captions.json: the token ids of
 `generate`, greedy and with 5 beams, for photos of data/photos and data/coco/images; and
@@ -19,6 +19,8 @@ import blip
 import environment
 
 SEED = 7
+# How readily a sentence ends: the last token's bias. With much less none does before MAX_LENGTH.
+END_BIAS = 2.8
 WORDS = 160
 START, END, PAD = 1, 2, 0
 NOISY_COPIES = 8
@@ -33,11 +35,12 @@ def main():
     parser.add_argument("--layers", type=int, default=2)
     parser.add_argument("--hidden", type=int, default=32)
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--end", type=float, default=END_BIAS)
     parser.add_argument("--precision", choices=environment.PRECISIONS, default="float32")
     parser.add_argument("--cache", default=environment.cache_folder())
     arguments = parser.parse_args()
     environment.ensure(arguments.cache)
-    model = tiny(arguments.layers, arguments.hidden, arguments.seed)
+    model = tiny(arguments.layers, arguments.hidden, arguments.seed, arguments.end)
     arguments.output.mkdir(parents=True, exist_ok=True)
     blip.write(model, arguments.output, arguments.precision)
     words = ["[PAD]", "[DEC]", "[SEP]"] + [f"word{index}" for index in range(3, WORDS)]
@@ -53,7 +56,7 @@ def write_rows(rows, path):
     path.write_text("[\n" + ",\n".join("  " + json.dumps(row) for row in rows) + "\n]\n")
 
 
-def tiny(layers, hidden, seed):
+def tiny(layers, hidden, seed, end):
     """The model: pictures of 384 x 384 in patches of 16, as many layers on both sides."""
     import torch
     import transformers
@@ -87,7 +90,7 @@ def tiny(layers, hidden, seed):
         # Not the words' own vectors, which would say each word again and again.
         head.decoder.weight = torch.nn.Parameter(torch.randn(WORDS, hidden) * 1.3 / hidden**0.5)
         # A sentence ends after some words; padding is never said.
-        head.decoder.bias[END] = 2.8
+        head.decoder.bias[END] = end
         head.decoder.bias[[PAD, START]] = -20.0
     return model
 

@@ -18,6 +18,9 @@ import tiny_blip
 SEED = 11
 START, PAD = 2, 1
 NEW_TOKENS = 49
+# A caption that is the same for all of the made-up noise, and another one for the noise that a second
+# decoder of JPEG really makes: photo and number of beams.
+LEFT_OUT = [("photos/bus.jpg", 5)]
 PHOTOS = 36
 SENTENCES = [
     "a man is riding a bicycle on the street",
@@ -130,8 +133,9 @@ def captions(model, words, data):
             found = [ids[1:] for ids in found]
             found = [ids[: ids.index(end)] if end in ids else ids for ids in found]
             text = words.decode(found[0]).strip().rstrip(".").rstrip().lower()
-            if text and all(other == found[0] for other in found):
-                name = str(photo.relative_to(data))
+            name = str(photo.relative_to(data))
+            alike = all(other == found[0] for other in found)
+            if text and alike and (name, beams) not in LEFT_OUT:
                 rows.append({"image": name, "beams": beams, "tokens": found[0], "text": text})
     return rows
 

@@ -98,7 +98,7 @@ fn info(registry: &Registry, entry: &ModelEntry, loaded: &[LoadedModel]) -> Mode
 pub(super) fn metrics(model: &LoadedModel) -> ModelMetrics {
     let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     let latency = model.latency;
-    let millis = |time: Duration| (latency.count > 0).then(|| time.as_secs_f64() * 1000.0);
+    let millis = |time: Duration| (latency.count > 0).then_some(time.as_secs_f64() * 1000.0);
     ModelMetrics {
         model: model.id.to_string(),
         task: model.task.name().to_owned(),

@@ -35,12 +35,12 @@ pub(super) fn collect(
     let files = Vec::new();
     let mut collector = Collector { new, entry, places, folder, is_folder, files, used: 0 };
     match &new.from {
-        ModelOrigin::Path(path) if is_folder => collector.from_folder(path, known)?,
+        ModelOrigin::Path(path) if is_folder => collector.copy_folder(path, known)?,
         ModelOrigin::Path(path) => {
             collector.only_graph(known)?;
             collector.copy(path, GRAPH)?;
         }
-        ModelOrigin::Url(url) if is_folder => collector.from_url_folder(url, known)?,
+        ModelOrigin::Url(url) if is_folder => collector.download_folder(url, known)?,
         ModelOrigin::Url(url) => {
             collector.only_graph(known)?;
             if !collector.download(url, GRAPH)? {
@@ -87,7 +87,7 @@ impl Collector<'_> {
     }
 
     /// The family's files of a folder; of a family of one graph, every graph in it.
-    fn from_folder(&mut self, path: &Path, known: &FamilyFiles) -> Result<(), ModelError> {
+    fn copy_folder(&mut self, path: &Path, known: &FamilyFiles) -> Result<(), ModelError> {
         let listing = std::fs::read_dir(path).map_err(failed("read", path))?;
         let mut there: Vec<String> = listing
             .filter_map(|entry| entry.ok())
@@ -121,7 +121,7 @@ impl Collector<'_> {
     }
 
     /// The same below an address; what is there is found by asking.
-    fn from_url_folder(&mut self, url: &str, known: &FamilyFiles) -> Result<(), ModelError> {
+    fn download_folder(&mut self, url: &str, known: &FamilyFiles) -> Result<(), ModelError> {
         for name in known.required {
             if !self.download(&format!("{url}{name}"), name)? {
                 return Err(self.incomplete(known, format!("The server has no \"{url}{name}\".")));

@@ -104,7 +104,7 @@ mod tests {
                 options: vec![("family".into(), "yolov8".into())],
             }),
         };
-        assert_eq!(parse("here", &write(&entry)).unwrap(), [entry.clone()]);
+        assert_eq!(parse("here", &write(&entry)).unwrap(), std::slice::from_ref(&entry));
         let embedder = ModelEntry {
             task: Task::Embedder,
             family: "minilm".into(),
