@@ -220,6 +220,16 @@ impl Extra for Classes {
         let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
         columns[has_index] =
             cast(&(Arc::new(truths) as ArrayRef), schema.field(has_index).data_type())?;
+        // PostgreSQL keeps foreign keys by triggers, so psql looks for keys where there are some.
+        if let Ok(has_triggers) = schema.index_of("relhastriggers") {
+            let tied = CONSTRAINTS.iter().filter_map(|key| Some([key.table, key.references?]));
+            let tied: Vec<Option<i32>> =
+                tied.flatten().map(|table| relations.find(DEFAULT_SCHEMA, table.name())).collect();
+            let truths: BooleanArray =
+                (0..oids.len()).map(|row| Some(tied.contains(&Some(oids.value(row))))).collect();
+            let truths: ArrayRef = Arc::new(truths);
+            columns[has_triggers] = cast(&truths, schema.field(has_triggers).data_type())?;
+        }
         Ok(RecordBatch::try_new(schema, columns)?)
     }
 }
