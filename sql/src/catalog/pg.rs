@@ -141,6 +141,7 @@ impl SchemaProvider for PgCatalog {
             "pg_class" => extended(inner, relations, keys::Classes),
             "pg_index" => extended(inner, relations, keys::Indexes),
             "pg_constraint" => extended(inner, relations, keys::Constraints),
+            "pg_depend" => extended(inner, relations, keys::Dependencies),
             "pg_am" => extended(inner, relations, keys::AccessMethods),
             _ => inner,
         }))

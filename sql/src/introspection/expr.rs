@@ -517,7 +517,9 @@ pub(super) fn field_of(value: &Value, name: &str) -> Evaluated {
 }
 
 fn element_at(value: &Value, index: &Value) -> Value {
-    let Value::Array(values, first) = value else { return Value::Null };
+    let first = if let Value::Array(_, first) = value { first } else { &1 };
+    // The library's export has some arrays as their text.
+    let Some(values) = value.elements() else { return Value::Null };
     index
         .int()
         .and_then(|index| usize::try_from(index.checked_sub(*first)?).ok())

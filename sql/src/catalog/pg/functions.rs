@@ -39,6 +39,7 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         ("pg_get_function_arguments", Kind::FunctionArguments, 1..=1),
         ("pg_get_function_identity_arguments", Kind::FunctionArguments, 1..=1),
         ("pg_get_functiondef", Kind::NoText, 1..=1),
+        ("pg_get_function_sqlbody", Kind::NoText, 1..=1),
         ("pg_get_viewdef", Kind::NoText, 1..=2),
         ("pg_get_indexdef", Kind::IndexDefinition, 1..=3),
         ("pg_get_constraintdef", Kind::ConstraintDefinition, 1..=2),

@@ -1,5 +1,5 @@
 //! Keys of the standard tables, which hold by how the engine makes rows, and the indexes over
-//! vectors: rows of `pg_class`, `pg_index`, `pg_constraint` and `pg_am`.
+//! vectors: rows of `pg_class`, `pg_index`, `pg_constraint`, `pg_depend` and `pg_am`.
 //!
 //! PostgreSQL has an index for every primary key, and drivers find the key by it, so there is a row
 //! of `pg_index` for each. Rows are found without it.
@@ -220,6 +220,16 @@ impl Extra for Classes {
         let mut columns: Vec<ArrayRef> = rows.columns().to_vec();
         columns[has_index] =
             cast(&(Arc::new(truths) as ArrayRef), schema.field(has_index).data_type())?;
+        // PostgreSQL keeps foreign keys by triggers, so psql looks for keys where there are some.
+        if let Ok(has_triggers) = schema.index_of("relhastriggers") {
+            let tied = CONSTRAINTS.iter().filter_map(|key| Some([key.table, key.references?]));
+            let tied: Vec<Option<i32>> =
+                tied.flatten().map(|table| relations.find(DEFAULT_SCHEMA, table.name())).collect();
+            let truths: BooleanArray =
+                (0..oids.len()).map(|row| Some(tied.contains(&Some(oids.value(row))))).collect();
+            let truths: ArrayRef = Arc::new(truths);
+            columns[has_triggers] = cast(&truths, schema.field(has_triggers).data_type())?;
+        }
         Ok(RecordBatch::try_new(schema, columns)?)
     }
 }
@@ -302,6 +312,37 @@ impl Extra for Constraints {
                     .map(|(_, key)| key.references.map(|table| numbers(table, key_of(table))))
                     .collect(),
             )),
+            _ => None,
+        })
+    }
+}
+
+/// The rows of `pg_depend`: a foreign key needs the index of the key that it names.
+#[derive(Debug)]
+pub(super) struct Dependencies;
+
+/// PostgreSQL's OIDs of `pg_class` and `pg_constraint`.
+const PG_CLASS: i32 = 1259;
+const PG_CONSTRAINT: i32 = 2606;
+
+impl Extra for Dependencies {
+    fn rows(&self, relations: &Relations, schema: &SchemaRef) -> Result<RecordBatch> {
+        let indexes = relations.indexes();
+        let all: Vec<(i32, i32)> = (FIRST_CONSTRAINT..)
+            .zip(&CONSTRAINTS)
+            .filter_map(|(oid, key)| {
+                let of_key =
+                    |index: &&Index| index.is_primary && Some(index.table) == key.references;
+                Some((oid, indexes.iter().find(of_key)?.oid))
+            })
+            .collect();
+        batch(schema, all.len(), |name| match name {
+            "classid" => oids(&all, |_| PG_CONSTRAINT),
+            "objid" => oids(&all, |(constraint, _)| *constraint),
+            "refclassid" => oids(&all, |_| PG_CLASS),
+            "refobjid" => oids(&all, |(_, index)| *index),
+            "objsubid" | "refobjsubid" => oids(&all, |_| 0),
+            "deptype" => texts(&all, |_| "n".into()),
             _ => None,
         })
     }

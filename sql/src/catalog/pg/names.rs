@@ -28,6 +28,8 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         ("pg_get_triggerdef", Kind::Nothing, TypeSignature::VariadicAny),
         ("pg_get_ruledef", Kind::Nothing, TypeSignature::VariadicAny),
         ("pg_tablespace_location", Kind::Nothing, TypeSignature::Any(1)),
+        // asyncpg calls it when a connection goes back to its pool; there are no such locks.
+        ("pg_advisory_unlock_all", Kind::Nothing, TypeSignature::Nullary),
         ("pg_is_in_recovery", Kind::No, TypeSignature::Nullary),
         ("pg_operator_is_visible", Kind::Yes, TypeSignature::Any(1)),
         ("pg_collation_is_visible", Kind::Yes, TypeSignature::Any(1)),

@@ -129,7 +129,11 @@ fn options(cursor: &mut Cursor) -> Result<CopyOptions, SqlError> {
 fn option(cursor: &mut Cursor, written: &mut Written) -> Result<(), SqlError> {
     let position = cursor.position();
     if cursor.accept(&["format"]) {
-        let format = cursor.identifier()?;
+        // asyncpg writes it in quotes.
+        let format = match cursor.string() {
+            Ok(format) => format.to_ascii_lowercase(),
+            Err(_) => cursor.identifier()?,
+        };
         written.format = Some(match format.as_str() {
             "text" => CopyFormat::Text,
             "csv" => CopyFormat::Csv,
