@@ -2,6 +2,7 @@
 //! second one. What SQL shows is tested in `tests/slt`.
 
 mod bad_input;
+mod captions;
 mod clients;
 mod examples;
 mod fuzz;

@@ -35,6 +35,11 @@ impl Key {
     pub(super) fn of(image: &Image, options: &CaptionOptions) -> Self {
         Self { looks: difference_hash(image), options: format!("{options:?}") }
     }
+
+    /// Whether the caption of one is that of the other.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.looks.is_some() && self == other
+    }
 }
 
 fn difference_hash(image: &Image) -> Option<u128> {
@@ -87,6 +92,16 @@ impl CaptionCache {
         let captions =
             NonZeroUsize::new(capacity).map(|capacity| Mutex::new(LruCache::new(capacity)));
         Self { captions, totals }
+    }
+
+    /// Whether it remembers anything.
+    pub(super) fn remembers(&self) -> bool {
+        self.captions.is_some()
+    }
+
+    /// Counts a caption that is the same as one that is being made.
+    pub(super) fn count_hit(&self) {
+        self.totals.hits.fetch_add(1, Ordering::Relaxed);
     }
 
     /// The caption of a picture that looks the same, counted as a hit or a miss.

@@ -49,16 +49,35 @@ impl Kind for Captions {
         Ok((captioner, Facts { runs_on, totals: Arc::default() }))
     }
 
-    /// What is not remembered; neighbours that are decoded in the same way share a run.
+    /// What is not remembered; neighbours that are decoded in the same way share a run. A picture
+    /// that looks as an earlier one of its source gets the earlier one's caption also when both
+    /// wait for it, so that it does not matter which pictures come together.
     fn run(
         model: &mut Self::Model,
         _facts: &Self::Facts,
         requests: &[Self::Request],
     ) -> Result<Vec<Self::Answer>, ModelError> {
         let keys: Vec<Key> = requests.iter().map(|ask| Key::of(&ask.image, &ask.options)).collect();
-        let remembered = requests.iter().zip(&keys).map(|(ask, key)| ask.cache.find(key));
-        let mut texts: Vec<Option<String>> = remembered.collect();
-        let missing: Vec<usize> = (0..requests.len()).filter(|&at| texts[at].is_none()).collect();
+        let mut texts: Vec<Option<String>> = Vec::with_capacity(requests.len());
+        let mut missing: Vec<usize> = Vec::new();
+        let mut same_as: Vec<(usize, usize)> = Vec::new();
+        for (at, (ask, key)) in requests.iter().zip(&keys).enumerate() {
+            let is_same = |&earlier: &usize| {
+                Arc::ptr_eq(&requests[earlier].cache, &ask.cache) && keys[earlier].is_same(key)
+            };
+            let earlier = missing.iter().copied().find(is_same).filter(|_| ask.cache.remembers());
+            texts.push(match earlier {
+                Some(earlier) => {
+                    same_as.push((at, earlier));
+                    ask.cache.count_hit();
+                    None
+                }
+                None => ask.cache.find(key),
+            });
+            if earlier.is_none() && texts[at].is_none() {
+                missing.push(at);
+            }
+        }
         for alike in missing.chunk_by(|&a, &b| requests[a].options == requests[b].options) {
             for batch in alike.chunks(MAX_BATCH) {
                 let images: Vec<&Image> = batch.iter().map(|&at| &*requests[at].image).collect();
@@ -68,6 +87,9 @@ impl Kind for Captions {
                     texts[at] = Some(caption.text);
                 }
             }
+        }
+        for (at, earlier) in same_as {
+            texts[at] = texts[earlier].clone();
         }
         Ok(texts.into_iter().flatten().collect())
     }

@@ -13,9 +13,9 @@ use datafusion::error::Result;
 
 use super::keys::Index;
 use super::relations::Relations;
+use crate::Engine;
 use crate::catalog::computed::ComputedRows;
 use crate::database::{DATABASE, DEFAULT_SCHEMA};
-use crate::Engine;
 
 /// A view of indexes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
