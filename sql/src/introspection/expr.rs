@@ -4,8 +4,8 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator as Op, CeilFloorKind, Expr, Ident, Query, Subscript, UnaryOperator,
-    Value as Literal,
+    AccessExpr, BinaryOperator as Op, CeilFloorKind, Expr, Ident, Query, Subscript, TrimWhereField,
+    UnaryOperator, Value as Literal,
 };
 
 use super::pattern::{like, matches};
@@ -180,9 +180,17 @@ impl Engine<'_> {
                 }
                 self.call_named("substring", arguments)
             }
-            Expr::Trim { expr, trim_where: None, trim_what: None, .. } => {
-                let argument = self.eval(expr, scope)?;
-                self.call_named("btrim", vec![argument])
+            Expr::Trim { expr, trim_where, trim_what, .. } => {
+                let mut arguments = vec![self.eval(expr, scope)?];
+                if let Some(what) = trim_what {
+                    arguments.push(self.eval(what, scope)?);
+                }
+                let name = match trim_where {
+                    Some(TrimWhereField::Leading) => "ltrim",
+                    Some(TrimWhereField::Trailing) => "rtrim",
+                    Some(TrimWhereField::Both) | None => "btrim",
+                };
+                self.call_named(name, arguments)
             }
             Expr::Position { expr, r#in } => {
                 let arguments = vec![self.eval(r#in, scope)?, self.eval(expr, scope)?];
@@ -443,6 +451,11 @@ impl Engine<'_> {
     pub(super) fn cast_to(&self, value: Value, target: &Target) -> Evaluated {
         match (&value, target) {
             (Value::Null, _) => Ok(Value::Null),
+            // The library's catalog has the names of procedures, not their OIDs.
+            (Value::Text(text), Target::Reg(Reg::Procedure)) => {
+                let name = text.split('(').next().unwrap_or_default();
+                Ok(Value::text(name.rsplit('.').next().unwrap_or_default()))
+            }
             (Value::Text(text), Target::Reg(kind)) => match text.trim().parse() {
                 Ok(oid) => Ok(Value::Reg(*kind, oid)),
                 Err(_) => self.look_up(*kind, text),

@@ -56,7 +56,7 @@ public class PgJdbc {
                     while (rows.next()) {
                         check(rows.getLong(1) == count, rows.getLong(1));
                         check(rows.getTimestamp(2).getTime() == 1704067200000L + 40 * count, rows.getTimestamp(2));
-                        check(rows.getBoolean(3) == (count == 0) && rows.getDouble(4) == count / 4.0);
+                        check(rows.getBoolean(3) == (count == 0) && rows.getDouble(4) == count / 2.0);
                         count++;
                     }
                     check(count == round, count);
