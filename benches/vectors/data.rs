@@ -93,7 +93,11 @@ impl Data {
             });
             hits += near.count().min(K);
         }
-        crate::count(hits) / crate::count(found.len() * K)
+        let matching = match camera {
+            None => self.rows.len(),
+            Some(camera) => (camera..self.rows.len()).step_by(CAMERAS).len(),
+        };
+        crate::count(hits) / crate::count(found.len() * K.min(matching))
     }
 }
 

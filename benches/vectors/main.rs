@@ -1,7 +1,7 @@
 //! `make bench-vectors`: search by meaning beside pgvector, hnswlib and NumPy, in one run.
 //!
 //! Flickr8k's sentences are embedded with MiniLM; perturbed copies of them make up the rows
-//! (`VIGIL_BENCH_ROWS`, 100,000 without it; `VIGIL_BENCH_QUERIES`, 500). All indexes have m = 16 and
+//! (`VIGIL_BENCH_ROWS`, 100,000 without it, in whole chunks of 256; `VIGIL_BENCH_QUERIES`, 500). All indexes have m = 16 and
 //! ef_construction = 200 and are searched with ef_search = 100 by cosine distance. Two sides run in
 //! turn, A B A B; what is told is the median of the pairs' ratios.
 //!
@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context, Result};
+use vigil::index::Graph;
 
 use self::data::Data;
 use self::ours::Ours;
@@ -60,7 +61,8 @@ fn main() -> Result<()> {
             Err(_) => Ok(default),
         }
     };
-    let rows = number("VIGIL_BENCH_ROWS", 100_000)?;
+    // Whole chunks, so that the graph alone has the rows that hnswlib has.
+    let rows = (number("VIGIL_BENCH_ROWS", 100_000)? / Graph::CHUNK).max(1) * Graph::CHUNK;
     let queries = number("VIGIL_BENCH_QUERIES", 500)?;
     let mut ours = Ours::start(&shared)?;
     say("embedding sentences");

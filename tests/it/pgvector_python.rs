@@ -30,6 +30,10 @@ fn run(driver: &str) -> Result<()> {
     server.values("WAIT FOR SOURCE boxes TIMEOUT '2 minutes'")?;
     let counted = server.values("SELECT count(*) > 0 FROM captions WHERE embedding IS NOT NULL")?;
     ensure!(counted == "t", "the source has no captions with vectors");
+    // The score is that of the two ranks, whatever they are.
+    let hybrid = "SELECT rank = 1 AND abs(score - coalesce(1.0 / (60 + vector_rank), 0) - coalesce(1.0 / (60 + text_rank), 0)) < 1e-9 FROM hybrid_search('captions', 'detected cars and persons', 1)";
+    let found = server.values(hybrid)?;
+    ensure!(found == "t", "hybrid_search scores otherwise: {found}");
     let output = Command::new("timeout")
         .arg(PATIENCE)
         .arg(&python)
