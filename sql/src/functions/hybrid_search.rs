@@ -81,10 +81,11 @@ impl HybridSearch {
         let visible = Arc::new(VisibleTable::new(table, self.engine.table(table)));
         let matches = TextMatches::new(visible, "caption", words)?;
         let best_first =
-            || std::iter::once(col(SCORE).sort(false, false)).chain(by_key()).collect();
+            || std::iter::once(col(SCORE).sort(false, false)).chain(by_key()).collect::<Vec<_>>();
         let by_words =
             LogicalPlanBuilder::scan("matches", provider_as_source(Arc::new(matches)), None)?
-                .sort_with_limit(best_first(), Some(CANDIDATES))?;
+                .sort(best_first())?
+                .limit(0, Some(CANDIDATES))?;
         let by_words = ranked(by_words, best_first(), "text_rank")?.alias("t")?;
 
         let side = |side: &str, name: &str| Expr::Column(Column::new(Some(side), name));
@@ -111,8 +112,8 @@ impl HybridSearch {
             columns.push(side(of, name).alias(name));
         }
         let best_first =
-            || std::iter::once(col("score").sort(false, false)).chain(by_key()).collect();
-        let best = both.project(columns)?.sort_with_limit(best_first(), Some(rows))?;
+            || std::iter::once(col("score").sort(false, false)).chain(by_key()).collect::<Vec<_>>();
+        let best = both.project(columns)?.sort(best_first())?.limit(0, Some(rows))?;
         let best = ranked(best, best_first(), "rank")?;
         let names = schema.fields().iter().map(|field| field.name().as_str());
         let names = names.chain(["score", "rank", "vector_rank", "distance", "text_rank", SCORE]);

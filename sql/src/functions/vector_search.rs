@@ -129,7 +129,9 @@ pub(super) fn nearest(
     if table == StandardTable::Embeddings {
         plan = plan.filter(col("kind").eq(lit("caption")))?;
     }
-    plan.sort_with_limit(vec![distance.clone().sort(true, false)], Some(rows))?
+    // A limit of its own: one within the sort would let a condition above it through.
+    plan.sort(vec![distance.clone().sort(true, false)])?
+        .limit(0, Some(rows))?
         .project(columns.into_iter().chain([distance.alias("distance")]))
 }
 
