@@ -118,8 +118,11 @@ impl CatalogQuery {
         let catalog = Catalog::load(&self.names.tables, state, settings, Want::Columns).await?;
         let engine = Engine::new(&catalog, state, settings, &[], self, None);
         let relation = engine.dry(|| engine.query(&self.query, &Scope::EMPTY))?;
-        let fields =
-            relation.columns.iter().map(|column| types::field(&column.name, &column.data_type));
+        let kinds = columns_of_kinds(&self.query);
+        let fields = relation.columns.iter().enumerate().map(|(at, column)| {
+            let field = types::field(&column.name, &column.data_type);
+            if kinds.contains(&at) { types::one_byte(field) } else { field }
+        });
         let schema = Arc::new(Schema::new(fields.collect::<Vec<Field>>()));
         let compared = engine.compared.into_inner();
         let parameters = self.parameters.iter().zip(1..).map(|(known, number)| {
@@ -236,4 +239,26 @@ impl<'a> Engine<'a> {
         }
         Ok(Relation::new(columns, rows))
     }
+}
+
+/// Which columns of the answer are `pg_type.typtype` itself. Drivers that build codecs (asyncpg) want
+/// it as the one-byte type that PostgreSQL gives it.
+fn columns_of_kinds(query: &ast::Query) -> Vec<usize> {
+    let ast::SetExpr::Select(select) = &*query.body else { return Vec::new() };
+    let is_column = |item: &ast::SelectItem| {
+        let (ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. }) =
+            item
+        else {
+            return None;
+        };
+        let name = match expr {
+            ast::Expr::Identifier(name) => Some(name),
+            ast::Expr::CompoundIdentifier(names) => names.last(),
+            _ => None,
+        };
+        Some(name.is_some_and(|name| name.value.eq_ignore_ascii_case("typtype")))
+    };
+    let columns: Option<Vec<bool>> = select.projection.iter().map(is_column).collect();
+    let columns = columns.unwrap_or_default();
+    columns.iter().enumerate().filter(|(_, is_kind)| **is_kind).map(|(at, _)| at).collect()
 }

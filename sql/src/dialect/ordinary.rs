@@ -53,12 +53,12 @@ pub(super) fn parse(
     let mut statement = parse_as_written(tokens, lines)?;
     depth::check_tables(&statement)?;
     distinct_from::rewrite(&mut statement);
-    composite_field::rewrite(&mut statement);
     let written = asks_the_catalog(tokens).then(|| statement.clone());
     let mut planned = rewritten(statement, text, written.is_some());
     bytea::read_literals(&mut planned)?;
     like_escape::rewrite(&mut planned);
     exists::rewrite(&mut planned);
+    composite_field::rewrite(&mut planned);
     Ok(Ordinary { planned, written })
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::sql::sqlparser::ast;
-use datafusion_postgres::arrow_pg::datatypes::PG_OID_ALIAS_KEY;
+use datafusion_postgres::arrow_pg::datatypes::{PG_CHAR_KEY, PG_OID_ALIAS_KEY};
 
 /// What an OID of a `reg…` type stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -150,6 +150,14 @@ pub(super) fn field(name: &str, data_type: &DataType) -> Field {
         }
         other => Field::new(name, other.clone(), true),
     }
+}
+
+/// A column of texts of one byte, PostgreSQL's type `"char"`.
+pub(super) fn one_byte(field: Field) -> Field {
+    if *field.data_type() != DataType::Utf8 {
+        return field;
+    }
+    field.with_metadata([(PG_CHAR_KEY.to_owned(), String::new())].into_iter().collect())
 }
 
 /// The elements' type of a list, or the type itself.
