@@ -258,7 +258,7 @@ impl FrameStore {
         let below = self.below_prefix(path);
         let file = Url::parse(&self.url).ok().filter(|url| url.scheme() == "file");
         let file = file.and_then(|url| url.to_file_path().ok());
-        match file.and_then(|folder| Url::from_file_path(folder.join(&below)).ok()) {
+        match file.and_then(|folder| Url::from_file_path(folder.join(below)).ok()) {
             Some(url) => url.into(),
             None => format!("{}/{below}", self.url),
         }

@@ -69,7 +69,7 @@ impl Engine<'_> {
         if from.len() > 2 {
             let order = self.order_of(from, filters, scope)?;
             if order.iter().zip(0..).any(|((at, _), place)| *at != place) {
-                return self.from_in_order(from, &order, filters, scope);
+                return self.join_in_order(from, &order, filters, scope);
             }
         }
         let mut count = from.iter().map(|table| 1 + table.joins.len()).sum::<usize>();
@@ -88,7 +88,7 @@ impl Engine<'_> {
     }
 
     /// Joins in an order, and puts the columns back into the written one.
-    fn from_in_order(
+    fn join_in_order(
         &self,
         from: &[TableWithJoins],
         order: &[(usize, usize)],

@@ -43,7 +43,9 @@ impl ComputedRows for Attributes {
 impl Attributes {
     /// The columns of indexes.
     fn of_indexes(&self) -> Result<RecordBatch> {
-        let mut rows: Vec<(i32, i16, String, i32)> = Vec::new();
+        // The index, the number, name and type of its column.
+        type Row = (i32, i16, String, i32);
+        let mut rows: Vec<Row> = Vec::new();
         for index in self.relations.indexes() {
             for (number, name) in (1..).zip(&index.columns) {
                 let mut columns = index.table.columns().iter();
@@ -52,7 +54,7 @@ impl Attributes {
                 rows.push((index.oid, number, name.clone(), oid.map_or(0, |(oid, _)| oid)));
             }
         }
-        let integers = |of: &dyn Fn(&(i32, i16, String, i32)) -> i32| {
+        let integers = |of: &dyn Fn(&Row) -> i32| {
             let integers: ArrayRef = Arc::new(Int32Array::from_iter_values(rows.iter().map(of)));
             Some(Values::Of(integers))
         };
