@@ -2,7 +2,9 @@
 //! DataFusion's `+`, `-` and `*` wrap around instead.
 //!
 //! Once the types of a plan are settled, an analyzer rule puts a function that checks in the place of
-//! each of these operators between whole numbers. Other numbers keep DataFusion's.
+//! each of these operators between whole numbers. Other numbers keep DataFusion's, but for the unary
+//! minus, which is a product with -1: a partitioned sort by DataFusion's (55.2) fails, as its plan is
+//! taken to be in another order than it is.
 
 use std::sync::{Arc, LazyLock};
 
@@ -82,6 +84,14 @@ fn replaced(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
                 Some(function) => Transformed::yes(call(function, zero, *inner)),
                 None => Transformed::no(Expr::Negative(inner)),
             }
+        }
+        Expr::Negative(inner) if !matches!(*inner, Expr::Literal(..)) => {
+            let minus_one = match inner.get_type(schema) {
+                Ok(DataType::Float32) => lit(-1.0_f32),
+                Ok(DataType::Float64) => lit(-1.0_f64),
+                _ => return Transformed::no(Expr::Negative(inner)),
+            };
+            Transformed::yes(minus_one * *inner)
         }
         other => Transformed::no(other),
     }

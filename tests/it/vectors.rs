@@ -401,6 +401,7 @@ fn the_order_of_a_similarity_is_that_of_the_distance() {
         format!("1 - (embedding <=> {query}) DESC"),
         format!("1 - (embedding <=> {query}) DESC NULLS LAST"),
         format!("2 * (embedding <=> {query}) + 1"),
+        format!("-(embedding <=> {query}) DESC"),
     ] {
         let sql = format!("SELECT caption FROM captions ORDER BY {order} LIMIT 10");
         let plan = fixture.plan(&sql);
@@ -457,11 +458,12 @@ fn recall_does_not_fall_as_rows_are_deleted() {
     fixture.reindex();
     let queries: Vec<String> =
         (0..20).map(|n| literal(&fixture.sentences[n * 101].clone())).collect();
+    // Distances are compared: of sentences that are equally far any may be among the ten.
     let share = |fixture: &mut Fixture| {
         let shares = queries.iter().map(|query| {
             let rows = |fixture: &mut Fixture, order: String| {
                 fixture.rows(&format!(
-                    "SELECT round(embedding <=> {query}, 4), source FROM captions ORDER BY {order} LIMIT 10"
+                    "SELECT round(embedding <=> {query}, 4) FROM captions ORDER BY {order} LIMIT 10"
                 ))
             };
             let found = rows(fixture, format!("embedding <=> {query}"));
@@ -477,7 +479,7 @@ fn recall_does_not_fall_as_rows_are_deleted() {
         fixture.engine.tables().remove_source(SourceId(source));
     }
     let after = share(&mut fixture);
-    assert!(before > 0.95 && after > 0.95, "{before} {after}");
+    assert!(before > 0.95 && after >= before - 0.01, "{before} {after}");
     let gone = fixture.rows("SELECT count(*) FROM captions WHERE source = 'camera-0'");
     assert_eq!(gone, [["0"]]);
 }
