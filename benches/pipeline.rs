@@ -9,14 +9,20 @@
 //!   decoder when the network is free for it; that it was decoded earlier is not counted.
 //! * `memory_growth_mb`: how much the resident size grows from the 1,000th frame of a load
 //!   generator to the 10,000th, at most, megabytes of 10⁶ bytes.
+//! * `idle_cpu_percent`: what `vigil serve` uses of one core over ten seconds after a source of a
+//!   load generator has ended, with a client connected.
 //!
 //! The machine drifts, so only ratios of one run mean anything.
 
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use tokio_postgres::NoTls;
 use vigil::decode::{self, Read};
 use vigil::source::{SourceDefaults, SourceSpec};
 use vigil::{Engine, EngineConfig};
@@ -35,6 +41,10 @@ const OBJECTS: u32 = 20;
 const FRAMES: i64 = 10_000;
 /// The frame after which memory counts.
 const WARM_FRAMES: i64 = 1_000;
+/// How long the idle server is watched.
+const IDLE: Duration = Duration::from_secs(10);
+/// Linux's unit of a process's times in `/proc`, a second's hundredth on every machine.
+const TICKS_A_SECOND: f64 = 100.0;
 
 fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -43,6 +53,7 @@ fn main() -> Result<()> {
     let video = root.join(".vigil/videos/vtest.avi");
     let threads = std::thread::available_parallelism()?.get();
 
+    let idle = idle_cpu_percent()?;
     let growth = memory_growth(root, &models, threads)?;
     let has_model = models.join("yolov8n/model.onnx").is_file();
     if has_model && video.is_file() {
@@ -58,6 +69,7 @@ fn main() -> Result<()> {
         );
     }
     figure("memory_growth_mb", growth, "MB");
+    figure("idle_cpu_percent", idle, "%");
     Ok(())
 }
 
@@ -239,6 +251,67 @@ fn memory_growth(root: &Path, models: &Path, threads: usize) -> Result<f64> {
         );
         Ok(most - before)
     })
+}
+
+/// A server; dropping it stops it.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The share of one core that a real server uses when all of its sources have ended.
+fn idle_cpu_percent() -> Result<f64> {
+    let home = tempfile::tempdir()?;
+    let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+    let server = Command::new(env!("CARGO_BIN_EXE_vigil"))
+        .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data", "data"])
+        .current_dir(home.path())
+        .env("HOME", home.path())
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()?;
+    let mut server = Server(server);
+    let says = server.0.stdout.take().context("no output")?;
+    // Its last line is said when it listens.
+    let ready =
+        BufReader::new(says).lines().map_while(Result::ok).any(|line| line.contains("stop"));
+    if !ready {
+        bail!("the server did not start");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let address = format!("postgresql://vigil@127.0.0.1:{port}/vigil");
+        let (client, connection) = tokio_postgres::connect(&address, NoTls).await?;
+        let connection = tokio::spawn(connection);
+        client
+            .batch_execute(
+                "CREATE SOURCE boxes FROM LOAD GENERATOR MOVING_BOXES (frames = 1000)
+                    WITH (captioner = 'none', embedder = 'none');
+                 WAIT FOR SOURCE boxes",
+            )
+            .await?;
+        let before = cpu_ticks(server.0.id())?;
+        tokio::time::sleep(IDLE).await;
+        let used = cpu_ticks(server.0.id())? - before;
+        eprintln!("idle server: {used} hundredths of a second in {IDLE:?}");
+        drop(client);
+        connection.await??;
+        Ok(used / TICKS_A_SECOND / IDLE.as_secs_f64() * 100.0)
+    })
+}
+
+/// User and system time of a process, hundredths of a second: fields 14 and 15 of its `stat`.
+fn cpu_ticks(process: u32) -> Result<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    // The second field, a name in parentheses, may have spaces.
+    let (_, fields) = stat.rsplit_once(") ").context("no process name")?;
+    let times: Vec<f64> =
+        fields.split(' ').skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+    Ok(times.iter().sum())
 }
 
 /// The resident size of this process, megabytes.

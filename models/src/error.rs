@@ -36,7 +36,7 @@ pub enum ModelError {
         detail: String,
     },
     /// A model of another task than the one asked for.
-    #[error("model \"{name}\" is a {found}, not a {expected}")]
+    #[error("model \"{name}\" has the task {found}, not {expected}")]
     WrongTask {
         /// The model's name.
         name: String,
@@ -283,8 +283,10 @@ impl ModelError {
             Self::WrongTensors { .. } => {
                 Some("Name the family that the graph is of, with the labels that it was trained with.".into())
             }
-            Self::WrongTask { .. }
-            | Self::BadImage { .. }
+            Self::WrongTask { expected, .. } => {
+                Some(format!("Run \"vigil models list\" to see the models of the task {expected}."))
+            }
+            Self::BadImage { .. }
             | Self::BadOptions { .. }
             | Self::Unsupported { .. }
             | Self::Run { .. }

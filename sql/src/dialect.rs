@@ -12,6 +12,7 @@ mod cursor;
 mod depth;
 mod distinct_from;
 mod exists;
+mod identifier;
 mod like_escape;
 mod lines;
 mod ordinary;
@@ -23,6 +24,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 pub(crate) use self::cursor::Cursor;
+pub use self::identifier::quote_identifier;
 pub(crate) use self::lines::Lines;
 use self::ordinary::Ordinary;
 use crate::SqlError;

@@ -64,7 +64,7 @@ mod types;
 pub mod wire;
 
 pub use crate::database::{DATABASE, DEFAULT_SCHEMA, Database, DatabaseOptions};
-pub use crate::dialect::{Statement, parse as parse_statements};
+pub use crate::dialect::{Statement, parse as parse_statements, quote_identifier};
 pub use crate::engine::{
     CreateIndex, CreateModel, CreateSource, Cut, Engine, EngineError, FrontierInfo, IndexBuild,
     IndexInfo, ModelInfo, ModelMetrics, OperatorInfo, Origin, SearchSettings, SourceFault,

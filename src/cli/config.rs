@@ -73,7 +73,13 @@ impl ConfigError {
                 nearest.as_ref().map(|near| format!("Perhaps you meant \"{near}\"."))
             }
             Problem::Value { key, takes } => Some(format!("\"{key}\" takes {takes}.")),
-            Problem::Unreadable(_) | Problem::Toml(_) => None,
+            Problem::Unreadable(_) => {
+                Some("Name a file that can be read with --config or in VIGIL_CONFIG.".into())
+            }
+            Problem::Toml(_) => Some(
+                "Texts stand in quotes and tables in [brackets]; \"vigil serve --help\" lists the keys."
+                    .into(),
+            ),
         }
     }
 }
@@ -331,6 +337,7 @@ mod tests {
         assert!(told("listen = 7432").0.ends_with("invalid value for \"listen\""));
         assert!(told("[defaults]\ntracker = \"sort\"").1.unwrap().contains("\"iou\""));
         assert!(told("defaults = 1").1.unwrap().contains("[defaults]"));
+        assert!(told("listen = a").1.unwrap().contains("in quotes"));
         let Err(Problem::Toml(message)) = parse("listen = \"a\"\nworkers = = 2") else {
             panic!("accepted");
         };
@@ -344,5 +351,6 @@ mod tests {
             error.to_string(),
             "configuration file \"/nowhere/vigil.toml\": could not be read: no such file or directory"
         );
+        assert!(error.hint().unwrap().contains("--config"));
     }
 }

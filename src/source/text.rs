@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use vigil_sql::quote_identifier;
+
 /// A statement that is being written.
 pub(crate) struct StatementText(String);
 
@@ -17,17 +19,9 @@ impl StatementText {
         self.0.push_str(words);
     }
 
-    /// Adds an identifier: bare when it is lower case and plain, else in quotes.
+    /// Adds an identifier, in quotes where it needs them.
     pub(crate) fn identifier(&mut self, name: &str) {
-        let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
-            && !is_keyword(name);
-        if plain {
-            self.0.push_str(name);
-        } else {
-            // Writing into a String cannot fail.
-            let _ = write!(self.0, "\"{}\"", name.replace('"', "\"\""));
-        }
+        self.0.push_str(&quote_identifier(name));
     }
 
     /// Adds a text in single quotes.
@@ -66,29 +60,12 @@ fn is_plain_number(value: &str) -> bool {
     value.strip_prefix('-').unwrap_or(value).starts_with(|first: char| first.is_ascii_digit())
 }
 
-/// The words that cannot stand bare as a name in our statements.
-fn is_keyword(name: &str) -> bool {
-    ["all", "and", "as", "create", "default", "from", "if", "in", "into", "not", "null", "on"]
-        .iter()
-        .chain(&["or", "order", "group", "select", "table", "to", "user", "using", "where", "with"])
-        .any(|word| *word == name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn names_and_values_are_quoted_where_they_must_be() {
-        let names = ["lobby", "Lobby", "my cam", "from", "a\"b", "1st"].map(|name| {
-            let mut text = StatementText::new("");
-            text.identifier(name);
-            String::from(text)
-        });
-        assert_eq!(
-            names,
-            ["lobby", "\"Lobby\"", "\"my cam\"", "\"from\"", "\"a\"\"b\"", "\"1st\""]
-        );
+    fn values_are_quoted_where_they_must_be() {
         let mut text = StatementText::new("FROM ");
         text.literal("it's.mp4");
         let given = [("fps", "5"), ("note", "inf"), ("Name", "-1.5")];

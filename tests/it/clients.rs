@@ -24,7 +24,7 @@ fn psql_connects_describes_and_asks() -> Result<()> {
         (r"\dt", &["detections", "table"]),
         (r"\d detections", &["track_id", "bigint", "timestamp with time zone", "confidence"]),
         (r"\d+ captions", &["embedding", "vector(384)"]),
-        (r"\d captions", &["Indexes:", "hnsw (embedding vector_cosine_ops)"]),
+        (r"\d captions", &["objects", "json", "Indexes:", "hnsw (embedding vector_cosine_ops)"]),
         (r"\di", &["captions_embedding_idx", "embeddings_embedding_idx", "index"]),
         (r"\dn", &["public", "vigil_catalog"]),
         (r"\l", &["vigil"]),
@@ -41,6 +41,23 @@ fn psql_connects_describes_and_asks() -> Result<()> {
     }
     let table = server.psql(&["--command", "SHOW SOURCES"])?;
     assert!(String::from_utf8_lossy(&table.stdout).contains("boxes"));
+    Ok(())
+}
+
+/// With a source that still runs and a client that is connected, SIGTERM ends the server in order.
+#[test]
+fn a_server_that_is_asked_to_stop_says_goodbye() -> Result<()> {
+    let server = Server::start()?;
+    server.values(
+        "CREATE SOURCE endless FROM LOAD GENERATOR MOVING_BOXES (frames = 100000000) WITH (captioner = 'none', embedder = 'none')",
+    )?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (_client, connection) =
+        runtime.block_on(tokio_postgres::connect(&server.url(), tokio_postgres::NoTls))?;
+    let status = server.terminate()?;
+    ensure!(status.code() == Some(0), "it ended with {status}");
+    let goodbye = runtime.block_on(connection).expect_err("the connection ends with an error");
+    assert_eq!(goodbye.code().map(|code| code.code()), Some("57P01"), "{goodbye}");
     Ok(())
 }
 
@@ -67,7 +84,15 @@ with psycopg.connect(sys.argv[1], autocommit=True) as c:
         cur.execute("SHOW SOURCES", prepare=True)
         assert cur.fetchone()[0] == "boxes"
         cur.execute("SELECT frame_image(%s, %s)", ("boxes", 0))
-        assert bytes(cur.fetchone()[0])[:3] == b"\xff\xd8\xff"
+        picture = bytes(cur.fetchone()[0])
+        assert picture[:3] == b"\xff\xd8\xff"
+        cur.execute("SELECT length(frame_image(source, 0)), octet_length(frame_image(source, 0)), bit_length(frame_image(source, 0)) FROM frames WHERE frame_number = 0")
+        assert cur.fetchone() == (len(picture), len(picture), 8 * len(picture))
+        cur.execute("SELECT class_name, count(*) FROM detections WHERE frame_number = 0 GROUP BY 1")
+        counts = dict(cur.fetchall())
+        cur.execute("SELECT objects, objects->'person', (objects->>%s)::int, objects ? 'person', objects->>'zebra' FROM captions WHERE frame_number = 0", ("person",))
+        row = cur.fetchone()
+        assert row == (counts, counts["person"], counts["person"], True, None), (row, counts)
     try:
         c.execute("SELECT * FROM nowhere")
         raise SystemExit("no error")

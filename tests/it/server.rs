@@ -126,6 +126,13 @@ impl Server {
         Ok(self.child.try_wait()?.is_none())
     }
 
+    /// Asks it to stop as `kill` does, and waits until it has.
+    pub(crate) fn terminate(mut self) -> Result<std::process::ExitStatus> {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status()?;
+        ensure!(asked.success(), "kill could not be run");
+        Ok(self.child.wait()?)
+    }
+
     /// psql with these arguments; errors are told with their SQLSTATE.
     pub(crate) fn psql(&self, arguments: &[&str]) -> Result<Output> {
         Command::new("psql")

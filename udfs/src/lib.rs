@@ -7,12 +7,16 @@
 //! | [`vector`] | pgvector's functions, its operators `<-> <=> <#> <+>` and its text format |
 //! | [`geometry`] | boxes: `iou`, `box_area` |
 //! | [`model`] | functions that call a network: `embed` |
+//! | [`bytes`] | how long a `bytea` is |
+//! | [`json`] | the type `json` and its operators |
 //!
 //! A function is one file with its documentation ([`FunctionDoc`]) and one entry in its folder's
 //! `functions()`. [`register`] puts all of them into a DataFusion session; they replace
 //! DataFusion's own functions of the same name.
 
+pub mod bytes;
 pub mod geometry;
+pub mod json;
 pub mod model;
 pub mod vector;
 
@@ -72,6 +76,7 @@ pub fn all() -> Vec<Function> {
     all.extend(vector::functions());
     all.extend(geometry::functions());
     all.extend(model::functions());
+    all.extend(bytes::functions());
     all
 }
 
@@ -103,6 +108,7 @@ pub fn register(registry: &mut dyn FunctionRegistry, models: Arc<dyn ModelCalls>
         registry.register_udf(function)?;
     }
     vector::register_aggregates(registry)?;
+    json::register(registry)?;
     for planner in expr_planners() {
         registry.register_expr_planner(planner)?;
     }

@@ -209,8 +209,10 @@ fn names_and_tasks_are_checked() {
     let service = InferenceService::new(registry(), ServiceOptions::default());
     let unknown = service.detector("yolov7").err();
     assert!(matches!(unknown, Some(ModelError::UnknownModel { .. })), "{unknown:?}");
-    let wrong = service.detector("all-minilm-l6-v2-int8").err();
-    assert!(matches!(wrong, Some(ModelError::WrongTask { .. })), "{wrong:?}");
+    let wrong = service.detector("all-minilm-l6-v2-int8").err().unwrap();
+    let message = "model \"all-minilm-l6-v2-int8\" has the task embedder, not detector";
+    assert_eq!((wrong.to_string().as_str(), wrong.sqlstate()), (message, "42809"));
+    assert!(wrong.hint().unwrap().contains("vigil models list"), "{wrong:?}");
     let missing = service.detector("yolov8n").err();
     assert!(matches!(missing, Some(ModelError::MissingFiles { .. })), "{missing:?}");
     assert!(service.loaded().is_empty());

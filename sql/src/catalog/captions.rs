@@ -11,7 +11,7 @@ pub(super) fn columns() -> Vec<Column> {
         column::timestamptz("ts", "when the camera saw it"),
         column::text("caption", "the model's words and the detected objects; null when there is neither").nullable(),
         column::text("scene", "the model's own words; null without a captioner or when it failed").nullable(),
-        column::text("objects", "JSON object: number of detected objects by class"),
+        column::json("objects", "number of detected objects by class"),
         column::vector_384("embedding", "embedding of the caption, L2-normalised; null when there is no caption or the embedder failed").of_model_in("embedder").nullable(),
         column::text("captioner", "model and version that wrote the scene").nullable(),
         column::text("embedder", "model and version that made the embedding").nullable(),

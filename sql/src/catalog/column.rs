@@ -40,6 +40,13 @@ pub(super) fn text(name: &str, comment: &'static str) -> Column {
     column(name, DataType::Utf8, comment)
 }
 
+/// `json`: a text in Arrow.
+pub(super) fn json(name: &str, comment: &'static str) -> Column {
+    let mut column = text(name, comment);
+    column.field = vigil_udfs::json::json_field(column.field);
+    column
+}
+
 pub(super) fn boolean(name: &str, comment: &'static str) -> Column {
     column(name, DataType::Boolean, comment)
 }

@@ -15,6 +15,7 @@ use super::scope::{Scope, fold};
 use super::types::{OID, Reg};
 use super::value::{Key, Value};
 use super::{Engine, Stop, views};
+use crate::dialect::quote_identifier;
 use crate::session::settings::Settings;
 
 /// PostgreSQL's own schemas.
@@ -462,7 +463,7 @@ impl Engine<'_> {
             Reg::Class => {
                 let found = self.found("pg_class", "oid", &key, ["relname", "relnamespace"]);
                 found.first().and_then(|[table, namespace]| {
-                    let table = super::functions::quote_ident(&table.written()?);
+                    let table = quote_identifier(&table.written()?);
                     let schema =
                         self.found("pg_namespace", "oid", &Key::Int(namespace.int()?), ["nspname"]);
                     let schema = schema.first().and_then(|[name]| name.written())?;

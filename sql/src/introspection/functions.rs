@@ -20,6 +20,7 @@ use super::types::Reg;
 use super::value::{Value, compare};
 use super::{Engine, Stop, aggregate, sets};
 use crate::database::DATABASE;
+use crate::dialect::quote_identifier;
 
 /// The name of a function, without its schema.
 pub(super) fn name_of(function: &Function) -> String {
@@ -266,7 +267,7 @@ impl Engine<'_> {
                 }
                 None => V::Null,
             },
-            "quote_ident" => texts(text(0)?.map(|text| quote_ident(&text))),
+            "quote_ident" => texts(text(0)?.map(|text| quote_identifier(&text))),
             "quote_literal" => {
                 texts(text(0)?.map(|text| format!("'{}'", text.replace('\'', "''"))))
             }
@@ -365,7 +366,7 @@ impl Engine<'_> {
             let argument = arguments.next().map_or(Ok(None), |value| self.written(value))?;
             match kind {
                 Some('s') => text.push_str(&argument.unwrap_or_default()),
-                Some('I') => text.push_str(&quote_ident(&argument.unwrap_or_default())),
+                Some('I') => text.push_str(&quote_identifier(&argument.unwrap_or_default())),
                 Some('L') => match argument {
                     Some(argument) => {
                         text.push_str(&format!("'{}'", argument.replace('\'', "''")));
@@ -377,11 +378,4 @@ impl Engine<'_> {
         }
         Ok(Value::text(text))
     }
-}
-
-/// A name in quotes where it needs them.
-pub(super) fn quote_ident(name: &str) -> String {
-    let is_plain = name.starts_with(|first: char| first.is_ascii_lowercase() || first == '_')
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if is_plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }

@@ -15,6 +15,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast;
 use futures::StreamExt;
+use vigil_udfs::json::json_as_text;
 
 use super::kept::{Candidate, Kept};
 use super::prepare::Prepared;
@@ -55,7 +56,7 @@ impl Session {
         let state = self.state();
         let work = async move {
             let statement = DataFusionStatement::Statement(Box::new(statement));
-            let plan = state.statement_to_plan(statement).await?;
+            let plan = json_as_text(state.statement_to_plan(statement).await?)?;
             // Coercion may give columns another type; with parameters it can also be too early
             // for it, and then the plan's own types have to do.
             let analyzed =

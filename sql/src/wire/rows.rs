@@ -14,6 +14,7 @@ use pgwire::api::results::{FieldFormat, FieldInfo};
 use pgwire::error::PgWireResult;
 use pgwire::messages::data::DataRow;
 use pgwire::types::format::FormatOptions;
+use vigil_udfs::json::is_json;
 
 use super::errors::{protocol_error, statement_error};
 use super::timestamps;
@@ -60,11 +61,12 @@ pub(super) fn columns(
     let mut columns =
         arrow_schema_to_pg_fields(schema, format, style.map(|style| Arc::clone(&style.options)))?;
     for (field, column) in schema.fields().iter().zip(&mut columns) {
-        if is_oid_list(field) {
-            let info =
-                FieldInfo::new(field.name().clone(), None, None, Type::OID_ARRAY, column.format());
-            *column = info;
-        }
+        let own_type = match () {
+            () if is_oid_list(field) => Type::OID_ARRAY,
+            () if is_json(field) => Type::JSON,
+            () => continue,
+        };
+        *column = FieldInfo::new(field.name().clone(), None, None, own_type, column.format());
     }
     Ok(columns)
 }

@@ -9,10 +9,14 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
 use datafusion::physical_plan::collect;
 use datafusion_postgres::arrow_pg::datatypes::{field_into_pg_type, is_pg_vector_field};
+use vigil_udfs::json::is_json;
 
 use super::extra::{Values, batch};
 use super::relations::Relations;
 use crate::catalog::computed::ComputedRows;
+
+/// PostgreSQL's OID of `json`.
+const JSON_OID: u32 = 114;
 
 /// No type modifier.
 const NO_MODIFIER: i32 = -1;
@@ -95,7 +99,10 @@ impl Attributes {
 
 /// OID and modifier of a column's type; the modifier of `vector(n)` is n, as in pgvector.
 fn postgres_type(field: &Field) -> Option<(i32, i32)> {
-    let oid = field_into_pg_type(&Arc::new(field.clone())).ok()?.oid();
+    let oid = match is_json(field) {
+        true => JSON_OID,
+        false => field_into_pg_type(&Arc::new(field.clone())).ok()?.oid(),
+    };
     let modifier = match field.data_type() {
         DataType::FixedSizeList(_, length) if is_pg_vector_field(field) => *length,
         _ => NO_MODIFIER,
