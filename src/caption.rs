@@ -98,6 +98,7 @@ pub fn caption<'scope>(
         "caption",
         CAPTIONS_AT_ONCE,
         metrics,
+        |_| true,
         move |selected: SelectedFrame, reply| {
             let tracked = selected.frame;
             let frame_number = tracked.frame.frame_number;

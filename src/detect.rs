@@ -53,7 +53,8 @@ pub fn detect<'scope>(
     metrics: &DataflowMetrics,
 ) -> OksAndErrs<'scope, Step<DetectedFrame>> {
     let metrics = metrics.operator("detect");
-    offload(frames, "detect", at_most, metrics, move |step, reply| {
+    let counts = |step: &Step<Admitted>| matches!(step, Step::Frame(_));
+    offload(frames, "detect", at_most, metrics, counts, move |step, reply| {
         let frame = match step {
             Step::Frame(frame) => frame,
             Step::End => return reply.ok(Step::End),

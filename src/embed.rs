@@ -36,6 +36,7 @@ pub fn embed<'scope>(
         "embed",
         EMBEDDINGS_AT_ONCE,
         metrics,
+        |_| true,
         move |captioned: CaptionedFrame, reply| {
             let (Some(embedder), Some(text)) = (&embedder, captioned.caption.clone()) else {
                 return reply.ok(EmbeddedFrame { captioned, embedding: None });

@@ -100,6 +100,7 @@ pub fn keep<'scope>(
         "keep",
         STORES_AT_ONCE,
         metrics,
+        |_| true,
         move |mut selected: SelectedFrame, reply| {
             let image = Arc::clone(&selected.frame.frame.picture.image);
             let frame_number = selected.frame.frame.frame_number;

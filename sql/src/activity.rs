@@ -65,6 +65,13 @@ impl Activity {
         lock(&self.backends).get(&pid)?.upgrade()
     }
 
+    /// Ends all sessions.
+    pub(crate) fn terminate_all(&self) {
+        for backend in self.all() {
+            backend.terminate();
+        }
+    }
+
     /// All sessions, by pid.
     pub(crate) fn all(&self) -> Vec<Arc<Backend>> {
         lock(&self.backends).values().filter_map(Weak::upgrade).collect()

@@ -6,6 +6,7 @@
 //! Nothing is planned here, no table and no function is looked up.
 
 mod array_subquery;
+mod base64;
 mod bytea;
 mod composite_field;
 mod cursor;
@@ -16,6 +17,7 @@ mod identifier;
 mod like_escape;
 mod lines;
 mod ordinary;
+mod using;
 
 use std::sync::Arc;
 

@@ -49,6 +49,7 @@ mod dialect;
 mod engine;
 mod error;
 mod functions;
+mod intervals;
 mod introspection;
 mod lateral;
 mod memory;

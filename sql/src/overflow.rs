@@ -1,10 +1,12 @@
+//! Operators that mean another thing in PostgreSQL than in DataFusion, put right by one analyzer rule.
+//!
 //! Whole numbers that do not fit their type are an error, SQLSTATE 22003, as in PostgreSQL.
 //! DataFusion's `+`, `-` and `*` wrap around instead.
 //!
 //! Once the types of a plan are settled, an analyzer rule puts a function that checks in the place of
 //! each of these operators between whole numbers. Other numbers keep DataFusion's, but for the unary
 //! minus, which is a product with -1: a partitioned sort by DataFusion's (55.2) fails, as its plan is
-//! taken to be in another order than it is.
+//! taken to be in another order than it is. Comparisons of intervals are those of [`intervals`].
 
 use std::sync::{Arc, LazyLock};
 
@@ -26,7 +28,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
-use crate::SqlError;
+use crate::{SqlError, intervals};
 
 /// The rule.
 #[derive(Debug)]
@@ -52,7 +54,13 @@ fn checked(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let names = NamePreserver::new(&plan);
     plan.map_expressions(|expr| {
         let name = names.save(&expr);
-        let checked = expr.transform_up(|expr| Ok(replaced(expr, &schema)))?;
+        let checked = expr.transform_up(|expr| {
+            let by_length = intervals::by_length(expr, &schema);
+            if by_length.transformed {
+                return Ok(by_length);
+            }
+            Ok(replaced(by_length.data, &schema))
+        })?;
         Ok(checked.update_data(|expr| name.restore(expr)))
     })?
     .map_data(|plan| plan.recompute_schema())

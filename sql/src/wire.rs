@@ -98,14 +98,17 @@ const MAX_CROWD: usize = 64;
 /// So long a connection may take to hear that there are too many.
 const CROWD_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// So long clients may take to hear that the server stops.
+const GOODBYE_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Linux's error of a machine that has too many files open.
 const ENFILE: i32 = 23;
 
 /// Linux's error of a process that has too many files open.
 const EMFILE: i32 = 24;
 
-/// Serves `database` on `listener` until `shutdown` is done; open connections are closed then and
-/// their statements stopped.
+/// Serves `database` on `listener` until `shutdown` is done; statements are stopped then, and their
+/// clients told (57P01) before the connections are closed.
 ///
 /// # Errors
 /// When the listener fails for good. A single connection that fails is logged.
@@ -158,7 +161,11 @@ pub async fn serve_with(
             });
         }
     }
-    connections.shutdown().await;
+    service.database.activity().terminate_all();
+    let told = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(GOODBYE_TIMEOUT, told).await.is_err() {
+        connections.shutdown().await;
+    }
     Ok(())
 }
 

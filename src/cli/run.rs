@@ -32,7 +32,8 @@ pub(super) struct RunArguments {
     #[arg(long, value_enum, default_value_t)]
     format: Format,
 
-    /// Go on after a statement that fails; the exit code is 1 all the same
+    /// Go on after a statement that fails; the exit code is 1 all the same. Nothing runs, with it
+    /// or without, unless the whole file can be read as SQL
     #[arg(long)]
     keep_going: bool,
 

@@ -108,12 +108,13 @@ impl<R: Send + 'static> Mailbox<R> {
 struct InWork<R> {
     oks: Capability<Tick>,
     errs: Capability<Tick>,
-    since: Instant,
+    /// When a record that counts came in.
+    since: Option<Instant>,
     answer: Option<Answer<R>>,
 }
 
 /// Builds the operator `name`, which has at most `at_most` records in work at a time and keeps
-/// the others back in order. `submit` must not block.
+/// the others back in order. Those that `counts` passes are in the metrics. `submit` must not block.
 ///
 /// Gives the answers and the faults, each at the time of its record.
 pub fn offload<'scope, D, R>(
@@ -121,6 +122,7 @@ pub fn offload<'scope, D, R>(
     name: &str,
     at_most: usize,
     metrics: Arc<OperatorMetrics>,
+    counts: impl Fn(&D) -> bool + 'static,
     mut submit: impl FnMut(D, Reply<R>) + 'static,
 ) -> OksAndErrs<'scope, R>
 where
@@ -152,9 +154,10 @@ where
                 else {
                     return;
                 };
-                metrics.took(records.len());
                 for record in records.drain(..) {
-                    let (oks, errs, since) = (oks.clone(), errs.clone(), Instant::now());
+                    let (oks, errs) = (oks.clone(), errs.clone());
+                    let since = counts(&record).then(Instant::now);
+                    metrics.took(usize::from(since.is_some()));
                     backlog.push_back((record, InWork { oks, errs, since, answer: None }));
                 }
             });
@@ -162,7 +165,9 @@ where
             let mut errs = errs.activate();
             while let Some((id, answer)) = mailbox.take() {
                 let Some(held) = in_work.get_mut(&id) else { continue };
-                metrics.gave(held.since.elapsed());
+                if let Some(since) = held.since {
+                    metrics.gave(since.elapsed());
+                }
                 held.answer = Some(answer);
             }
             while let Some(first) = in_work.first_entry()

@@ -106,7 +106,11 @@ impl DecodeError {
                 Some("Check that the file was copied completely.".into())
             }
             Self::NotVideo { .. } | Self::NoVideoStream { .. } => {
-                Some("Any container and codec that the installed FFmpeg reads will do.".into())
+                Some(
+                    "Any container and codec that the installed FFmpeg reads will do; an MP4 file whose \
+                     end is missing has no index and cannot be read."
+                        .into(),
+                )
             }
             Self::NoDecoder { .. } => {
                 Some("Convert the video, or install an FFmpeg that decodes it.".into())

@@ -111,6 +111,13 @@ pub(super) fn together(origin: &SourceOrigin, options: &SourceOptions) -> Result
     if options.detector == GROUND_TRUTH && matches!(origin, SourceOrigin::File(_)) {
         return Err(SourceError::NoGroundTruth);
     }
+    if options.max_width.is_some() && matches!(origin, SourceOrigin::MovingBoxes(_)) {
+        return Err(SourceError::Conflict {
+            option: "max_width",
+            other: "LOAD GENERATOR",
+            reason: "Frames are drawn as wide as the generator's own width says.".into(),
+        });
+    }
     if options.track_low_threshold > options.confidence_threshold {
         return Err(SourceError::Conflict {
             option: "track_low_threshold",

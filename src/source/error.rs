@@ -159,8 +159,9 @@ impl SourceError {
             Self::UnknownOption { nearest: Some(near), .. } => {
                 Some(format!("Perhaps you meant \"{near}\"."))
             }
-            Self::UnknownOption { nearest: None, .. } | Self::Conflict { .. } | Self::Io { .. } => {
-                None
+            Self::UnknownOption { nearest: None, .. } | Self::Io { .. } => None,
+            Self::Conflict { option, .. } => {
+                Some(format!("Leave \"{option}\" out, or give it another value."))
             }
             Self::RepeatedOption { .. } => Some("Give it once.".into()),
             Self::InvalidValue { option, range, .. } => {

@@ -77,14 +77,34 @@ fn unknown<T>(table: &[OptionDoc<T>], name: &str) -> SourceError {
     }
 }
 
-/// The known name that `name` most probably means: by edit distance with transpositions, where
-/// up to a third of the letters may differ.
+/// The known name that `name` most probably means: the first that it is short for, each of its words
+/// beginning one of the candidate's; else the nearest by edit distance with transpositions, where up to
+/// a third of the letters may differ.
 pub(crate) fn nearest<'a>(name: &str, known: impl IntoIterator<Item = &'a str>) -> Option<String> {
     let name = name.to_lowercase();
-    known
-        .into_iter()
-        .map(|candidate| (strsim::damerau_levenshtein(&name, candidate), candidate))
+    let known: Vec<&str> = known.into_iter().collect();
+    let by_edits = known
+        .iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&name, candidate), *candidate))
         .filter(|(distance, candidate)| distance * 3 <= candidate.len().max(name.len()))
-        .min()
-        .map(|(_, candidate)| candidate.to_owned())
+        .min();
+    let short_for = || known.iter().find(|candidate| is_short_for(&name, candidate)).copied();
+    let is_near = by_edits.is_some_and(|(distance, _)| distance <= 2);
+    let nearest = match by_edits {
+        Some((_, candidate)) if is_near => Some(candidate),
+        _ => short_for().or(by_edits.map(|(_, candidate)| candidate)),
+    };
+    nearest.map(str::to_owned)
+}
+
+/// Whether each word of `name` begins a word of `candidate`: `conf_threshold` for
+/// `confidence_threshold`.
+fn is_short_for(name: &str, candidate: &str) -> bool {
+    const FEWEST_LETTERS: usize = 3;
+    let words = |text: &'_ str| text.split(['_', '-']).map(str::to_owned).collect::<Vec<_>>();
+    let of_candidate = words(candidate);
+    words(name).iter().all(|word| {
+        word.len() >= FEWEST_LETTERS
+            && of_candidate.iter().any(|other| other.starts_with(word.as_str()))
+    })
 }

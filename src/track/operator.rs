@@ -114,7 +114,8 @@ pub fn track<'scope>(
         move |frontiers| {
             let _busy = metrics.busy();
             input.for_each(|capability, steps| {
-                metrics.took(steps.len());
+                let counted = steps.iter().filter(|step| matches!(step, Step::Frame(_)));
+                metrics.took(counted.count());
                 for step in steps.drain(..) {
                     if let Some((tick, held)) = Held::new(&capability, step) {
                         waiting.insert(tick, held);
@@ -149,6 +150,7 @@ pub fn track<'scope>(
                     break;
                 }
                 let (tick, held) = next.remove_entry();
+                let is_frame = matches!(held.step, Step::Frame(_));
                 let assignment = match held.step {
                     Step::Frame(detected) => {
                         let ts_micros = ts_micros(&detected, start_micros);
@@ -178,7 +180,9 @@ pub fn track<'scope>(
                 corrections
                     .session(&held.corrections)
                     .give_iterator(effects.corrections.into_iter());
-                metrics.gave(held.since.elapsed());
+                if is_frame {
+                    metrics.gave(held.since.elapsed());
+                }
             }
         }
     });

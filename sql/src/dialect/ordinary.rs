@@ -19,7 +19,9 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 };
 
 use super::array_subquery::ArraySubqueryToNull;
-use super::{Lines, bytea, composite_field, depth, distinct_from, exists, like_escape};
+use super::{
+    Lines, base64, bytea, composite_field, depth, distinct_from, exists, like_escape, using,
+};
 use crate::SqlError;
 
 static CATALOG_PARSER: LazyLock<PostgresCompatibilityParser> =
@@ -59,6 +61,8 @@ pub(super) fn parse(
     like_escape::rewrite(&mut planned);
     exists::rewrite(&mut planned);
     composite_field::rewrite(&mut planned);
+    base64::rewrite(&mut planned);
+    using::rewrite(&mut planned);
     Ok(Ordinary { planned, written })
 }
 

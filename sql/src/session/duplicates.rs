@@ -21,7 +21,7 @@ pub(super) fn tell_apart(statement: &mut Statement) {
             SelectItem::UnnamedExpr(expr) => {
                 // Beside a wildcard, any column may be there twice.
                 let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
-                if !seen.insert(expr.to_string().to_lowercase()) || (has_wildcard && is_column) {
+                if !seen.insert(name_in_plan(expr)) || (has_wildcard && is_column) {
                     let expr = std::mem::replace(expr, Expr::Identifier(Ident::new("")));
                     *item = SelectItem::ExprWithAlias { expr, alias };
                 }
@@ -33,5 +33,14 @@ pub(super) fn tell_apart(statement: &mut Statement) {
             }
             _ => {}
         }
+    }
+}
+
+/// What DataFusion calls a column: a cast after what it casts, all subqueries alike.
+fn name_in_plan(expr: &Expr) -> String {
+    match expr {
+        Expr::Cast { expr, .. } | Expr::Nested(expr) => name_in_plan(expr),
+        Expr::Subquery(_) => "(<subquery>)".into(),
+        other => other.to_string().to_lowercase(),
     }
 }

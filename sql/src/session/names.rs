@@ -1,12 +1,13 @@
 //! The names of a query's columns, where it gives none: PostgreSQL's (`count`, `?column?`), not
 //! DataFusion's (`count(*)`, `Int64(1)`).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, DataType, Expr, Function, Ident, Query, Select, SelectItem, SetExpr, Statement,
-    Value,
+    AccessExpr, DataType, Expr, Function, Ident, OrderBy, OrderByKind, Query, Select, SelectItem,
+    SetExpr, Statement, Value,
 };
 
 /// PostgreSQL's name for a column without one.
@@ -39,6 +40,39 @@ pub(super) fn rename(statement: &Statement, schema: SchemaRef) -> SchemaRef {
         }
     }
     Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone()))
+}
+
+/// Puts positions in the place of names in `ORDER BY` that are PostgreSQL's names of columns without
+/// one: `SELECT count(*) … ORDER BY count`.
+pub(super) fn order_by_positions(statement: &mut Statement) {
+    let Statement::Query(query) = statement else { return };
+    let SetExpr::Select(select) = query.body.as_ref() else { return };
+    let (mut given, mut positions) = (BTreeSet::new(), BTreeMap::new());
+    for (at, item) in select.projection.iter().enumerate() {
+        match item {
+            SelectItem::UnnamedExpr(Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+            | SelectItem::ExprWithAlias { .. } => given.extend(item_name(item)),
+            SelectItem::UnnamedExpr(expr) => {
+                if let Some(Name::Own(name)) = name_of(expr) {
+                    positions.entry(name).or_insert(at + 1);
+                }
+            }
+            // How many columns it stands for is not known yet.
+            _ => break,
+        }
+    }
+    let Some(OrderBy { kind: OrderByKind::Expressions(keys), .. }) = &mut query.order_by else {
+        return;
+    };
+    for key in keys {
+        if let Expr::Identifier(ident) = &key.expr
+            && let name = folded(ident)
+            && !given.contains(&name)
+            && let Some(position) = positions.get(&name)
+        {
+            key.expr = Expr::Value(Value::Number(position.to_string(), false).into());
+        }
+    }
 }
 
 /// PostgreSQL's name for a column of a select list that is given none.

@@ -93,6 +93,11 @@ impl VisitorMut for Caster<'_> {
                 self.cast(left, vector());
                 self.cast(right, vector());
             }
+            ast::Expr::BinaryOp { right, op, .. } if is_json_operator(op) => {
+                let is_path =
+                    matches!(op, BinaryOperator::HashArrow | BinaryOperator::HashLongArrow);
+                self.cast(right, if is_path { texts() } else { SqlType::Text });
+            }
             ast::Expr::Array(array) => {
                 array.elem.iter_mut().for_each(|expr| self.cast(expr, SqlType::Text))
             }
@@ -120,6 +125,18 @@ fn is_vector_operator(operator: &BinaryOperator) -> bool {
             | BinaryOperator::LtDashGt
             | BinaryOperator::Custom(_)
             | BinaryOperator::PGCustomBinaryOperator(_)
+    )
+}
+
+/// `->`, `->>`, `#>`, `#>>` and `?`.
+fn is_json_operator(operator: &BinaryOperator) -> bool {
+    matches!(
+        operator,
+        BinaryOperator::Arrow
+            | BinaryOperator::LongArrow
+            | BinaryOperator::HashArrow
+            | BinaryOperator::HashLongArrow
+            | BinaryOperator::Question
     )
 }
 

@@ -193,6 +193,7 @@ impl Session {
         let written = with_deep_stack(|| {
             let written = statement.clone();
             parameters::give_types(&mut statement, declared);
+            names::order_by_positions(&mut statement);
             duplicates::tell_apart(&mut statement);
             current_setting::fill_in(&mut statement, &self.settings).map(|()| written)
         })?;

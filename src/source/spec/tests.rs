@@ -77,8 +77,15 @@ fn a_file_url_with_escapes_names_a_path() {
 
 #[test]
 fn every_option_sets_its_field() {
-    let spec = generator(
+    let folder = Folder::new("options");
+    fs::write(folder.0.join("video.mp4"), b"x").unwrap();
+    let drawn = generator(
         &[("objects", "3"), ("frames", "60"), ("width", "320"), ("height", "240"), ("seed", "9")],
+        &[],
+    );
+    let spec = file(
+        "video.mp4",
+        &folder.0,
         &[
             ("fps", "12.5"),
             ("start_time", "1970-01-01 00:00:01+00"),
@@ -132,7 +139,7 @@ fn every_option_sets_its_field() {
     )
     .unwrap();
     let boxes = MovingBoxes { objects: 3, frames: 60, width: 320, height: 240, seed: 9, fps: 25.0 };
-    assert_eq!(spec.origin, SourceOrigin::MovingBoxes(boxes));
+    assert_eq!(drawn.unwrap().origin, SourceOrigin::MovingBoxes(boxes));
     let expected = SourceOptions {
         fps: Some(12.5),
         start_time: Some(1_000_000),
@@ -296,10 +303,23 @@ fn unknown_options_name_the_nearest_one() {
     let error = generator(&[], &[("zzzzzzzz", "1")]).unwrap_err();
     assert_eq!(error.hint(), None);
     assert!(error.detail().unwrap().starts_with("The parameters are: fps, start_time, "));
+    for (written, meant) in
+        [("confidence", "confidence_threshold"), ("conf_threshold", "confidence_threshold")]
+    {
+        let hint = generator(&[], &[(written, "0.5")]).unwrap_err().hint();
+        assert_eq!(hint, Some(format!("Perhaps you meant \"{meant}\".")), "{written}");
+    }
     let error = generator(&[("frame", "1")], &[]).unwrap_err();
     assert_eq!(error.hint().as_deref(), Some("Perhaps you meant \"frames\"."));
     let error = generator(&[], &[("fps", "1"), ("fps", "2")]).unwrap_err();
     assert_eq!(error.to_string(), "parameter \"fps\" specified more than once");
+}
+
+#[test]
+fn what_is_drawn_is_not_scaled() {
+    let error = generator(&[("width", "320")], &[("max_width", "100")]).unwrap_err();
+    assert_eq!(error.sqlstate(), "22023");
+    assert!(error.hint().unwrap().contains("max_width"), "{error}");
 }
 
 #[test]
