@@ -20,7 +20,8 @@ const EMBEDDINGS_AT_ONCE: usize = 8;
 pub struct EmbeddedFrame {
     /// The caption.
     pub captioned: CaptionedFrame,
-    /// The vector, of length 1 unless the source asks for the network's own; `None` without caption or embedder, or when it failed.
+    /// The vector, of length 1 unless the source asks for the network's own; `None` without caption
+    /// or embedder, or when it failed.
     pub embedding: Option<Arc<[f32]>>,
 }
 
