@@ -6,9 +6,9 @@ source "$(dirname "$0")/lib.sh"
 
 captioner=$state/bench/blip-6-layers
 
-say "Python's side: tokenizers and numpy in .venv"
+say "Python's side: tokenizers in .venv, which has numpy"
 .venv/bin/python -m pip --disable-pip-version-check --no-input --quiet install \
-    numpy==2.2.6 tokenizers==0.22.1 || note "pip could not install them: embed_over_python is left out"
+    tokenizers==0.22.1 || note "pip could not install them: embed_over_python is left out"
 
 # A Python that has torch already, such as Debian's with python3-torch, spares a download of several GB.
 with_torch() {

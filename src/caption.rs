@@ -18,7 +18,7 @@ use crate::dataflow::offload::{Answer, OksAndErrs, offload};
 use crate::fault::{Fault, Stage};
 use crate::keyframe::SelectedFrame;
 
-/// At most so many pictures of a source are with the captioner at a time.
+/// So many pictures of a source are with the captioner at a time, or as many as share a run.
 const CAPTIONS_AT_ONCE: usize = 2;
 
 /// A described key frame.
@@ -85,10 +85,11 @@ impl Draft {
     }
 }
 
-/// Builds the operator.
+/// Builds the operator; `batch_size` key frames go into one run of the captioner at most.
 pub fn caption<'scope>(
     keyframes: Stream<'scope, Tick, Vec<SelectedFrame>>,
     captioner: CaptionerChoice,
+    batch_size: usize,
     names: ObjectNames,
     metrics: &DataflowMetrics,
 ) -> OksAndErrs<'scope, CaptionedFrame> {
@@ -96,7 +97,7 @@ pub fn caption<'scope>(
     offload(
         keyframes,
         "caption",
-        CAPTIONS_AT_ONCE,
+        CAPTIONS_AT_ONCE.max(batch_size),
         metrics,
         |_| true,
         move |selected: SelectedFrame, reply| {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use timely::dataflow::Stream;
-use vigil_models::EmbedderHandle;
+use vigil_models::{EmbedOptions, EmbedderHandle};
 
 use crate::caption::CaptionedFrame;
 use crate::dataflow::clock::Tick;
@@ -20,14 +20,15 @@ const EMBEDDINGS_AT_ONCE: usize = 8;
 pub struct EmbeddedFrame {
     /// The caption.
     pub captioned: CaptionedFrame,
-    /// The L2-normalised vector; `None` without caption or embedder, or when it failed.
+    /// The vector, of length 1 unless the source asks for the network's own; `None` without caption
+    /// or embedder, or when it failed.
     pub embedding: Option<Arc<[f32]>>,
 }
 
 /// Builds the operator; without an embedder it gives no vectors.
 pub fn embed<'scope>(
     captions: Stream<'scope, Tick, Vec<CaptionedFrame>>,
-    embedder: Option<EmbedderHandle>,
+    embedder: Option<(EmbedderHandle, EmbedOptions)>,
     metrics: &DataflowMetrics,
 ) -> OksAndErrs<'scope, EmbeddedFrame> {
     let metrics = metrics.operator("embed");
@@ -38,7 +39,8 @@ pub fn embed<'scope>(
         metrics,
         |_| true,
         move |captioned: CaptionedFrame, reply| {
-            let (Some(embedder), Some(text)) = (&embedder, captioned.caption.clone()) else {
+            let (Some((embedder, options)), Some(text)) = (&embedder, captioned.caption.clone())
+            else {
                 return reply.ok(EmbeddedFrame { captioned, embedding: None });
             };
             let reply = reply.or_else(Answer {
@@ -55,7 +57,7 @@ pub fn embed<'scope>(
                 };
                 reply.send(Answer { ok: Some(EmbeddedFrame { captioned, embedding }), fault });
             };
-            if let Err(error) = embedder.submit(vec![text], Box::new(done)) {
+            if let Err(error) = embedder.submit(vec![text], *options, Box::new(done)) {
                 tracing::debug!(%error, "the embedder refused a caption");
             }
         },

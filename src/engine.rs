@@ -8,6 +8,7 @@ mod api;
 mod calls;
 mod create;
 mod decoder;
+mod inference;
 mod models;
 mod running;
 #[cfg(test)]
@@ -19,9 +20,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
-use vigil_models::{InferenceService, Registry, ServiceOptions};
+use vigil_models::{InferenceService, Registry};
 
 use self::api::stopping;
+pub use self::inference::InferenceConfig;
 pub use self::running::{RunningSource, SourceState};
 use crate::dataflow::clock::Clock;
 use crate::dataflow::source::Shared;
@@ -35,8 +37,6 @@ use crate::tables::Tables;
 
 /// Threads that read and write the object store and open files.
 const IO_THREADS: usize = 2;
-/// Requests that may wait for a model; each source has a few at most.
-const INFERENCE_QUEUE: usize = 1024;
 
 /// How an engine is to be run.
 #[derive(Clone, Debug)]
@@ -128,6 +128,17 @@ impl Engine {
     /// [`Error::Store`] when the data folder cannot be written, [`Error::Model`] when the model
     /// manifest is not valid, [`Error::Thread`] when threads cannot be started.
     pub fn start(config: EngineConfig) -> Result<Arc<Self>, Error> {
+        Self::start_with(config, InferenceConfig::default())
+    }
+
+    /// As [`Engine::start`], with models that are run together as `inference` says.
+    ///
+    /// # Errors
+    /// As [`Engine::start`].
+    pub fn start_with(
+        config: EngineConfig,
+        inference: InferenceConfig,
+    ) -> Result<Arc<Self>, Error> {
         let io = Builder::new_multi_thread()
             .worker_threads(IO_THREADS)
             .thread_name("vigil-io")
@@ -136,16 +147,8 @@ impl Engine {
             .map_err(|error| Error::Thread(error.to_string()))?;
         let frames = Arc::new(FrameStore::open(&config.data, io.handle().clone())?);
         let registry = Arc::new(Registry::open(&config.models_dir)?);
-        let service = InferenceService::new(
-            registry,
-            ServiceOptions {
-                intra_threads: config.inference_threads.max(1),
-                max_batch: 1,
-                max_wait: Duration::ZERO,
-                queue: INFERENCE_QUEUE,
-                ..ServiceOptions::default()
-            },
-        );
+        let options = inference.service_options(config.inference_threads);
+        let service = InferenceService::new(registry, options);
         let tables = Arc::new(Tables::default());
         let indexes = Indexes::start(Arc::clone(&tables))
             .map_err(|error| Error::Thread(error.to_string()))?;

@@ -23,6 +23,6 @@ mod source_id;
 pub mod tables;
 pub mod track;
 
-pub use crate::engine::{Engine, EngineConfig, RunningSource, SourceState};
+pub use crate::engine::{Engine, EngineConfig, InferenceConfig, RunningSource, SourceState};
 pub use crate::error::Error;
 pub use crate::source_id::SourceId;

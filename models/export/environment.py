@@ -203,7 +203,12 @@ def export(module, inputs, names, outputs, axes, path, precision="float32"):
 
 
 def convert(scratch, precision):
-    """The graph in `scratch` with its weights in a precision; inputs and outputs stay float32."""
+    """The graph in `scratch` with its weights in a precision; inputs and outputs stay float32.
+
+    In int8, what a transformer multiplies with is quantised channel by channel and the convolution
+    that cuts a picture into patches is left alone. A network of convolutions has those quantised, to
+    unsigned numbers: ONNX Runtime's CPU has no convolution of signed ones.
+    """
     import onnx
 
     source = scratch / "graph.onnx"
@@ -211,11 +216,15 @@ def convert(scratch, precision):
         from onnxruntime.quantization import QuantType, quantize_dynamic
 
         target = scratch / "int8.onnx"
-        options = {"MatMulConstBOnly": True}
-        quantize_dynamic(
-            str(source), str(target), weight_type=QuantType.QInt8, per_channel=True,
-            extra_options=options,
-        )
+        kinds = [node.op_type for node in onnx.load(str(source), load_external_data=False).graph.node]
+        if kinds.count("Conv") > kinds.count("MatMul"):
+            options = {"weight_type": QuantType.QUInt8, "op_types_to_quantize": ["Conv"]}
+        else:
+            options = {
+                "weight_type": QuantType.QInt8, "op_types_to_quantize": ["MatMul", "Gather"],
+                "per_channel": True, "extra_options": {"MatMulConstBOnly": True},
+            }
+        quantize_dynamic(str(source), str(target), **options)
         return onnx.load(str(target))
     graph = onnx.load(str(source))
     if precision == "float16":

@@ -1,16 +1,18 @@
 """Writes what detectors find in photos, for models/tests/detection.rs to compare with.
 
     python reference_detect.py SHARED ../tests/fixtures/detections [SSD]
+    python reference_detect.py SHARED --model NAME --pictures FOLDER > FOUND.json
 
-SHARED is the folder with models/ and data/, SSD the model.onnx that ssd_mobilenet.py made. Each
-model has a file of its own; without SSD that one is left as it is. Needs numpy,
-opencv-python-headless and onnxruntime. For YOLOv8 pictures go the way of Ultralytics' predictor,
+In the first form SHARED is the folder with models/ and data/, SSD the model.onnx that ssd_mobilenet.py made. Each
+model has a file of its own; without SSD that one is left as it is. The second form is for the tests
+themselves: what one model finds in the pictures of a folder, which have the very pixels that the
+tests have, whatever decoder read them. Needs numpy, opencv-python-headless and onnxruntime. For YOLOv8 pictures go the way of Ultralytics' predictor,
 for YOLOX that of its demo: OpenCV reads and scales, 114 fills the borders. The SSD takes them as
 they are.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import cv2
@@ -133,36 +135,54 @@ def detect_ssd(sessions, bgr):
     return rows_of(boxes[kept], classes[kept], scores[kept])
 
 
-def main():
-    shared, fixtures = Path(sys.argv[1]), Path(sys.argv[2])
-    data = shared / "data"
-    photos = sorted((data / "photos").glob("*.jpg")) + sorted((data / "coco" / "images").glob("*"))
+# How a model is asked, by its name.
+WAYS = {"yolov8n": detect, "yolov8n-int8": detect, "yolox-nano": detect_yolox}
+
+
+def opened(paths):
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
+    provider = ["CPUExecutionProvider"]
+    return [onnxruntime.InferenceSession(str(path), options, provider) for path in paths]
 
-    def opened(paths):
-        provider = ["CPUExecutionProvider"]
-        return [onnxruntime.InferenceSession(str(path), options, provider) for path in paths]
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("shared", type=Path)
+    parser.add_argument("fixtures", type=Path, nargs="?")
+    parser.add_argument("ssd", type=Path, nargs="?")
+    parser.add_argument("--model", choices=WAYS)
+    parser.add_argument("--pictures", type=Path)
+    arguments = parser.parse_args()
+    data = arguments.shared / "data"
 
     def square(name):
-        return opened([shared / "models" / name / "model.onnx"])
+        return opened([arguments.shared / "models" / name / "model.onnx"])
 
-    graphs = opened(sorted((shared / "models" / "yolov8n").glob("*.onnx")))
-    jobs = [
-        ("yolov8n", square("yolov8n"), detect, photos),
-        ("yolov8n-rect", graphs, detect, photos),
-        ("yolov8n-int8", square("yolov8n-int8"), detect, photos),
-        ("yolox-nano", square("yolox-nano"), detect_yolox, photos),
-    ]
-    if len(sys.argv) > 3:
-        jobs.append(("ssd-mobilenet-v2", opened([sys.argv[3]]), detect_ssd, photos[:SSD_PHOTOS]))
-    fixtures.mkdir(exist_ok=True)
+    if arguments.model:
+        pictures = sorted(arguments.pictures.iterdir())
+        name = arguments.model
+        print(as_json(WAYS[name], square(name), pictures, arguments.pictures))
+        return
+    photos = sorted((data / "photos").glob("*.jpg")) + sorted((data / "coco" / "images").glob("*"))
+    graphs = opened(sorted((arguments.shared / "models" / "yolov8n").glob("*.onnx")))
+    jobs = [(name, square(name), find, photos) for name, find in WAYS.items()]
+    jobs.append(("yolov8n-rect", graphs, detect, photos))
+    if arguments.ssd:
+        jobs.append(("ssd-mobilenet-v2", opened([arguments.ssd]), detect_ssd, photos[:SSD_PHOTOS]))
+    arguments.fixtures.mkdir(exist_ok=True)
     for name, sessions, find, photos in jobs:
-        lines = []
-        for photo in photos:
-            key = json.dumps(str(photo.relative_to(data)))
-            lines.append(f"  {key}: {json.dumps(find(sessions, cv2.imread(str(photo))))}")
-        (fixtures / f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        text = as_json(find, sessions, photos, data)
+        (arguments.fixtures / f"{name}.json").write_text(text + "\n")
+
+
+def as_json(find, sessions, pictures, folder):
+    """What is found in each picture, by its path in the folder; a picture a line."""
+    lines = []
+    for picture in pictures:
+        key = json.dumps(str(picture.relative_to(folder)))
+        lines.append(f"  {key}: {json.dumps(find(sessions, cv2.imread(str(picture))))}")
+    return "{\n" + ",\n".join(lines) + "\n}"
 
 
 if __name__ == "__main__":

@@ -3,8 +3,8 @@
     python tiny_embedders.py --output FOLDER
 
 FOLDER gets tiny-mpnet (MPNet with WordPiece), tiny-multilingual (BERT with Unigram, as the
-multilingual MiniLM) and tiny-bpe (BERT with byte-pair encoding), each with model.onnx,
-tokenizer.json and vectors.json: texts, their token counts and the mean of their tokens' vectors.
+multilingual MiniLM) and tiny-bpe (BERT with byte-pair encoding), each with model.onnx (and
+model_fp16.onnx, the same in float16), tokenizer.json and vectors.json: texts, their token counts and the mean of their tokens' vectors.
 """
 
 import argparse
@@ -120,6 +120,7 @@ def write(model, words, folder):
 
     folder.mkdir(parents=True, exist_ok=True)
     sentences.write(model, folder / "model.onnx")
+    sentences.write(model, folder / "model_fp16.onnx", "float16")
     words.save(str(folder / "tokenizer.json"))
     words.no_padding()
     words.enable_truncation(MAX_TOKENS)

@@ -117,6 +117,11 @@ impl ModelEntry {
         format!("{}:{}", self.name, self.version)
     }
 
+    /// Whether some of its graphs are float16.
+    pub fn has_half(&self) -> bool {
+        self.files.iter().any(|file| file.precision == Precision::Half)
+    }
+
     /// All files together, bytes; a file that is made on the user's machine counts 0 here, and
     /// what it has in [`crate::Registry::size_bytes`].
     pub fn size_bytes(&self) -> u64 {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::manifest::{self, ModelEntry, ModelFile, Task};
+use crate::manifest::{self, ModelEntry, ModelFile, Precision, Task};
 use crate::{ModelError, fetch};
 
 /// The manifest that comes with the crate.
@@ -201,6 +201,30 @@ impl Registry {
         }
     }
 
+    /// The path of the graph `name` of a model, in float16 if `half`: then the file that lies beside
+    /// it as `<stem>_fp16.onnx`, or the graph itself where the manifest says that it is float16.
+    /// Inputs and outputs are float32 either way, as `models/export/` and others write them.
+    ///
+    /// # Errors
+    /// [`ModelError::Unsupported`] when it has no float16 form, else as [`Registry::file`].
+    pub(crate) fn graph(
+        &self,
+        entry: &ModelEntry,
+        name: &str,
+        half: bool,
+    ) -> Result<PathBuf, ModelError> {
+        if !half {
+            return self.file(entry, name);
+        }
+        let beside = half_name(name);
+        let is_half = |file: &&ModelFile| file.precision == Precision::Half;
+        let mut halves = entry.files.iter().filter(is_half);
+        match halves.find(|file| file.name == beside || file.name == name) {
+            Some(file) => self.file(entry, &file.name),
+            None => Err(no_half(entry)),
+        }
+    }
+
     /// Where a model's file belongs, whether it is there or not.
     pub fn path(&self, entry: &ModelEntry, file: &str) -> PathBuf {
         self.models_dir.join(&entry.name).join(file)
@@ -246,6 +270,26 @@ impl Registry {
             .filter(|(likeness, _)| *likeness >= 0.8)
             .max_by(|a, b| a.0.total_cmp(&b.0))
             .map(|(_, name)| name.clone())
+    }
+}
+
+/// How the names of float16 graphs end that lie beside others.
+pub(crate) const HALF_ENDING: &str = "_fp16.onnx";
+
+/// What the float16 form of a graph is called: `model_fp16.onnx` for `model.onnx`.
+pub(crate) fn half_name(graph: &str) -> String {
+    format!("{}{HALF_ENDING}", graph.trim_end_matches(".onnx"))
+}
+
+/// The error of a model that has no float16 graph, with those that it has.
+pub(crate) fn no_half(entry: &ModelEntry) -> ModelError {
+    let files: Vec<&str> =
+        entry.files.iter().filter(|file| file.is_graph()).map(|file| &*file.name).collect();
+    ModelError::Unsupported {
+        name: entry.name.clone(),
+        option: "half_precision",
+        value: "true".into(),
+        detail: format!("It has no float16 graph, only {}.", files.join(", ")),
     }
 }
 

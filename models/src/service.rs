@@ -229,12 +229,16 @@ impl InferenceService {
         self.reid_on(name, Device::Auto)
     }
 
-    /// As [`InferenceService::reid`], on a device.
+    /// As [`InferenceService::reid`], on a device and in a precision.
     ///
     /// # Errors
-    /// As [`InferenceService::detector`], and [`ModelError::NoDevice`].
-    pub fn reid_on(&self, name: &str, device: Device) -> Result<ReIdHandle, ModelError> {
-        let worker = self.reids.get(&self.registry(), name, &self.options, device.into());
+    /// As [`InferenceService::detector_with`].
+    pub fn reid_on(
+        &self,
+        name: &str,
+        open: impl Into<OpenOptions>,
+    ) -> Result<ReIdHandle, ModelError> {
+        let worker = self.reids.get(&self.registry(), name, &self.options, open.into());
         worker.map(ReIdHandle::new)
     }
 
@@ -247,12 +251,16 @@ impl InferenceService {
         self.captioner_on(name, Device::Auto)
     }
 
-    /// As [`InferenceService::captioner`], on a device.
+    /// As [`InferenceService::captioner`], on a device and in a precision.
     ///
     /// # Errors
-    /// As [`InferenceService::detector`], and [`ModelError::NoDevice`].
-    pub fn captioner_on(&self, name: &str, device: Device) -> Result<CaptionerHandle, ModelError> {
-        let worker = self.captioners.get(&self.registry(), name, &self.options, device.into());
+    /// As [`InferenceService::detector_with`].
+    pub fn captioner_on(
+        &self,
+        name: &str,
+        open: impl Into<OpenOptions>,
+    ) -> Result<CaptionerHandle, ModelError> {
+        let worker = self.captioners.get(&self.registry(), name, &self.options, open.into());
         worker.map(|worker| CaptionerHandle::new(worker, self.options.caption_cache))
     }
 
@@ -264,12 +272,16 @@ impl InferenceService {
         self.embedder_on(name, Device::Auto)
     }
 
-    /// As [`InferenceService::embedder`], on a device.
+    /// As [`InferenceService::embedder`], on a device and in a precision.
     ///
     /// # Errors
-    /// As [`InferenceService::detector`], and [`ModelError::NoDevice`].
-    pub fn embedder_on(&self, name: &str, device: Device) -> Result<EmbedderHandle, ModelError> {
-        let worker = self.embedders.get(&self.registry(), name, &self.options, device.into());
+    /// As [`InferenceService::detector_with`].
+    pub fn embedder_on(
+        &self,
+        name: &str,
+        open: impl Into<OpenOptions>,
+    ) -> Result<EmbedderHandle, ModelError> {
+        let worker = self.embedders.get(&self.registry(), name, &self.options, open.into());
         worker.map(EmbedderHandle::new)
     }
 

@@ -134,6 +134,65 @@ fn blip2_says_what_transformers_says() {
     compare(&shared, &mut *tiny_blip2(), "tiny-blip2/captions.json");
 }
 
+const GRAPHS: [&str; 3] = ["vision_encoder", "cross_attention", "text_decoder_with_past"];
+
+/// A models folder in which the tiny BLIP `tiny` has the graphs of a precision, each in a file whose
+/// name ends with `ending`, beside its float32 ones or in their place.
+fn in_precision(precision: &str, ending: &str) -> tempfile::TempDir {
+    let folder = folder("tiny", "blip", "tiny-blip", WITH_PAST);
+    let manifest = folder.path().join("manifest.toml");
+    let mut text = std::fs::read_to_string(&manifest).unwrap();
+    for graph in GRAPHS {
+        let from = fixtures().join(format!("tiny-blip-{precision}/{graph}.onnx"));
+        let file = format!("{graph}{ending}.onnx");
+        std::fs::copy(from, folder.path().join("tiny").join(&file)).unwrap();
+        if !ending.is_empty() {
+            text += &format!("[[model.file]]\nname = \"{file}\"\nprecision = \"{precision}\"\n");
+        }
+    }
+    std::fs::write(manifest, text).unwrap();
+    folder
+}
+
+/// How many of transformers' greedy captions a captioner says token for token, of how many.
+fn agreement(shared: &Path, captioner: &mut dyn Captioner) -> (usize, usize) {
+    let rows: Vec<Row> = fixture("tiny-blip/captions.json");
+    let (mut same, mut all) = (0, 0);
+    for row in rows.iter().filter(|row| row.beams == 1) {
+        let photo = photo(&shared.join("data").join(&row.image));
+        let options = CaptionOptions { num_beams: 1, ..CaptionOptions::default() };
+        let said = captioner.caption(&[&photo], &options).unwrap().remove(0).tokens;
+        same += usize::from(said == row.tokens);
+        all += 1;
+    }
+    eprintln!("{same} of {all} captions are the same");
+    (same, all)
+}
+
+#[test]
+fn blip_in_float16_and_int8_says_nearly_what_transformers_says() {
+    let Some(shared) = shared() else { return };
+    let options = SessionOptions { intra_threads: 1, ..SessionOptions::default() };
+    let half = SessionOptions { half_precision: true, ..options };
+    let opened = |folder: &Path, options| {
+        let registry = Registry::open(folder).unwrap();
+        open_captioner(&registry, registry.entry("tiny").unwrap(), options)
+    };
+    let folder = in_precision("float16", "_fp16");
+    let (same, all) = agreement(&shared, &mut *opened(folder.path(), half).unwrap());
+    assert_eq!((same, all >= 20), (all, true));
+    // Where it is not asked for, the float32 graphs beside it are taken.
+    let (same, all) = agreement(&shared, &mut *opened(folder.path(), options).unwrap());
+    assert_eq!(same, all);
+    // The int8 graphs have the names of the float32 ones; there are none in float16.
+    let folder = in_precision("int8", "");
+    let (same, all) = agreement(&shared, &mut *opened(folder.path(), options).unwrap());
+    assert!(same * 10 >= all * 6, "{same} of {all}");
+    let error = opened(folder.path(), half).err().unwrap();
+    assert_eq!(error.to_string(), "model \"tiny\" cannot take half_precision = true");
+    assert!(error.detail().unwrap().contains("vision_encoder.onnx"), "{error:?}");
+}
+
 /// transformers' `generate` with other options than the defaults.
 #[derive(Deserialize)]
 struct Variant {

@@ -16,7 +16,7 @@ use common::{cosine, fixtures, grey, service};
 use sha2::{Digest, Sha256};
 use vigil_models::{
     CaptionOptions, DetectOptions, InferenceService, Made, ModelError, ModelOrigin, ModelPlaces,
-    NewModel, NewModelOptions, Task,
+    NewModel, NewModelOptions, OpenOptions, Task,
 };
 
 /// Everywhere but below a folder and on hosts that are named `forbidden.…`.
@@ -133,7 +133,13 @@ fn folders_give_every_file_that_the_family_has() {
     let vectors = service.embedder("sentences").unwrap().embed(&["two people"]).unwrap();
     assert!((cosine(&vectors[0], &vectors[0]) - 1.0).abs() < 1e-6);
     let entry = service.registry().entry("sentences").unwrap().clone();
-    assert_eq!((entry.max_tokens, entry.files.len()), (Some(24), 2));
+    assert_eq!((entry.max_tokens, entry.files.len()), (Some(24), 3));
+    assert!(entry.has_half());
+    let half = OpenOptions { half_precision: true, ..OpenOptions::default() };
+    let halves = service.embedder_on("sentences", half).unwrap().embed(&["two people"]).unwrap();
+    assert!(cosine(&vectors[0], &halves[0]) > 0.9999 && vectors != halves);
+    let error = service.captioner_on("blip", half).err().unwrap();
+    assert_eq!(error.to_string(), "model \"blip\" cannot take half_precision = true");
 }
 
 /// A server that answers the paths in `files` and 404 to all others, until it was asked `requests`
@@ -183,9 +189,9 @@ fn addresses_give_files_and_folders() {
             ("/e/model.onnx", fixture_bytes("tiny-bpe/model.onnx")),
             ("/e/tokenizer.json", fixture_bytes("tiny-bpe/tokenizer.json")),
         ],
-        // The detector; the embedder's files and its weights beside them, which are not there; one
-        // that is not there; and a file of another sha256.
-        6,
+        // The detector; the embedder's files, and its float16 graph and weights beside them, which
+        // are not there; one that is not there; and a file of another sha256.
+        7,
     );
     let mut mine = detector("mine", "model.onnx");
     mine.from = ModelOrigin::Url(format!("{server}/d/mine.onnx"));

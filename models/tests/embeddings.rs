@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 use common::{cosine, fixture, fixtures, service, shared};
 use serde::Deserialize;
-use vigil_models::{EmbedOptions, ModelError};
+use vigil_models::{EmbedOptions, ModelError, OpenOptions};
 
 /// The captions of the reference: every 200th line of the file.
 fn captions(shared: &Path) -> Vec<String> {
@@ -66,16 +66,18 @@ struct Text {
     vector: Vec<f32>,
 }
 
-/// A models folder with a tiny embedder of a fixture's files, which takes 24 tokens.
+/// A models folder with a tiny embedder of a fixture's files, which takes 24 tokens. It has a
+/// float16 graph, too.
 fn tiny(name: &str, family: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let manifest = format!(
         "[[model]]\nname = \"{name}\"\nversion = \"1\"\ntask = \"embedder\"\n\
          family = \"{family}\"\nlicence = \"Apache-2.0\"\nmax_tokens = 24\n\
-         [[model.file]]\nname = \"model.onnx\"\n[[model.file]]\nname = \"tokenizer.json\"\n"
+         [[model.file]]\nname = \"model.onnx\"\n[[model.file]]\nname = \"tokenizer.json\"\n\
+         [[model.file]]\nname = \"model_fp16.onnx\"\nprecision = \"float16\"\n"
     );
     std::fs::create_dir(folder.path().join(name)).unwrap();
-    for file in ["model.onnx", "tokenizer.json"] {
+    for file in ["model.onnx", "model_fp16.onnx", "tokenizer.json"] {
         let from = fixtures().join(name).join(file);
         std::fs::copy(from, folder.path().join(name).join(file)).unwrap();
     }
@@ -104,6 +106,24 @@ fn every_kind_of_tokenizer_gives_transformers_vectors() {
             assert_eq!(plain.len(), row.vector.len());
             assert!((cosine(unit, unit).sqrt() - 1.0).abs() < 1e-6);
             assert!(cosine(unit, plain) > 0.999_999);
+        }
+    }
+}
+
+#[test]
+fn float16_graphs_give_nearly_the_same_vectors() {
+    let half = OpenOptions { half_precision: true, ..OpenOptions::default() };
+    for (name, family) in TINY {
+        let folder = tiny(name, family);
+        let service = service(folder.path(), 1);
+        let rows: Vec<Text> = fixture(&format!("{name}/vectors.json"));
+        let texts: Vec<&str> = rows.iter().map(|row| &*row.text).collect();
+        let found = service.embedder_on(name, half).unwrap().embed(&texts).unwrap();
+        let full = service.embedder(name).unwrap().embed(&texts).unwrap();
+        assert_ne!(found, full, "{name}: another graph was taken");
+        for (row, vector) in rows.iter().zip(&found) {
+            let likeness = cosine(vector, &row.vector);
+            assert!(likeness >= 0.999, "{name}: {likeness} for {:?}", row.text);
         }
     }
 }

@@ -5,10 +5,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use toml::{Table, Value};
 
 use super::security::LimitsConfig;
+use crate::engine::InferenceConfig;
 use crate::source::{LocalAddresses, SourceDefaults, Tracker, nearest};
 
 /// What a configuration file says.
@@ -32,6 +34,8 @@ pub(super) struct Config {
     pub(super) allowed_folders: Option<Vec<PathBuf>>,
     /// Whether URLs may lead to link-local and metadata addresses.
     pub(super) local_addresses: LocalAddresses,
+    /// How models are run for all sources.
+    pub(super) inference: InferenceConfig,
     /// What clients and queries may use.
     pub(super) limits: LimitsConfig,
     /// What sources have when their statement does not say.
@@ -97,9 +101,11 @@ const KEYS: Keys = &[
     "tls_key",
     "allowed_folders",
     "allow_local_addresses",
+    "inference",
     "limits",
     "defaults",
 ];
+const INFERENCE_KEYS: Keys = &["max_batch", "max_wait_ms", "keep_loaded_seconds", "caption_cache"];
 const LIMITS_KEYS: Keys = &[
     "connections",
     "query_memory_mb",
@@ -139,6 +145,13 @@ impl Config {
         };
         let defaults = Section { table: defaults, prefix: "defaults." };
         defaults.check_keys(DEFAULTS_KEYS)?;
+        let inference = match table.get("inference") {
+            None => &empty,
+            Some(Value::Table(inference)) => inference,
+            Some(_) => return Err(top.wrong("inference", "a table: [inference] on a line alone")),
+        };
+        let inference = Section { table: inference, prefix: "inference." };
+        inference.check_keys(INFERENCE_KEYS)?;
         let limits = match table.get("limits") {
             None => &empty,
             Some(Value::Table(limits)) => limits,
@@ -161,6 +174,7 @@ impl Config {
             tls_key: top.text("tls_key")?.map(|file| folder.join(file)),
             allowed_folders: top.folders("allowed_folders", &folder)?,
             local_addresses: top.local_addresses("allow_local_addresses")?,
+            inference: inference.inference()?,
             limits: limits.limits()?,
             defaults: defaults.source_defaults()?,
         })
@@ -229,6 +243,34 @@ impl Section<'_> {
         }
     }
 
+    /// An integer from `least` to a million.
+    fn number(&self, key: &str, least: i64, takes: &'static str) -> Result<Option<usize>, Problem> {
+        match self.table.get(key) {
+            None => Ok(None),
+            Some(Value::Integer(number)) if (least..=1_000_000).contains(number) => {
+                Ok(usize::try_from(*number).ok())
+            }
+            Some(_) => Err(self.wrong(key, takes)),
+        }
+    }
+
+    fn inference(&self) -> Result<InferenceConfig, Problem> {
+        const FROM_0: &str = "an integer from 0 to 1000000";
+        const FROM_1: &str = "an integer from 1 to 1000000";
+        let built_in = InferenceConfig::default();
+        let (millis, seconds) = (Duration::from_millis, Duration::from_secs);
+        let wait = self.number("max_wait_ms", 0, FROM_0)?;
+        let keep = self.number("keep_loaded_seconds", 1, FROM_1)?;
+        Ok(InferenceConfig {
+            max_batch: self.count("max_batch")?.unwrap_or(built_in.max_batch),
+            max_wait: wait.map_or(built_in.max_wait, |wait| millis(wait as u64)),
+            keep_loaded: keep.map_or(built_in.keep_loaded, |keep| seconds(keep as u64)),
+            caption_cache: self
+                .number("caption_cache", 0, FROM_0)?
+                .unwrap_or(built_in.caption_cache),
+        })
+    }
+
     fn limits(&self) -> Result<LimitsConfig, Problem> {
         Ok(LimitsConfig {
             connections: self.limit("connections")?,
@@ -288,6 +330,11 @@ mod tests {
             tls_key = "/etc/a.key"
             allowed_folders = ["video", "/srv"]
             allow_local_addresses = true
+            [inference]
+            max_batch = 8
+            max_wait_ms = 5
+            keep_loaded_seconds = 60
+            caption_cache = 0
             [limits]
             connections = 7
             [defaults]
@@ -306,6 +353,12 @@ mod tests {
             tls_key: Some("/etc/a.key".into()),
             allowed_folders: Some(vec!["/etc/vigil/video".into(), "/srv".into()]),
             local_addresses: LocalAddresses::Allowed,
+            inference: InferenceConfig {
+                max_batch: 8,
+                max_wait: Duration::from_millis(5),
+                keep_loaded: Duration::from_secs(60),
+                caption_cache: 0,
+            },
             limits: LimitsConfig { connections: Some(7), ..LimitsConfig::default() },
             defaults: SourceDefaults {
                 detector: "ssd-mobilenet-v2".into(),
@@ -334,6 +387,9 @@ mod tests {
         assert!(message.ends_with("unrecognized key \"defaults.detektor\""));
         assert_eq!(hint.as_deref(), Some("Perhaps you meant \"detector\"."));
         assert!(told("workers = 0").1.unwrap().contains("from 1 to 1024"));
+        let (message, hint) = told("[inference]\nkeep_loaded_seconds = 0");
+        assert!(message.ends_with("invalid value for \"inference.keep_loaded_seconds\""));
+        assert!(hint.unwrap().contains("from 1 to 1000000"));
         assert!(told("listen = 7432").0.ends_with("invalid value for \"listen\""));
         assert!(told("[defaults]\ntracker = \"sort\"").1.unwrap().contains("\"iou\""));
         assert!(told("defaults = 1").1.unwrap().contains("[defaults]"));

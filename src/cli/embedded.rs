@@ -49,7 +49,8 @@ impl Embedded {
                 (scratch.path().display().to_string(), Some(scratch))
             }
         };
-        let engine = Engine::start(arguments.engine.engine_config(&config, data))?;
+        let engine =
+            Engine::start_with(arguments.engine.engine_config(&config, data), config.inference)?;
         let database = Database::new(engine)?;
         Ok(Self { database, runtime: runtime()?, _scratch: scratch })
     }

@@ -73,7 +73,7 @@ pub(super) fn serve(arguments: ServeArguments) -> Result<(), CliError> {
     let options = security::database_options(&config, &data);
     let mut engine = arguments.engine.engine_config(&config, data.clone());
     engine.places.folders = arguments.security.folders(&config, address.ip().is_loopback());
-    let engine = Engine::start(engine)?;
+    let engine = Engine::start_with(engine, config.inference)?;
     let database = Database::open(Arc::clone(&engine) as Arc<dyn vigil_sql::Engine>, &options)?;
     let needs_login = database.requires_login();
     let options = arguments.security.serve_options(&config, &data, address, needs_login)?;

@@ -61,9 +61,16 @@ pub fn build(scope: Scope<'_, Tick>, source: &Arc<RunningSource>, shared: &Share
         Arc::clone(&source.gate),
         metrics,
     );
-    let (captions, caption_faults) =
-        caption(kept.clone(), source.captioner.clone(), source.names.clone(), metrics);
-    let (captions, embed_faults) = embed(captions, source.embedder.clone(), metrics);
+    let options = &source.spec.options;
+    let (captions, caption_faults) = caption(
+        kept.clone(),
+        source.captioner.clone(),
+        options.caption_batch_size,
+        source.names.clone(),
+        metrics,
+    );
+    let embedder = source.embedder.clone().map(|embedder| (embedder, options.embed_options()));
+    let (captions, embed_faults) = embed(captions, embedder, metrics);
 
     let faults = scope.concatenate([
         decode_faults,

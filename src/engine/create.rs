@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use vigil_models::{CaptionOptions, DetectOptions, Image, OpenOptions, label_set};
+use vigil_models::{DetectOptions, Image, OpenOptions, label_set};
 use vigil_sql::CreateSource;
 use vigil_sql::catalog::CAPTION_DIMENSIONS;
 
@@ -14,7 +14,7 @@ use super::{Engine, EngineConfig, Error};
 use crate::caption::CaptionerChoice;
 use crate::decode;
 use crate::detect::DetectorChoice;
-use crate::source::{SourceSpec, nearest};
+use crate::source::{SourceOptions, SourceSpec, nearest};
 use crate::source_id::SourceId;
 use crate::tables::RowContext;
 use crate::track::{Appearance, CameraEstimator, Looker};
@@ -129,20 +129,16 @@ impl Engine {
         let captioner = match options.captioner.as_str() {
             NONE => CaptionerChoice::None,
             name => {
-                let network = self.service.captioner_on(name, options.device)?;
+                let network = self.service.captioner_on(name, self.opened(name, options)?)?;
                 context.captioner = Some(network.id().to_string());
-                let options = CaptionOptions {
-                    num_beams: options.num_beams,
-                    max_length: options.max_caption_length,
-                    ..CaptionOptions::default()
-                };
-                CaptionerChoice::Network(network, options)
+                network.allow_batch(options.caption_batch_size);
+                CaptionerChoice::Network(network, options.caption_options())
             }
         };
         let embedder = match options.embedder.as_str() {
             NONE => None,
             name => {
-                let network = self.service.embedder_on(name, options.device)?;
+                let network = self.service.embedder_on(name, self.opened(name, options)?)?;
                 if i32::try_from(network.dimensions()) != Ok(CAPTION_DIMENSIONS) {
                     let embedder = network.id().to_string();
                     return Err(Error::Dimensions { embedder, found: network.dimensions() });
@@ -168,6 +164,13 @@ impl Engine {
 }
 
 impl Engine {
+    /// How a model that is no detector is opened: in float16 if that is asked for and it can be had.
+    fn opened(&self, name: &str, options: &SourceOptions) -> Result<OpenOptions, Error> {
+        let registry = self.service.registry();
+        let half_precision = options.half_precision && registry.entry(name)?.has_half();
+        Ok(OpenOptions { device: options.device, half_precision })
+    }
+
     /// Who looks at the frames of a source, when its tracker asks.
     fn looker(&self, spec: &SourceSpec) -> Result<Option<Looker>, Error> {
         let options = spec.options.track_options();
@@ -175,8 +178,8 @@ impl Engine {
             return Ok(None);
         }
         let appearance: Option<Appearance> = if options.appearance_embedding {
-            let device = spec.options.device;
-            let network = self.service.reid_on(&spec.options.reid_model, device)?;
+            let name = &spec.options.reid_model;
+            let network = self.service.reid_on(name, self.opened(name, &spec.options)?)?;
             Some(Box::new(move |image, boxes, reply| network.submit(image, boxes, reply)))
         } else {
             None

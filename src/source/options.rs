@@ -1,5 +1,7 @@
 //! The options of a source. A new one is a field and its default here, and an entry in `table.rs`.
 
+mod captions;
+mod keyframes;
 mod table;
 
 use crate::track::{TrackOptions, TrackerKind};
@@ -7,6 +9,7 @@ use crate::track::{TrackOptions, TrackerKind};
 pub use self::table::{ALIASES, options};
 
 use vigil_models::backend::Device;
+use vigil_models::{CaptionOptions, EarlyStopping, EmbedOptions, Sampling};
 
 /// What happens when frames come faster than they are detected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,6 +55,34 @@ impl Default for SourceDefaults {
     }
 }
 
+/// What the search for a caption is told beside the beams and the longest length; as in
+/// [`CaptionOptions`], with sampling remembered also while it is off.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CaptionSearch {
+    /// The exponent of the length by which a finished beam's score is divided.
+    pub length_penalty: f32,
+    /// Whether the search ends with as many finished captions as beams.
+    pub early_stopping: bool,
+    /// How much less likely a token that was said already becomes; 1 is not at all.
+    pub repetition_penalty: f32,
+    /// Whether tokens are drawn at random.
+    pub do_sample: bool,
+    /// How they are, if so.
+    pub sampling: Sampling,
+}
+
+impl Default for CaptionSearch {
+    fn default() -> Self {
+        Self {
+            length_penalty: 1.0,
+            early_stopping: true,
+            repetition_penalty: 1.0,
+            do_sample: false,
+            sampling: Sampling::default(),
+        }
+    }
+}
+
 /// All options of a source, each with a value. What each means is in [`options`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct SourceOptions {
@@ -80,11 +111,11 @@ pub struct SourceOptions {
     pub rect: bool,
     /// Frames that go into one run of the detector at most.
     pub batch_size: usize,
-    /// Whether the detector's float16 graphs are taken.
+    /// Whether the models' float16 graphs are taken.
     pub half_precision: bool,
     /// Whether frames are shown to the detector mirrored and smaller, too.
     pub augment: bool,
-    /// Where the detector runs.
+    /// Where the models run.
     pub device: Device,
     /// The tracker.
     pub tracker: TrackerKind,
@@ -106,10 +137,16 @@ pub struct SourceOptions {
     pub num_beams: usize,
     /// Longest caption, in tokens.
     pub max_caption_length: usize,
+    /// What else the search for a caption is told.
+    pub caption_search: CaptionSearch,
+    /// Key frames that go into one run of the captioner at most.
+    pub caption_batch_size: usize,
     /// The re-identification model (with or without version) of trackers that ask for appearances.
     pub reid_model: String,
     /// A model's name (with or without version), or `none`.
     pub embedder: String,
+    /// Whether vectors of captions are scaled to length 1.
+    pub normalize_embeddings: bool,
     /// Seconds of video after which there is a key frame at the latest.
     pub keyframe_interval: f64,
     /// Whether the first frame is a key frame.
@@ -157,8 +194,11 @@ impl SourceOptions {
             captioner: defaults.captioner.clone(),
             num_beams: 5,
             max_caption_length: 50,
+            caption_search: CaptionSearch::default(),
+            caption_batch_size: 1,
             reid_model: "osnet-x0.25".into(),
             embedder: defaults.embedder.clone(),
+            normalize_embeddings: true,
             keyframe_interval: 10.0,
             keyframe_first: true,
             keyframe_new_track: true,
@@ -176,6 +216,27 @@ impl SourceOptions {
     /// [`SourceError`](super::SourceError) for an unknown or repeated name or a bad value.
     pub fn set(&mut self, given: &[(String, String)]) -> Result<(), super::SourceError> {
         super::option::apply(options(), self, given)
+    }
+
+    /// How key frames are captioned.
+    pub fn caption_options(&self) -> CaptionOptions {
+        let search = &self.caption_search;
+        CaptionOptions {
+            num_beams: self.num_beams,
+            max_length: self.max_caption_length,
+            length_penalty: search.length_penalty,
+            early_stopping: match search.early_stopping {
+                true => EarlyStopping::AtOnce,
+                false => EarlyStopping::WhenNoBetter,
+            },
+            repetition_penalty: search.repetition_penalty,
+            sampling: search.do_sample.then(|| search.sampling.clone()),
+        }
+    }
+
+    /// How captions become vectors.
+    pub fn embed_options(&self) -> EmbedOptions {
+        EmbedOptions { normalize: self.normalize_embeddings }
     }
 
     /// Everything that the tracker is to know.

@@ -21,6 +21,7 @@ use super::wordpiece::Vocabulary;
 use super::{Caption, spoken};
 use crate::backend::{RunsOn, Session, SessionOptions};
 use crate::manifest::ModelEntry;
+use crate::registry::half_name;
 use crate::{CaptionOptions, Captioner, Image, ModelError, Registry};
 
 mod whole;
@@ -51,9 +52,12 @@ pub(super) fn open(
     options: SessionOptions,
 ) -> Result<Box<dyn Captioner>, ModelError> {
     let vocabulary = Vocabulary::open(&registry.file(entry, VOCABULARY_FILE)?)?;
-    let session = |file| Session::open(&entry.name, &registry.file(entry, file)?, options);
+    let session = |file| {
+        let path = registry.graph(entry, file, options.half_precision)?;
+        Session::open(&entry.name, &path, options)
+    };
     let encoder = VisionEncoder::new(session(ENCODER_FILE)?, DEFAULT_SIDE)?;
-    let decoder: Box<dyn TextDecoder> = if has_file(entry, PAST_DECODER_FILE) {
+    let decoder: Box<dyn TextDecoder> = if has_graph(entry, PAST_DECODER_FILE) {
         Box::new(with_past::WithPast::new(session(CROSS_FILE)?, session(PAST_DECODER_FILE)?)?)
     } else {
         Box::new(whole::Whole::new(session(DECODER_FILE)?)?)
@@ -64,6 +68,11 @@ pub(super) fn open(
 
 fn has_file(entry: &ModelEntry, name: &str) -> bool {
     entry.files.iter().any(|file| file.name == name)
+}
+
+/// Whether the model has a graph, in whatever precision.
+fn has_graph(entry: &ModelEntry, name: &str) -> bool {
+    has_file(entry, name) || has_file(entry, &half_name(name))
 }
 
 /// The tokens that start and end a caption, when the model has a file that says so.

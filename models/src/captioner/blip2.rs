@@ -54,7 +54,10 @@ pub(super) fn open(
         file: path.display().to_string(),
         detail: format!("It is no tokenizer: {error}."),
     })?;
-    let session = |file| Session::open(&entry.name, &registry.file(entry, file)?, options);
+    let session = |file| {
+        let path = registry.graph(entry, file, options.half_precision)?;
+        Session::open(&entry.name, &path, options)
+    };
     let encoder = VisionEncoder::new(session(ENCODER_FILE)?, DEFAULT_SIDE)?;
     let three = [None; 3];
     let qformer = session(QFORMER_FILE)?;

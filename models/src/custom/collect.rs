@@ -13,6 +13,7 @@ use super::{ModelOrigin, ModelPlaces, NewModel, failed};
 use crate::ModelError;
 use crate::fetch::{self, Refusal};
 use crate::manifest::{ModelEntry, ModelFile, Precision, is_plain_name};
+use crate::registry::HALF_ENDING;
 
 /// How many bytes are read at once.
 const CHUNK: usize = 1 << 18;
@@ -113,6 +114,9 @@ impl Collector<'_> {
             for name in known.optional.iter().filter(|name| path.join(name).is_file()) {
                 self.copy(&path.join(name), name)?;
             }
+            for name in known.halves().filter(|name| path.join(name).is_file()) {
+                self.copy(&path.join(&name), &name)?;
+            }
         }
         for name in there.iter().filter(|name| is_weights(name)) {
             self.copy(&path.join(name), name)?;
@@ -129,6 +133,11 @@ impl Collector<'_> {
         }
         for name in known.optional {
             self.download(&format!("{url}{name}"), name)?;
+        }
+        if !known.is_one_graph() {
+            for name in known.halves() {
+                self.download(&format!("{url}{name}"), &name)?;
+            }
         }
         for graph in self.files.clone().iter().filter(|file| file.is_graph()) {
             let name = format!("{}.data", graph.name);
@@ -222,7 +231,10 @@ impl Collector<'_> {
             sha256: Some(found),
             bytes: Some(bytes),
             input: None,
-            precision: Precision::Full,
+            precision: match name.ends_with(HALF_ENDING) {
+                true => Precision::Half,
+                false => Precision::Full,
+            },
             optional: false,
         });
         Ok(())

@@ -1,5 +1,7 @@
 //! Which files a model of a family may have.
 
+use crate::registry::half_name;
+
 /// The name that the graph of a model of one file gets.
 pub(super) const GRAPH: &str = "model.onnx";
 
@@ -61,6 +63,12 @@ impl FamilyFiles {
     /// Whether its only file is a graph, so that a path to a file says everything.
     pub(super) fn is_one_graph(&self) -> bool {
         self.required == [GRAPH]
+    }
+
+    /// The float16 forms that its graphs may have beside them.
+    pub(super) fn halves(&self) -> impl Iterator<Item = String> {
+        let graphs = self.required.iter().chain(self.optional);
+        graphs.filter(|name| name.ends_with(".onnx")).map(|name| half_name(name))
     }
 
     /// A sentence that lists them.

@@ -29,14 +29,19 @@ pub(super) fn run(models_dir: &Path, entry: &mut ModelEntry) -> Result<(), Model
         look_at_graphs(models_dir, entry, options)?;
     }
     let registry = Registry::of(models_dir, vec![entry.clone()]);
-    let tried = match entry.task {
+    let tried = |options| match entry.task {
         Task::Detector => detector(&registry, entry, options),
         Task::Captioner => open_captioner(&registry, entry, options).map(drop),
         Task::Embedder => embedder(&registry, entry, options),
         Task::Reid => reid(&registry, entry, options),
         Task::Reranker => reranker(&registry, entry, options),
     };
-    tried.map_err(|error| told(models_dir, entry, error))
+    let mut all = tried(options);
+    // A detector's graphs were tried in both precisions.
+    if entry.task != Task::Detector && entry.has_half() {
+        all = all.and_then(|()| tried(SessionOptions { half_precision: true, ..options }));
+    }
+    all.map_err(|error| told(models_dir, entry, error))
 }
 
 /// An error of a file in the folder where the model was tried, which is not there any more when

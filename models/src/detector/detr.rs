@@ -89,11 +89,11 @@ impl Family for Detr {
         } else {
             exact?;
         }
-        let scale = variant.deviation.map(|deviation| 1.0 / (255.0 * deviation));
+        let divisor = variant.deviation.map(|deviation| 255.0 * deviation);
         let shift = |plane: usize| -variant.mean[plane] / variant.deviation[plane];
         let offset = [shift(0), shift(1), shift(2)];
         let fit =
-            Fit { place: Self::PLACE, filter: variant.filter, order: Order::Rgb, scale, offset };
+            Fit { place: Self::PLACE, filter: variant.filter, order: Order::Rgb, divisor, offset };
         Ok(Tensors { input: variant.input, fit })
     }
 

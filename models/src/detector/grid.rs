@@ -13,6 +13,7 @@ use super::letterbox::{Fit, Letterbox, Place, Placement, View};
 use super::nms;
 use crate::backend::{Element, Input, Outputs, RunsOn, Session, SessionOptions};
 use crate::manifest::{ModelEntry, ModelFile, Precision};
+use crate::registry::no_half;
 use crate::{DetectOptions, Detection, Detector, Image, ModelError, Registry};
 
 /// Pictures in one run at most, so that a long list does not need a tensor of its length.
@@ -177,17 +178,6 @@ fn graphs(entry: &ModelEntry, half: bool) -> Result<Vec<&ModelFile>, ModelError>
 
 fn is_half(entry: &ModelEntry, file: &str) -> bool {
     entry.files.iter().any(|known| known.name == file && known.precision == Precision::Half)
-}
-
-fn no_half(entry: &ModelEntry) -> ModelError {
-    let files: Vec<&str> =
-        entry.files.iter().filter(|file| file.is_graph()).map(|file| &*file.name).collect();
-    ModelError::Unsupported {
-        name: entry.name.clone(),
-        option: "half_precision",
-        value: "true".into(),
-        detail: format!("It has no float16 graph, only {}.", files.join(", ")),
-    }
 }
 
 /// Loads a graph and checks its tensors, also against the size that the manifest gives it; the

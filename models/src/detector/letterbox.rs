@@ -19,8 +19,9 @@ pub(crate) struct Fit {
     pub(crate) filter: Filter,
     /// The order of the planes.
     pub(crate) order: Order,
-    /// What a byte of each plane is multiplied with.
-    pub(crate) scale: [f32; 3],
+    /// What a byte of each plane is divided by. The references divide, too, and a product with the
+    /// inverse is another number for a few of the 256: in int8 graphs that moves boxes.
+    pub(crate) divisor: [f32; 3],
     /// What is added to it then.
     pub(crate) offset: [f32; 3],
 }
@@ -150,7 +151,8 @@ impl Letterbox {
     ) -> Result<Placement, ModelError> {
         let placement = Placement::new(fit.place, view, (image.width(), image.height()), input);
         let pixels = self.resizer.resize(image, placement.width, placement.height, fit.filter)?;
-        border(fit, placement, input, tensor);
+        let numbers = numbers(fit);
+        border(&numbers, placement, input, tensor);
         let columns = input.0 as usize;
         let (width, top) = (placement.width as usize, placement.top as usize);
         let (red, rest) = tensor.split_at_mut(columns * input.1 as usize);
@@ -159,7 +161,7 @@ impl Letterbox {
             let at = (top + y) * columns + placement.left as usize;
             let planes =
                 [&mut red[at..][..width], &mut green[at..][..width], &mut blue[at..][..width]];
-            planar_row(row, fit, planes);
+            planar_row(row, fit.order, &numbers, planes);
         }
         if view.mirrored {
             mirror(placement, columns, tensor);
@@ -179,14 +181,20 @@ fn mirror(placement: Placement, columns: usize, tensor: &mut [f32]) {
     }
 }
 
+/// What each byte becomes in each plane. Looking it up is faster than computing it for each pixel.
+fn numbers(fit: &Fit) -> [[f32; 256]; 3] {
+    let number = |plane: usize, byte: u8| f32::from(byte) / fit.divisor[plane] + fit.offset[plane];
+    [0, 1, 2].map(|plane| std::array::from_fn(|byte| number(plane, byte as u8)))
+}
+
 /// Fills the borders.
-fn border(fit: &Fit, placement: Placement, input: (u32, u32), tensor: &mut [f32]) {
+fn border(numbers: &[[f32; 256]; 3], placement: Placement, input: (u32, u32), tensor: &mut [f32]) {
     let columns = input.0 as usize;
     let (left, width) = (placement.left as usize, placement.width as usize);
     let (top, height) = (placement.top as usize, placement.height as usize);
     let planes = tensor.chunks_exact_mut(columns * input.1 as usize);
-    for (plane, (scale, offset)) in planes.zip(fit.scale.iter().zip(fit.offset)) {
-        let grey = f32::from(BORDER) * scale + offset;
+    for (plane, numbers) in planes.zip(numbers) {
+        let grey = numbers[usize::from(BORDER)];
         plane[..top * columns].fill(grey);
         plane[(top + height) * columns..].fill(grey);
         if width < columns {
@@ -199,18 +207,21 @@ fn border(fit: &Fit, placement: Placement, input: (u32, u32), tensor: &mut [f32]
 }
 
 /// One row from packed bytes to floats in three planes.
-fn planar_row(packed: &[u8], fit: &Fit, [first, second, third]: [&mut [f32]; 3]) {
-    let (red, blue) = match fit.order {
+fn planar_row(
+    packed: &[u8],
+    order: Order,
+    [a, b, c]: &[[f32; 256]; 3],
+    [first, second, third]: [&mut [f32]; 3],
+) {
+    let (red, blue) = match order {
         Order::Rgb => (0, 2),
         Order::Bgr => (2, 0),
     };
-    let [a, b, c] = fit.scale;
-    let [d, e, f] = fit.offset;
     let planes = first.iter_mut().zip(second).zip(third);
     for (pixel, ((first, second), third)) in packed.as_chunks::<3>().0.iter().zip(planes) {
-        *first = f32::from(pixel[red]) * a + d;
-        *second = f32::from(pixel[1]) * b + e;
-        *third = f32::from(pixel[blue]) * c + f;
+        *first = a[usize::from(pixel[red])];
+        *second = b[usize::from(pixel[1])];
+        *third = c[usize::from(pixel[blue])];
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) const FIT: Fit = Fit {
     place: Place::Centre,
     filter: Filter::Bilinear,
     order: Order::Rgb,
-    scale: [1.0 / 255.0; 3],
+    divisor: [255.0; 3],
     offset: [0.0; 3],
 };
 

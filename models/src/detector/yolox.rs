@@ -47,7 +47,7 @@ impl Family for Yolox {
             place: Self::PLACE,
             filter: Filter::Bilinear,
             order: Order::Bgr,
-            scale: [1.0; 3],
+            divisor: [1.0; 3],
             offset: [0.0; 3],
         };
         Ok(Tensors { input: INPUT, fit })

@@ -44,7 +44,8 @@ impl MeanPooled {
     ) -> Result<Self, ModelError> {
         let max_tokens = entry.max_tokens.unwrap_or(max_tokens);
         let (tokenizer, pad) = open_tokenizer(&registry.file(entry, TOKENIZER_FILE)?, max_tokens)?;
-        let session = Session::open(&entry.name, &registry.file(entry, GRAPH_FILE)?, options)?;
+        let graph = registry.graph(entry, GRAPH_FILE, options.half_precision)?;
+        let session = Session::open(&entry.name, &graph, options)?;
         session.expect_input(IDS, Element::I64, &[None, None])?;
         session.expect_input(MASK, Element::I64, &[None, None])?;
         let with_types = session.inputs().iter().any(|input| input.name == TYPES);

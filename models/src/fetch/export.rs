@@ -66,8 +66,8 @@ fn run(
     is_python(&options.python).map_err(|reason| {
         format!(
             "{reason}; install Python 3.10 to 3.12 with venv and pull again, or run \
-             \"python {script} --checkpoint {checkpoint} --output FOLDER\" of models/export on \
-             another machine and name the folder above FOLDER in VIGIL_MODEL_MIRROR"
+             \"python {script} --checkpoint {checkpoint} --precision {precision} --output FOLDER\" \
+             of models/export on another machine and name the folder above FOLDER in VIGIL_MODEL_MIRROR"
         )
     })?;
     let folder = tempfile::Builder::new()

@@ -285,6 +285,22 @@ fn the_next_place_is_asked_and_every_refusal_is_told() {
 }
 
 #[test]
+fn an_export_without_python_says_what_to_do() {
+    let mut bench = Bench::new(
+        "[[model.source]]\nkind = \"export\"\nscript = \"blip.py\"\ncheckpoint = \"a/b\"\n\
+         precision = \"float16\"\n",
+    );
+    let reason = bench.refusal();
+    for said in [
+        "there is no Python (/nowhere/python); install Python 3.10 to 3.12 with venv and pull again",
+        "\"python blip.py --checkpoint a/b --precision float16 --output FOLDER\"",
+        "name the folder above FOLDER in VIGIL_MODEL_MIRROR",
+    ] {
+        assert!(reason.contains(said), "{reason}");
+    }
+}
+
+#[test]
 fn an_unknown_name_fails_before_anything_is_fetched() {
     let bench = Bench::with_mirror(CONTENT);
     let names = ["tiny", "tinny"];

@@ -30,7 +30,8 @@ pub(super) fn open(
     entry: &ModelEntry,
     options: SessionOptions,
 ) -> Result<Box<dyn ReId>, ModelError> {
-    let session = Session::open(&entry.name, &registry.file(entry, GRAPH_FILE)?, options)?;
+    let graph = registry.graph(entry, GRAPH_FILE, options.half_precision)?;
+    let session = Session::open(&entry.name, &graph, options)?;
     let only = |side: &str, names: Vec<&str>| match names[..] {
         [name] => Ok(name.to_owned()),
         _ => Err(ModelError::WrongTensors {

@@ -13,7 +13,7 @@ use crate::{CaptionOptions, Captioner, Image, ModelError, Registry};
 pub type CaptionReply = Box<dyn FnOnce(Result<String, ModelError>) + Send>;
 
 /// Pictures in one run at most.
-const MAX_BATCH: usize = 4;
+const MAX_BATCH: usize = 16;
 
 pub(super) struct Captions;
 
@@ -124,6 +124,11 @@ impl CaptionerHandle {
     /// The model's name with version, as rows name it: `blip-base:1`.
     pub fn id(&self) -> &Arc<str> {
         self.worker.id()
+    }
+
+    /// Lets as many pictures that wait go into one run, if they may not yet.
+    pub fn allow_batch(&self, batch_size: usize) {
+        self.worker.allow_batch(batch_size.min(MAX_BATCH));
     }
 
     /// Queues a picture; `reply` is called once, on the model's thread, and must not block it.

@@ -80,14 +80,18 @@ impl EmbedderHandle {
         self.worker.facts().0
     }
 
-    /// Queues texts; `reply` is called once, on the model's thread, and must not block it.
-    /// Never blocks.
+    /// Queues texts, to become vectors as the options say; `reply` is called once, on the model's
+    /// thread, and must not block it. Never blocks.
     ///
     /// # Errors
     /// [`ModelError::QueueFull`] or [`ModelError::Stopping`]; then `reply` is not called.
-    pub fn submit(&self, texts: Vec<String>, reply: EmbedReply) -> Result<(), ModelError> {
-        let request = (texts, EmbedOptions::default());
-        self.worker.submit(request, Box::new(move |answer, _| reply(answer)))
+    pub fn submit(
+        &self,
+        texts: Vec<String>,
+        options: EmbedOptions,
+        reply: EmbedReply,
+    ) -> Result<(), ModelError> {
+        self.worker.submit((texts, options), Box::new(move |answer, _| reply(answer)))
     }
 
     /// Embeds to vectors of length 1, and waits for the answer; not for threads that must not block.

@@ -1,9 +1,13 @@
 //! The table of options: name, values, default, what it does and where it goes. Parsing, errors and
-//! documentation come from it.
+//! documentation come from it. Those of captions and of key frames are in files of their own.
+
+use std::sync::LazyLock;
 
 use vigil_models::backend::Device;
 
 use super::Mode;
+use super::captions::CAPTIONS;
+use super::keyframes::KEYFRAMES;
 use crate::source::option::OptionDoc;
 use crate::source::value;
 use crate::track::{AssociationMethod, TrackerKind};
@@ -11,12 +15,14 @@ use crate::track::{AssociationMethod, TrackerKind};
 /// Every option that `WITH (…)` takes. Defaults and the meaning of the thresholds are those of the
 /// models' guide; `track_low_threshold` is ByteTrack's (Zhang et al. 2022, section 3).
 pub fn options() -> &'static [OptionDoc] {
-    OPTIONS
+    static ALL: LazyLock<Vec<OptionDoc>> =
+        LazyLock::new(|| [OPTIONS, CAPTIONS, KEYFRAMES].concat());
+    &ALL
 }
 
-const FRACTION: &str = "a number from 0 to 1";
-const BOOLEAN: &str = "true or false";
-const MODEL: &str = "the name of a model in vigil_catalog.models, or 'none'";
+pub(super) const FRACTION: &str = "a number from 0 to 1";
+pub(super) const BOOLEAN: &str = "true or false";
+pub(super) const MODEL: &str = "the name of a model in vigil_catalog.models, or 'none'";
 
 const TRACKERS: &str = "'iou', 'bytetrack', 'ocsort', 'deepsort', 'strongsort' or 'none'";
 
@@ -170,7 +176,7 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "boolean",
         default: "false",
         range: BOOLEAN,
-        doc: "Takes the detector's float16 graph.",
+        doc: "Takes the float16 graphs of the source's models: the detector must have one, the others take theirs where they have any.",
         set: |o, text| {
             o.half_precision = value::boolean(text)?;
             Some(())
@@ -504,140 +510,6 @@ const OPTIONS: &[OptionDoc] = &[
         doc: "The motion of the camera is estimated and taken out (strongsort).",
         set: |o, text| {
             o.track.camera_motion = value::boolean(text)?;
-            Some(())
-        },
-    },
-    OptionDoc {
-        name: "captioner",
-        kind: "text",
-        default: "caption-standin",
-        range: MODEL,
-        doc: "The model that describes key frames; with 'none' a caption lists the detected objects alone.",
-        set: |o, text| {
-            o.captioner = value::name(text)?;
-            Some(())
-        },
-    },
-    OptionDoc {
-        name: "num_beams",
-        kind: "integer",
-        default: "5",
-        range: "an integer from 1 to 64",
-        doc: "Beams of the caption's search; 1 is greedy.",
-        set: |o, text| {
-            o.num_beams = value::integer(text, 1, 64)?;
-            Some(())
-        },
-    },
-    OptionDoc {
-        name: "max_caption_length",
-        kind: "integer",
-        default: "50",
-        range: "an integer from 2 to 512",
-        doc: "Longest caption, in tokens of the captioner.",
-        set: |o, text| {
-            o.max_caption_length = value::integer(text, 2, 512)?;
-            Some(())
-        },
-    },
-    OptionDoc {
-        name: "embedder",
-        kind: "text",
-        default: "all-minilm-l6-v2-int8",
-        range: MODEL,
-        doc: "The model that turns captions into vectors.",
-        set: |o, text| {
-            o.embedder = value::name(text)?;
-            Some(())
-        },
-    },
-    OptionDoc {
-        name: "keyframe_interval",
-        kind: "interval",
-        default: "10 seconds",
-        range: "a time above 0 and up to 1 day: seconds, or a number with ms, seconds, minutes or hours",
-        doc: "There is a key frame at the latest so long after the last one, in time of the video.",
-        set: |o, text| {
-            let seconds = value::seconds(text)?;
-            o.keyframe_interval = Some(seconds).filter(|s| *s > 0.0 && *s <= 86_400.0)?;
-            Some(())
-        },
-    },
-    OptionDoc {
-        name: "keyframe_first",
-        kind: "boolean",
-        default: "true",
-        range: BOOLEAN,
-        doc: "The first frame is a key frame.",
-        set: |o, text| {
-            o.keyframe_first = value::boolean(text)?;
-            Some(())
-        },
-    },
-    OptionDoc {
-        name: "keyframe_new_track",
-        kind: "boolean",
-        default: "true",
-        range: BOOLEAN,
-        doc: "A new track that has lasted keyframe_track_frames makes a key frame.",
-        set: |o, text| {
-            o.keyframe_new_track = value::boolean(text)?;
-            Some(())
-        },
-    },
-    OptionDoc {
-        name: "keyframe_class_change",
-        kind: "boolean",
-        default: "true",
-        range: BOOLEAN,
-        doc: "A changed set of detected classes makes a key frame.",
-        set: |o, text| {
-            o.keyframe_class_change = value::boolean(text)?;
-            Some(())
-        },
-    },
-    OptionDoc {
-        name: "keyframe_track_frames",
-        kind: "integer",
-        default: "5",
-        range: "an integer from 1 to 1000000",
-        doc: "After so many frames a new track makes a key frame.",
-        set: |o, text| {
-            o.keyframe_track_frames = value::integer(text, 1, 1_000_000)?;
-            Some(())
-        },
-    },
-    OptionDoc {
-        name: "jpeg_quality",
-        kind: "integer",
-        default: "90",
-        range: "an integer from 1 to 100",
-        doc: "Quality of the pictures that are kept of key frames.",
-        set: |o, text| {
-            o.jpeg_quality = value::integer(text, 1, 100)?;
-            Some(())
-        },
-    },
-    OptionDoc {
-        name: "max_bytes_in_flight",
-        kind: "bytes",
-        default: "64MB",
-        range: "a size from 1MB to 64GB: bytes, or a number with kB, MB or GB",
-        doc: "Decoded pictures that wait in the dataflow take at most so much memory; at least one picture always fits.",
-        set: |o, text| {
-            let bytes = value::bytes(text)?;
-            o.max_bytes_in_flight = Some(bytes).filter(|b| (1 << 20..=64 << 30).contains(b))?;
-            Some(())
-        },
-    },
-    OptionDoc {
-        name: "max_width",
-        kind: "integer",
-        default: "the video's own width",
-        range: "an integer from 16 to 16384",
-        doc: "Wider pictures are scaled down to this width while they are decoded, the aspect kept.",
-        set: |o, text| {
-            o.max_width = Some(value::integer(text, 16, 16_384)?);
             Some(())
         },
     },

@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
+use vigil_models::Sampling;
 use vigil_sql::{CreateSource, Origin};
 
 use super::*;
-use crate::source::Mode;
+use crate::source::{CaptionSearch, Mode};
 use crate::source::{Tracker, moving_boxes_options, options};
 use crate::track::{AssociationMethod, TrackOptions};
 
@@ -62,6 +63,7 @@ fn a_file_has_the_guides_defaults() {
     assert_eq!((options.iou_threshold, options.max_detections), (0.45, 300));
     assert_eq!((options.max_missed_frames, options.max_history), (30, 50));
     assert_eq!((options.num_beams, options.max_caption_length), (5, 50));
+    assert_eq!(options.caption_options(), vigil_models::CaptionOptions::default());
     assert!(spec.is_replayable());
 }
 
@@ -126,7 +128,17 @@ fn every_option_sets_its_field() {
             ("captioner", "none"),
             ("num_beams", "1"),
             ("max_caption_length", "20"),
+            ("length_penalty", "-0.5"),
+            ("early_stopping", "off"),
+            ("repetition_penalty", "1.5"),
+            ("do_sample", "on"),
+            ("temperature", "0.7"),
+            ("top_k", "0"),
+            ("top_p", "0.9"),
+            ("sampling_seed", "11"),
+            ("caption_batch_size", "4"),
             ("embedder", "none"),
+            ("normalize_embeddings", "off"),
             ("keyframe_interval", "30 seconds"),
             ("keyframe_first", "off"),
             ("keyframe_new_track", "false"),
@@ -189,8 +201,17 @@ fn every_option_sets_its_field() {
         captioner: "none".into(),
         num_beams: 1,
         max_caption_length: 20,
+        caption_search: CaptionSearch {
+            length_penalty: -0.5,
+            early_stopping: false,
+            repetition_penalty: 1.5,
+            do_sample: true,
+            sampling: Sampling { temperature: 0.7, top_k: 0, top_p: 0.9, seed: 11 },
+        },
+        caption_batch_size: 4,
         reid_model: "osnet-x0.25".into(),
         embedder: "none".into(),
+        normalize_embeddings: false,
         keyframe_interval: 30.0,
         keyframe_first: false,
         keyframe_new_track: false,
@@ -201,6 +222,9 @@ fn every_option_sets_its_field() {
         max_width: Some(160),
     };
     assert_eq!(spec.options, expected);
+    let caption = spec.options.caption_options();
+    assert_eq!((caption.num_beams, caption.max_length, caption.length_penalty), (1, 20, -0.5));
+    assert_eq!(caption.sampling, Some(expected.caption_search.sampling));
 }
 
 #[test]
@@ -264,7 +288,17 @@ fn every_option_refuses_bad_values_and_says_what_it_takes() {
         ("captioner", &[""]),
         ("num_beams", &["0", "65"]),
         ("max_caption_length", &["1", "513"]),
+        ("length_penalty", &["long", "11", "nan"]),
+        ("early_stopping", &["never"]),
+        ("repetition_penalty", &["0", "-1", "101"]),
+        ("do_sample", &["maybe"]),
+        ("temperature", &["0", "-1", "inf", "1e-50"]),
+        ("top_k", &["-1", "1.5"]),
+        ("top_p", &["1.1", "-0.1"]),
+        ("sampling_seed", &["-1", "x"]),
+        ("caption_batch_size", &["0", "17"]),
         ("embedder", &[""]),
+        ("normalize_embeddings", &["maybe"]),
         ("keyframe_interval", &["0", "-1 s", "often", "2 days"]),
         ("keyframe_first", &["maybe"]),
         ("keyframe_new_track", &["2"]),

@@ -6,7 +6,7 @@ const UNIT: Fit = Fit {
     place: Place::Centre,
     filter: Filter::Bilinear,
     order: Order::Rgb,
-    scale: [1.0 / 255.0; 3],
+    divisor: [255.0; 3],
     offset: [0.0; 3],
 };
 
@@ -71,9 +71,9 @@ fn the_tensor_is_planar_with_grey_borders() {
 #[test]
 fn planes_may_be_blue_first_and_keep_their_range() {
     let image = Image::new(1, 1, vec![1, 2, 3]).unwrap();
-    let bgr = Fit { place: Place::TopLeft, order: Order::Bgr, scale: [1.0; 3], ..UNIT };
+    let bgr = Fit { place: Place::TopLeft, order: Order::Bgr, divisor: [1.0; 3], ..UNIT };
     assert_eq!(filled(&image, &bgr, View::PLAIN, (1, 2)), [3.0, 114.0, 2.0, 114.0, 1.0, 114.0]);
-    let shifted = Fit { scale: [2.0, 1.0, 1.0], offset: [0.5, 0.0, -1.0], ..UNIT };
+    let shifted = Fit { divisor: [0.5, 1.0, 1.0], offset: [0.5, 0.0, -1.0], ..UNIT };
     assert_eq!(filled(&image, &shifted, View::PLAIN, (1, 1)), [2.5, 2.0, 2.0]);
 }
 
@@ -97,4 +97,16 @@ fn a_mirrored_smaller_view_leads_back_to_the_same_box() {
         placement.to_picture(BBox::new(5.0, 18.0, 5.0 + 0.5312 * 10.0, 18.0 + 0.5312 * 20.0));
     assert!((bbox.x2 - 53.0 / 0.5312).abs() < 0.1 && bbox.y1.abs() < 1e-4, "{bbox:?}");
     assert!((bbox.width() - 10.0).abs() < 0.01 && (bbox.height() - 20.0).abs() < 0.01, "{bbox:?}");
+}
+
+#[test]
+fn every_byte_is_divided_as_the_references_divide_it() {
+    let all = Image::new(256, 1, (0..=255).flat_map(|byte| [byte; 3]).collect()).unwrap();
+    let tensor = filled(&all, &UNIT, View::PLAIN, (256, 1));
+    let expected: Vec<f32> = (0_u8..=255).map(|byte| f32::from(byte) / 255.0).collect();
+    for plane in tensor.chunks_exact(256) {
+        assert_eq!(plane, expected);
+    }
+    let product = |byte: u8| f32::from(byte) * (1.0 / 255.0);
+    assert!((0..=255).any(|byte| product(byte) != expected[usize::from(byte)]));
 }
