@@ -31,6 +31,7 @@ bench-models: setup ## the models against the bare session, Python, and the ways
 bench-track: setup ## the trackers: scores and speed against PyPI's trackers
 	@.venv/bin/python -m pip --disable-pip-version-check --quiet install trackers==2.6.1 supervision trackeval==1.3.0
 	@VIGIL_BIN=$${CARGO_TARGET_DIR:-target}/fast/vigil benches/track_scores.sh
+	@VIGIL_BIN=$${CARGO_TARGET_DIR:-target}/fast/vigil benches/track_appearance.sh
 	@cargo bench --profile fast --bench track
 
 bench-vectors: setup ## search by meaning against pgvector, hnswlib and NumPy
