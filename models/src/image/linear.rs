@@ -15,21 +15,28 @@ struct Tap {
     weight: [i32; 2],
 }
 
+/// A side of a picture.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Across,
+    Down,
+}
+
 /// The neighbours of each of `to` places among `from`, with half-pixel centres; beyond the last
-/// and before the first pixel is that pixel.
-fn taps(from: usize, to: usize, taps: &mut Vec<Tap>) {
+/// and before the first pixel is that pixel. OpenCV gives such a pixel all of the weight across, and
+/// down splits it as between two, which rounds otherwise; it matters where pictures grow.
+fn taps(side: Side, from: usize, to: usize, taps: &mut Vec<Tap>) {
     let scale = from as f64 / to as f64;
     taps.clear();
     taps.extend((0..to).map(|place| {
         let centre = ((place as f64 + 0.5) * scale - 0.5) as f32;
         let below = centre.floor();
-        let (at, fraction) = match below {
-            below if below < 0.0 => (0, 0.0),
-            below if below as usize >= from - 1 => (from - 1, 0.0),
-            below => (below as usize, centre - below),
-        };
+        let outside = below < 0.0 || below as usize >= from - 1;
+        let fraction = if outside && side == Side::Across { 0.0 } else { centre - below };
         let weight = [1.0 - fraction, fraction].map(|w| (w * ONE).round_ties_even() as i32);
-        Tap { at: [at, (at + 1).min(from - 1)], weight }
+        let first = if below < 0.0 { 0 } else { (below as usize).min(from - 1) };
+        let second = if below < 0.0 { 0 } else { (first + 1).min(from - 1) };
+        Tap { at: [first, second], weight }
     }));
 }
 
@@ -52,8 +59,8 @@ impl Linear {
         (width, height): (usize, usize),
         pixels: &mut Vec<u8>,
     ) {
-        taps(from_width, width, &mut self.across);
-        taps(from_height, height, &mut self.down);
+        taps(Side::Across, from_width, width, &mut self.across);
+        taps(Side::Down, from_height, height, &mut self.down);
         for row in &mut self.rows {
             row.resize(width * 3, 0);
         }
