@@ -5,6 +5,7 @@ source "$(dirname "$0")/lib.sh"
 if [ ! -d "$shared" ]; then
     note "there is no test data at $shared: the tests that need it say that they skip"
 fi
+"$(dirname "$0")/sqlx.sh"
 # The reference of the sentence embedders' parity; setup does not need it.
 if [ ! -f "$state/models/all-minilm-l6-v2/model.onnx" ]; then
     say "float32 weights of all-minilm-l6-v2, for the parity test"

@@ -1,8 +1,8 @@
 //! Other programs' clients as real processes, one script each: connect, introspect, query,
 //! parameters, binary where the client has it, an error with its SQLSTATE.
 //!
-//! The scripts are in `clients/`; what they need is in `.venv` and `.vigil/node`, which
-//! `make setup` fills.
+//! The scripts are in `clients/`; what they need is in `.venv`, `.vigil/node` and `.vigil/sqlx`, which
+//! `make test` fills.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,18 +15,23 @@ fn root() -> PathBuf {
 
 /// Runs `program` on a script of this folder against a new server.
 async fn run(program: PathBuf, script: &str, environment: &[(&str, PathBuf)]) {
-    assert!(program.exists(), "there is no {}: run \"make setup\"", program.display());
-    let server = Server::start().await;
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/clients").join(script);
     let mut command = Command::new(&program);
-    command.arg(&script).arg("127.0.0.1").arg(server.port.to_string());
+    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/clients").join(script));
     command.envs(environment.iter().map(|(name, value)| (name, value.as_os_str())));
+    succeeds(&program, command, script).await;
+}
+
+/// Runs a command against a new server.
+async fn succeeds(program: &Path, mut command: Command, what: &str) {
+    assert!(program.exists(), "there is no {}: run \"make test\"", program.display());
+    let server = Server::start().await;
+    command.arg("127.0.0.1").arg(server.port.to_string());
     let output = tokio::task::spawn_blocking(move || command.output()).await;
     let output = output.expect("does not panic").expect("can be run");
     let said = String::from_utf8_lossy(&output.stdout);
     let wrong = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{}: {said}\n{wrong}", script.display());
-    assert!(said.trim_end().ends_with("ok"), "{}: {said}\n{wrong}", script.display());
+    assert!(output.status.success(), "{what}: {said}\n{wrong}");
+    assert!(said.trim_end().ends_with("ok"), "{what}: {said}\n{wrong}");
 }
 
 async fn python(script: &str) {
@@ -67,6 +72,12 @@ async fn sqlalchemy_and_pandas() {
 #[tokio::test(flavor = "multi_thread")]
 async fn psqlodbc() {
     python("psqlodbc.py").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlx() {
+    let program = root().join(".vigil/sqlx/debug/sqlx-client");
+    succeeds(&program, Command::new(&program), "sqlx").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

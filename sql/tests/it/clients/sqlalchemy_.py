@@ -5,10 +5,14 @@ import warnings
 
 import pandas
 import sqlalchemy as sa
+# pgvector-python makes the type known to SQLAlchemy, as it does for PostgreSQL.
+from pgvector.sqlalchemy import VECTOR
 
 host, port = sys.argv[1:]
 engine = sa.create_engine(f"postgresql+psycopg://tester@{host}:{port}/vigil", connect_args={"connect_timeout": 20})
-warnings.filterwarnings("ignore", message="Did not recognize type 'vector'")
+warnings.simplefilter("error", sa.exc.SAWarning)
+# `tracks.positions` is a list of records, which have no type of their own.
+warnings.filterwarnings("ignore", message="Did not recognize type 'record'")
 inspector = sa.inspect(engine)
 assert inspector.default_schema_name == "public"
 assert {"public", "vigil_catalog"} <= set(inspector.get_schema_names()), inspector.get_schema_names()
@@ -30,6 +34,8 @@ assert key["name"] == "frames_pkey" and key["constrained_columns"] == ["source",
 keys = inspector.get_foreign_keys("detections")
 frame = next(key for key in keys if key["name"] == "detections_frame_fkey")
 assert frame["referred_table"] == "frames" and frame["referred_columns"] == ["source", "frame_number"], frame
+vectors = {column["name"]: column["type"] for column in inspector.get_columns("captions")}
+assert isinstance(vectors["embedding"], VECTOR) and vectors["embedding"].dim == 384, vectors
 (index,) = inspector.get_indexes("captions")
 assert index["name"] == "captions_embedding_idx" and index["column_names"] == ["embedding"], index
 assert index["dialect_options"]["postgresql_using"] == "hnsw", index
@@ -51,6 +57,10 @@ with engine.connect() as connection:
     with connection.begin_nested():
         assert connection.scalar(sa.select(sa.exists().where(frames.c.frame_number == 3))) is True
         assert connection.scalar(sa.select(sa.exists().where(frames.c.frame_number == -3))) is False
+    captions = metadata.tables["captions"]
+    near = captions.c.embedding.cosine_distance(captions.c.embedding)
+    nearest = connection.execute(sa.select(captions.c.caption, captions.c.embedding).order_by(near).limit(1)).one()
+    assert len(nearest.embedding) == 384, nearest
     frame = pandas.read_sql(
         sa.text("SELECT class_name, count(*) AS n, avg(confidence) AS c FROM detections GROUP BY 1 ORDER BY 1"), connection
     )
