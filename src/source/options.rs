@@ -108,6 +108,9 @@ pub struct SourceOptions {
     pub max_caption_length: usize,
     /// The re-identification model (with or without version) of trackers that ask for appearances.
     pub reid_model: String,
+    /// The model that tells `strongsort` which tracks are one object (with or without version), or
+    /// `none`.
+    pub link_model: String,
     /// A model's name (with or without version), or `none`.
     pub embedder: String,
     /// Seconds of video after which there is a key frame at the latest.
@@ -158,6 +161,7 @@ impl SourceOptions {
             num_beams: 5,
             max_caption_length: 50,
             reid_model: "osnet-x0.25".into(),
+            link_model: "none".into(),
             embedder: defaults.embedder.clone(),
             keyframe_interval: 10.0,
             keyframe_first: true,
@@ -187,6 +191,7 @@ impl SourceOptions {
             max_missed_frames: self.max_missed_frames,
             min_track_confidence: self.min_track_confidence,
             confidence_threshold: self.confidence_threshold,
+            links_by_model: self.link_model != "none",
             ..self.track.clone()
         }
     }
