@@ -2,8 +2,12 @@
 //!
 //! * `bytetrack_100_ms`: milliseconds a frame of 100 objects over 1,000 frames, `bytetrack`, one
 //!   core; `bytetrack_100_over_python`: over the package's ByteTrack on the same boxes.
+//! * `bytetrack_100_over_supervision`: the same over supervision's ByteTrack.
 //! * `bytetrack_over_python`: frames a second on the real detection files one after the other,
-//!   over the same.
+//!   over the package's.
+//! * `ocsort_…`, `iou_…`: the same of these; beside `iou` is the package's SORT.
+//! * `deepsort_100_over_python`: 100 objects over 100 frames, each with an appearance of 512
+//!   numbers, over PyPI's deep-sort-realtime. StrongSORT's counterparts need torch, and are left out.
 //! * `tracks_1000_ms`: milliseconds a frame of 1,000 objects.
 //! * `bytetrack_allocations`: allocations in 500 frames once the buffers have grown.
 //!
@@ -14,6 +18,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -72,24 +77,47 @@ fn main() -> Result<()> {
         text.trim().parse().with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
     };
     let frames: usize = real.iter().map(Vec::len).sum();
-    for name in ["bytetrack", "ocsort"] {
+    for (name, counterpart) in [("bytetrack", "bytetrack"), ("ocsort", "ocsort"), ("iou", "sort")] {
         let (mut per_frame, mut crowd_ratios, mut real_ratios) = (vec![], vec![], vec![]);
         for _ in 0..PAIRS {
-            let ours = seconds(name, std::slice::from_ref(&crowd));
+            let ours = seconds(name, std::slice::from_ref(&crowd), &[]);
             per_frame.push(ours / 1000.0 * 1e3);
-            crowd_ratios.push(theirs(name, "crowd.txt")? / ours);
-            real_ratios.push(theirs(name, "real.txt")? / seconds(name, &real));
+            crowd_ratios.push(theirs(counterpart, "crowd.txt")? / ours);
+            real_ratios.push(theirs(counterpart, "real.txt")? / seconds(name, &real, &[]));
         }
         figure(&format!("{name}_100_ms"), median(per_frame), "ms");
         figure(&format!("{name}_100_over_python"), median(crowd_ratios), "ratio");
         figure(&format!("{name}_over_python"), median(real_ratios), "ratio");
     }
+    let mut ratios = vec![];
+    for _ in 0..PAIRS {
+        let ours = seconds("bytetrack", std::slice::from_ref(&crowd), &[]);
+        ratios.push(theirs("supervision", "crowd.txt")? / ours);
+    }
+    figure("bytetrack_100_over_supervision", median(ratios), "ratio");
     for name in ["deepsort", "strongsort"] {
-        let ours = seconds(name, std::slice::from_ref(&crowd));
+        let ours = seconds(name, std::slice::from_ref(&crowd), &[]);
         figure(&format!("{name}_100_ms"), ours / 1000.0 * 1e3, "ms");
     }
+    let short = crowd[..100].to_vec();
+    write(&folder.join("short.txt"), std::slice::from_ref(&short))?;
+    let looks = looks(100);
+    let (mut per_frame, mut ratios) = (vec![], vec![]);
+    for _ in 0..PAIRS {
+        let ours = seconds("deepsort", std::slice::from_ref(&short), &looks);
+        per_frame.push(ours / 100.0 * 1e3);
+        ratios.push(theirs("deepsort", "short.txt")? / ours);
+    }
+    figure("deepsort_100_looks_ms", median(per_frame), "ms");
+    figure("deepsort_100_over_python", median(ratios), "ratio");
+    let ours = seconds("strongsort", std::slice::from_ref(&short), &looks);
+    figure("strongsort_100_looks_ms", ours / 100.0 * 1e3, "ms");
     let many = objects(1000, 100);
-    figure("tracks_1000_ms", seconds("bytetrack", std::slice::from_ref(&many)) / 100.0 * 1e3, "ms");
+    figure(
+        "tracks_1000_ms",
+        seconds("bytetrack", std::slice::from_ref(&many), &[]) / 100.0 * 1e3,
+        "ms",
+    );
     figure("bytetrack_allocations", allocations(&crowd), "allocations");
     eprintln!("{frames} real frames");
     std::fs::remove_dir_all(&folder)?;
@@ -157,14 +185,32 @@ fn write(path: &Path, sequences: &[Frames]) -> Result<()> {
     Ok(std::fs::write(path, text)?)
 }
 
-fn frame(number: i64, detections: &[Detection]) -> FrameInput<'_> {
+/// An appearance of 512 numbers for each object, by the rule that the script has too.
+#[expect(clippy::cast_possible_truncation, reason = "a number of a vector")]
+fn looks(count: u32) -> Vec<Option<Arc<[f32]>>> {
+    let of = |object: u32| {
+        let number = |place: u32| {
+            ((f64::from(object * 512 + place) * 12.9898).sin() * 43758.5453).rem_euclid(1.0) - 0.5
+        };
+        let numbers: Vec<f64> = (0..512).map(number).collect();
+        let length = numbers.iter().map(|number| number * number).sum::<f64>().sqrt();
+        numbers.iter().map(|number| (number / length) as f32).collect()
+    };
+    (0..count).map(|object| Some(of(object))).collect()
+}
+
+fn frame<'a>(
+    number: i64,
+    detections: &'a [Detection],
+    features: &'a [Option<Arc<[f32]>>],
+) -> FrameInput<'a> {
     FrameInput {
         frame_number: number,
         ts_micros: number * 33_333,
         width: 0,
         height: 0,
         detections,
-        features: &[],
+        features,
         motion: None,
     }
 }
@@ -174,14 +220,14 @@ fn tracker(name: &str) -> Box<dyn Tracker> {
     TrackerKind::from_name(name).unwrap_or(TrackerKind::NONE).tracker(&options)
 }
 
-/// Seconds for all frames of all sequences.
-fn seconds(name: &str, sequences: &[Frames]) -> f64 {
+/// Seconds for all frames of all sequences, whose objects may have looks.
+fn seconds(name: &str, sequences: &[Frames], looks: &[Option<Arc<[f32]>>]) -> f64 {
     let mut out = Assignment::default();
     let start = Instant::now();
     for frames in sequences {
         let mut tracker = tracker(name);
         for (number, detections) in (0..).zip(frames) {
-            tracker.update_into(&frame(number, detections), &mut out);
+            tracker.update_into(&frame(number, detections, looks), &mut out);
             std::hint::black_box(&out);
         }
     }
@@ -197,7 +243,7 @@ fn allocations(crowd: &Frames) -> f64 {
         if number == 500 {
             before = ALLOCATIONS.load(Ordering::Relaxed);
         }
-        tracker.update_into(&frame(number, detections), &mut out);
+        tracker.update_into(&frame(number, detections, &[]), &mut out);
     }
     (ALLOCATIONS.load(Ordering::Relaxed) - before) as f64
 }

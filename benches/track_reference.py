@@ -5,7 +5,8 @@
     track_reference.py time  --tracker bytetrack --frames FILE
     track_reference.py fixture --mot DIR --json src/eval/tests/trackeval.json
 
-`run` writes one MOTChallenge file a sequence, of the tracker's defaults. `score` prints HOTA, MOTA
+`time` also knows `supervision`, its ByteTrack, and `deepsort`, which is PyPI's deep-sort-realtime with
+appearances that are given. `run` writes one MOTChallenge file a sequence, of the tracker's defaults. `score` prints HOTA, MOTA
 and IDF1 of each sequence and of all together as TrackEval 1.3 computes them: `MotChallenge2DBox`,
 benchmark MOT15, without preprocessing. `fixture` scores the ground truth itself, spoilt by a rule
 that src/eval/tests.rs has too: boxes left out and moved, identities switched, false alarms.
@@ -75,22 +76,46 @@ def run(arguments):
                         )
 
 
+def looks(count):
+    """An appearance of 512 numbers for each box of a frame, the same in every frame."""
+    numbers = np.arange(count * 512, dtype=np.float64).reshape(count, 512)
+    vectors = np.sin(numbers * 12.9898) * 43758.5453 % 1 - 0.5
+    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+
+
+def timed(tracker):
+    """What turns the boxes and confidences of a frame into its input, and what takes that input."""
+    if tracker == "supervision":
+        import supervision as sv
+
+        return detections, sv.ByteTrack().update_with_detections
+    if tracker == "deepsort":
+        from deep_sort_realtime.deepsort_tracker import DeepSort
+
+        made = DeepSort(embedder=None, nn_budget=100)
+
+        def prepared(boxes, confidence):
+            ltwh = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1).tolist()
+            return [(box, sure, "0") for box, sure in zip(ltwh, confidence.tolist())], looks(len(boxes))
+
+        return prepared, lambda frame: made.update_tracks(frame[0], embeds=frame[1])
+    return detections, make(tracker).update
+
+
 def seconds(tracker, path):
     """Seconds of the tracker's updates on lines of `sequence, frame, x1, y1, x2, y2, confidence`."""
     import time
 
     rows = np.loadtxt(path, delimiter=",", ndmin=2)
-    work = []
+    total = 0.0
     for sequence in np.unique(rows[:, 0]):
         of = rows[rows[:, 0] == sequence]
         frames = [of[of[:, 1] == frame] for frame in range(int(of[:, 1].max()) + 1)]
-        work.append([detections(f[:, 2:6].astype(np.float32), f[:, 6].astype(np.float32)) for f in frames])
-    total = 0.0
-    for frames in work:
-        made = make(tracker)
+        prepared, update = timed(tracker)
+        work = [prepared(f[:, 2:6].astype(np.float32), f[:, 6].astype(np.float32)) for f in frames]
         start = time.perf_counter()
-        for frame in frames:
-            made.update(frame)
+        for frame in work:
+            update(frame)
         total += time.perf_counter() - start
     return total
 
@@ -179,9 +204,10 @@ def print_scores(scores):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="command", required=True)
-    timed = commands.add_parser("time")
-    timed.add_argument("--tracker", choices=["sort", "bytetrack", "ocsort"], required=True)
-    timed.add_argument("--frames", type=pathlib.Path, required=True)
+    time = commands.add_parser("time")
+    of_time = ["sort", "bytetrack", "ocsort", "supervision", "deepsort"]
+    time.add_argument("--tracker", choices=of_time, required=True)
+    time.add_argument("--frames", type=pathlib.Path, required=True)
     for name in ("run", "score", "fixture"):
         command = commands.add_parser(name)
         command.add_argument("--mot", type=pathlib.Path, required=True)

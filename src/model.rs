@@ -31,7 +31,7 @@ pub(crate) fn new_model(
             SourceError::InvalidValue {
                 option: "type".into(),
                 value: statement.task.clone(),
-                range: "detector, captioner, embedder or reid",
+                range: "detector, captioner, embedder, reid, reranker or linker",
             }
         })?;
     let options = options::read(&statement.options)?;

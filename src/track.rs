@@ -41,7 +41,7 @@ pub use self::bytetrack::ByteTracker;
 pub use self::camera::CameraEstimator;
 pub use self::deepsort::DeepSort;
 pub use self::iou::{IouOptions, IouTracker};
-pub use self::look::{Appearance, AppearanceReply, Look, Looker, MotionEstimator};
+pub use self::look::{Appearance, AppearanceReply, Linking, Look, Looker, MotionEstimator};
 pub use self::ocsort::OcSort;
 pub use self::operator::{TrackOutputs, TrackedFrame, track};
 pub use self::options::{AssociationMethod, TrackOptions};

@@ -30,7 +30,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use crate::manifest::{self, Task};
-    use crate::{captioner, detector, embedder, reid, reranker};
+    use crate::{captioner, detector, embedder, linker, reid, reranker};
 
     #[test]
     fn a_manifest_may_name_exactly_the_families_there_are() {
@@ -40,6 +40,7 @@ mod tests {
         here.extend(captioner::FAMILIES.map(|(name, _)| (name, Task::Captioner)));
         here.extend(embedder::FAMILIES.map(|(name, _)| (name, Task::Embedder)));
         here.extend(reranker::FAMILIES.map(|(name, _)| (name, Task::Reranker)));
+        here.extend(linker::FAMILIES.map(|(name, _)| (name, Task::Linker)));
         assert_eq!(here, manifest::FAMILIES.iter().copied().collect());
     }
 }

@@ -1,7 +1,7 @@
 //! Models: pictures and texts go in; boxes, sentences and vectors come out.
 //!
 //! Here are the traits ([`Detector`], [`ReId`], [`Captioner`],
-//! [`Embedder`], [`Reranker`]), their ONNX implementations
+//! [`Embedder`], [`Reranker`], [`Linker`]), their ONNX implementations
 //! (one file a family), the [`InferenceService`] that runs them on threads of its own, and the
 //! manifest that says where models come from. No SQL, no dataflow, no video.
 
@@ -16,6 +16,7 @@ pub mod fetch;
 mod geometry;
 mod image;
 mod labels;
+mod linker;
 pub mod manifest;
 mod registry;
 mod reid;
@@ -33,12 +34,13 @@ pub use crate::error::ModelError;
 pub use crate::geometry::BBox;
 pub use crate::image::Image;
 pub use crate::labels::{label_set, label_set_names};
+pub use crate::linker::{Linker, Place, TrackPair, open_linker};
 pub use crate::manifest::{Made, ModelEntry, ModelFile, Precision, Source, Task};
 pub use crate::registry::{FileCheck, ModelState, Registry, Verdict};
 pub use crate::reid::{ReId, open_reid};
 pub use crate::reranker::{Reranker, open_reranker};
 pub use crate::service::{
     AppearanceReply, CacheCounts, CaptionReply, CaptionerHandle, DetectReply, DetectorHandle,
-    EmbedReply, EmbedderHandle, InferenceService, Latency, LoadedModel, OpenOptions, ReIdHandle,
-    RerankerHandle, ServiceOptions,
+    EmbedReply, EmbedderHandle, InferenceService, Latency, LinkerHandle, LoadedModel, OpenOptions,
+    ReIdHandle, RerankerHandle, ServiceOptions,
 };

@@ -30,12 +30,14 @@ pub enum Task {
     Reid,
     /// A question and texts to scores: [`crate::Reranker`].
     Reranker,
+    /// Ways of two tracks to how likely they are one object: [`crate::Linker`].
+    Linker,
 }
 
 impl Task {
     /// Every task, in the order in which a frame meets them.
-    pub const ALL: [Self; 5] =
-        [Self::Detector, Self::Reid, Self::Captioner, Self::Embedder, Self::Reranker];
+    pub const ALL: [Self; 6] =
+        [Self::Detector, Self::Reid, Self::Linker, Self::Captioner, Self::Embedder, Self::Reranker];
 
     /// The task's name in manifests, SQL and messages.
     pub const fn name(self) -> &'static str {
@@ -45,6 +47,7 @@ impl Task {
             Self::Embedder => "embedder",
             Self::Reid => "reid",
             Self::Reranker => "reranker",
+            Self::Linker => "linker",
         }
     }
 }
@@ -69,6 +72,7 @@ pub const FAMILIES: &[(&str, Task)] = &[
     ("minilm", Task::Embedder),
     ("mpnet", Task::Embedder),
     ("cross-encoder", Task::Reranker),
+    ("aflink", Task::Linker),
 ];
 
 /// One model: what it is, which files it has and where they come from.

@@ -20,6 +20,7 @@ mod captions;
 mod counters;
 mod detections;
 mod embeddings;
+mod links;
 mod pool;
 mod reranks;
 mod worker;
@@ -28,6 +29,7 @@ pub use self::appearances::{AppearanceReply, ReIdHandle};
 pub use self::captions::{CaptionReply, CaptionerHandle};
 pub use self::detections::{DetectReply, DetectorHandle};
 pub use self::embeddings::{EmbedReply, EmbedderHandle};
+pub use self::links::LinkerHandle;
 pub use self::reranks::RerankerHandle;
 pub use self::worker::{CacheCounts, Latency, LoadedModel};
 
@@ -35,6 +37,7 @@ use self::appearances::Appearances;
 use self::captions::Captions;
 use self::detections::Detections;
 use self::embeddings::Embeddings;
+use self::links::Links;
 use self::pool::Pool;
 use self::reranks::Reranks;
 
@@ -122,6 +125,7 @@ pub struct InferenceService {
     captioners: Pool<Captions>,
     embedders: Pool<Embeddings>,
     rerankers: Pool<Reranks>,
+    linkers: Pool<Links>,
 }
 
 impl InferenceService {
@@ -136,6 +140,7 @@ impl InferenceService {
             captioners: Pool::default(),
             embedders: Pool::default(),
             rerankers: Pool::default(),
+            linkers: Pool::default(),
         })
     }
 
@@ -182,6 +187,7 @@ impl InferenceService {
         self.captioners.forget(&id);
         self.embedders.forget(&id);
         self.rerankers.forget(&id);
+        self.linkers.forget(&id);
         Ok(())
     }
 
@@ -294,6 +300,15 @@ impl InferenceService {
         self.rerankers.get(&self.registry(), name, &self.options, open).map(RerankerHandle::new)
     }
 
+    /// The linker `name`, loaded and checked if it is not yet, on a device.
+    ///
+    /// # Errors
+    /// As [`InferenceService::detector`], and [`ModelError::NoDevice`].
+    pub fn linker_on(&self, name: &str, device: Device) -> Result<LinkerHandle, ModelError> {
+        let worker = self.linkers.get(&self.registry(), name, &self.options, device.into());
+        worker.map(LinkerHandle::new)
+    }
+
     /// The loaded models with their counters, by id.
     pub fn loaded(&self) -> Vec<LoadedModel> {
         let mut loaded = self.detectors.loaded();
@@ -301,6 +316,7 @@ impl InferenceService {
         loaded.append(&mut self.captioners.loaded());
         loaded.append(&mut self.embedders.loaded());
         loaded.append(&mut self.rerankers.loaded());
+        loaded.append(&mut self.linkers.loaded());
         loaded.sort_by(|a, b| a.id.cmp(&b.id));
         loaded
     }

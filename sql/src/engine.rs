@@ -156,7 +156,7 @@ pub struct ModelInfo {
     pub name: String,
     /// Version.
     pub version: String,
-    /// `detector`, `captioner`, `embedder`, `reid`, `reranker`.
+    /// `detector`, `captioner`, `embedder`, `reid`, `reranker`, `linker`.
     pub task: String,
     /// The family that reads it, such as `yolov8`.
     pub family: String,
@@ -177,7 +177,7 @@ pub struct ModelInfo {
 pub struct CreateModel {
     /// The model's name.
     pub name: String,
-    /// `detector`, `captioner`, `embedder`, `reid`, or whatever else was written; lower case.
+    /// `detector`, `captioner`, `embedder`, `reid`, `reranker`, `linker`, or whatever else was written; lower case.
     pub task: String,
     /// A path or URL as written in `FROM '…'`.
     pub from: String,
@@ -190,7 +190,7 @@ pub struct CreateModel {
 pub struct ModelMetrics {
     /// Name with version, as rows name it: `yolov8n:1`.
     pub model: String,
-    /// `detector`, `captioner`, `embedder`, `reid`.
+    /// `detector`, `captioner`, `embedder`, `reid`, `reranker`, `linker`.
     pub task: String,
     /// `cpu`, `cuda` or `tensorrt`.
     pub provider: Option<String>,

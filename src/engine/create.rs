@@ -17,7 +17,7 @@ use crate::detect::DetectorChoice;
 use crate::source::{SourceOptions, SourceSpec, nearest};
 use crate::source_id::SourceId;
 use crate::tables::RowContext;
-use crate::track::{Appearance, CameraEstimator, Looker};
+use crate::track::{Appearance, CameraEstimator, Linking, Looker};
 
 /// The value of a model option that names no model.
 const NONE: &str = "none";
@@ -184,9 +184,16 @@ impl Engine {
         } else {
             None
         };
+        let linking: Option<Linking> = match spec.options.link_model.as_str() {
+            NONE => None,
+            name => {
+                let network = self.service.linker_on(name, spec.options.device)?;
+                Some(Box::new(move |pairs| network.link(pairs)))
+            }
+        };
         let mut camera = CameraEstimator::default();
         let motion = Box::new(move |image: &Image| camera.next(image));
-        Looker::start(&spec.name, appearance, motion).map(Some)
+        Looker::start(&spec.name, appearance, linking, motion).map(Some)
     }
 }
 

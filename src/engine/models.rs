@@ -66,8 +66,10 @@ fn uses(source: &RunningSource, entry: &ModelEntry) -> bool {
     let id = entry.id();
     let context = &source.context;
     let named = [&context.detector, &context.captioner, &context.embedder];
+    let options = &source.spec.options;
+    let asked = [&options.reid_model, &options.link_model];
     let looks =
-        source.looker.is_some() && [&entry.name, &id].contains(&&source.spec.options.reid_model);
+        source.looker.is_some() && asked.into_iter().any(|of| *of == entry.name || *of == id);
     looks || named.into_iter().any(|of| of.as_deref() == Some(&*id))
 }
 

@@ -23,7 +23,7 @@ pub(super) fn read(given: &[(String, String)]) -> Result<NewModelOptions, Source
 const OPTIONS: &[OptionDoc<ModelOptions>] = &[
     OptionDoc::new(
         ("family", "text", "the only one of the type, if there is one"),
-        "a family: yolov8, yolox, detr or ssd; osnet; blip or blip2; minilm or mpnet",
+        "a family: yolov8, yolox, detr or ssd; osnet; blip or blip2; minilm or mpnet; cross-encoder; aflink",
         "Which code reads the model: what its inputs and outputs mean.",
         |model: &mut ModelOptions, text| {
             model.0.family = Some(not_empty(text)?.to_ascii_lowercase());

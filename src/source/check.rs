@@ -139,6 +139,16 @@ pub(super) fn together(origin: &SourceOrigin, options: &SourceOptions) -> Result
             ),
         });
     }
+    if options.link_model != "none" && options.tracker.name != "strongsort" {
+        return Err(SourceError::Conflict {
+            option: "link_model",
+            other: "tracker",
+            reason: format!(
+                "The tracker '{}' links no tracks; 'strongsort' does.",
+                options.tracker.name
+            ),
+        });
+    }
     if options.track.association_method == AssociationMethod::Cosine {
         let tracker = options.tracker.name;
         let reason = if !options.tracker.asks_appearance {

@@ -143,6 +143,9 @@ pub struct SourceOptions {
     pub caption_batch_size: usize,
     /// The re-identification model (with or without version) of trackers that ask for appearances.
     pub reid_model: String,
+    /// The model that tells `strongsort` which tracks are one object (with or without version), or
+    /// `none`.
+    pub link_model: String,
     /// A model's name (with or without version), or `none`.
     pub embedder: String,
     /// Whether vectors of captions are scaled to length 1.
@@ -197,6 +200,7 @@ impl SourceOptions {
             caption_search: CaptionSearch::default(),
             caption_batch_size: 1,
             reid_model: "osnet-x0.25".into(),
+            link_model: "none".into(),
             embedder: defaults.embedder.clone(),
             normalize_embeddings: true,
             keyframe_interval: 10.0,
@@ -248,6 +252,7 @@ impl SourceOptions {
             max_missed_frames: self.max_missed_frames,
             min_track_confidence: self.min_track_confidence,
             confidence_threshold: self.confidence_threshold,
+            links_by_model: self.link_model != "none",
             ..self.track.clone()
         }
     }

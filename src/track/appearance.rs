@@ -7,7 +7,7 @@ mod link;
 
 use std::sync::Arc;
 
-use vigil_models::{BBox, Detection};
+use vigil_models::Detection;
 
 use self::link::{Ends, Linker};
 
@@ -104,38 +104,47 @@ impl<L: Looks> AppearanceTracker<L> {
         }
     }
 
-    /// The detections whose appearance decides: with `association_method = 'cosine'` all, else those that no track or several claim, those of a
-    /// track that claims several or was lost, and those of tracks not looked at for long.
+    /// The detections whose appearance decides: with `association_method = 'cosine'` all, else
+    /// those that no track or several claim, those of a track that claims several or was lost, and
+    /// those of tracks not looked at for long.
     pub fn needs(&mut self, frame: &FrameInput<'_>) -> Needs {
         let mut needs = Needs {
             appearance: Vec::new(),
             camera_motion: !L::CASCADE && self.options.camera_motion,
+            links: Vec::new(),
         };
+        if L::LINKS && self.options.links_by_model {
+            needs.links =
+                self.linker.questions(&mut self.tracks, frame.frame_number, &self.options);
+        }
         if !self.options.appearance_embedding {
             return needs;
         }
-        let boxes: Vec<BBox> = self.tracks.iter().map(|track| track.motion.filter.bbox()).collect();
         let can = |index: usize| {
             let detection = &frame.detections[index];
             is_box_in(detection, frame) && detection.confidence >= self.options.track_high_thresh
         };
-        let claims = |bbox: &BBox, index: usize| bbox.iou(&frame.detections[index].bbox) >= CLAIM;
-        for (index, number) in (0..frame.detections.len()).zip(0_u32..).filter(|(i, _)| can(*i)) {
-            let mut of = (0..boxes.len()).filter(|track| claims(&boxes[*track], index));
-            let is_clear = match (of.next(), of.next()) {
-                (Some(only), None) => {
-                    let track = &self.tracks[only];
-                    let others = (0..frame.detections.len()).filter(|other| *other != index);
-                    track.life.missed == 0
-                        && track.motion.unlooked < FRESH_FRAMES
-                        && !others
-                            .into_iter()
-                            .any(|other| can(other) && claims(&boxes[only], other))
+        let able: Vec<usize> = (0..frame.detections.len()).filter(|index| can(*index)).collect();
+        // The tracks that claim each of these: how many, and the last of them.
+        let mut claimed: Vec<(u32, usize)> = vec![(0, 0); able.len()];
+        let mut claims: Vec<u32> = vec![0; self.tracks.len()];
+        for (at, track) in self.tracks.iter().enumerate() {
+            let expected = track.motion.filter.bbox();
+            for (place, index) in able.iter().enumerate() {
+                if expected.iou(&frame.detections[*index].bbox) >= CLAIM {
+                    claimed[place] = (claimed[place].0 + 1, at);
+                    claims[at] += 1;
                 }
-                _ => false,
+            }
+        }
+        let asks_all = self.options.association_method == AssociationMethod::Cosine;
+        for (index, (count, at)) in able.iter().zip(claimed) {
+            let is_clear = count == 1 && claims[at] == 1 && {
+                let track = &self.tracks[at];
+                track.life.missed == 0 && track.motion.unlooked < FRESH_FRAMES
             };
-            if !is_clear || self.options.association_method == AssociationMethod::Cosine {
-                needs.appearance.push(number);
+            if asks_all || !is_clear {
+                needs.appearance.push(u32::try_from(*index).unwrap_or(u32::MAX));
             }
         }
         needs
@@ -159,9 +168,12 @@ impl<L: Looks> AppearanceTracker<L> {
             let motion = &tracks[row.index as usize].motion;
             if let Round::Appearance(_) = round {
                 let far = motion.filter.distance(&column.bbox) / GATE;
+                if far > 1.0 {
+                    return None;
+                }
                 let appearance = motion.looks.distance(feature(column.index as usize)?)?;
                 let is_other = !options.class_agnostic && row.class_id != column.class_id;
-                let allowed = far <= 1.0 && appearance <= options.max_cosine_distance && !is_other;
+                let allowed = appearance <= options.max_cosine_distance && !is_other;
                 let cost = match options.association_method {
                     AssociationMethod::Cosine => appearance,
                     _ => L::cost(appearance, far, options),
@@ -201,6 +213,11 @@ impl<L: Looks> AppearanceTracker<L> {
                 out.boxes[column] = track.motion.filter.bbox();
             }
         }
+    }
+
+    /// The answer to the links of the last needs.
+    pub fn linked(&mut self, probabilities: &[f32]) {
+        self.linker.answered(probabilities);
     }
 
     pub fn update_into(&mut self, frame: &FrameInput<'_>, out: &mut Assignment) {
@@ -254,10 +271,14 @@ impl<L: Looks> AppearanceTracker<L> {
             let number = frame.frame_number;
             for Track { life, motion } in tracks.iter_mut().filter(|t| t.life.last_frame == number)
             {
-                motion.ends.note(number, &life.last.bbox);
+                motion.ends.note(number, life.last_ts_micros, &life.last.bbox);
                 motion.curve.note(life.id, number, &life.last.bbox, &mut out.corrections);
             }
-            linker.link(tracks, number, options, book, out);
+            if options.links_by_model {
+                linker.link_answered(tracks, book, out);
+            } else {
+                linker.link(tracks, number, options, book, out);
+            }
         }
     }
 

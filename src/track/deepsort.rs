@@ -61,6 +61,10 @@ impl Tracker for DeepSort {
         self.0.needs(frame)
     }
 
+    fn linked(&mut self, probabilities: &[f32]) {
+        self.0.linked(probabilities);
+    }
+
     fn update_into(&mut self, frame: &FrameInput<'_>, out: &mut Assignment) {
         self.0.update_into(frame, out);
     }

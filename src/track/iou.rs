@@ -4,14 +4,19 @@
 //! Pairs of a track and a detection of equal class with IoU at or above the threshold are taken
 //! greedily, highest IoU first; ties go to the older track, then to the more confident detection.
 //! A detection that stays alone begins a track if it is confident enough. A track that was missed
-//! in more frames in a row than allowed ends. There is no motion model.
+//! in more frames in a row than allowed ends, and so do all tracks when the video stands still for
+//! longer than such frames take; one that ends before it is long enough was noise. There is no
+//! motion model.
 
 use std::collections::BTreeMap;
 
 use vigil_models::BBox;
 
 use super::input::is_box_in;
-use super::{Assignment, FrameInput, StateChange, TrackId, TrackState, Tracker};
+use super::{Assignment, Correction, FrameInput, StateChange, TrackId, TrackState, Tracker};
+
+/// Frames over which the time between two is averaged.
+const AVERAGED_FRAMES: i64 = 8;
 
 /// Options of the tracker, with the guide's values as defaults.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,6 +31,8 @@ pub struct IouOptions {
     pub new_track_confidence: f32,
     /// Detections after which a track is no longer tentative.
     pub min_track_length: u32,
+    /// At most so many tracks at a time; the one that was lost longest makes room.
+    pub max_tracks: usize,
 }
 
 impl Default for IouOptions {
@@ -36,6 +43,7 @@ impl Default for IouOptions {
             min_confidence: 0.3,
             new_track_confidence: 0.5,
             min_track_length: 5,
+            max_tracks: 100,
         }
     }
 }
@@ -46,7 +54,50 @@ struct Track {
     last_box: BBox,
     detections: u32,
     missed: u32,
+    first_frame: i64,
+    last_frame: i64,
     state: TrackState,
+}
+
+/// When the frames come.
+#[derive(Clone, Copy, Debug, Default)]
+struct Pace {
+    /// Number and time of the last frame.
+    last: Option<(i64, i64)>,
+    /// The time between two frames as it mostly is, microseconds; 0 while it is not known.
+    interval_micros: i64,
+}
+
+/// How a frame follows the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Follows {
+    /// It does not.
+    Not,
+    /// At about the usual time.
+    InTime,
+    /// So late that every track would have been missed too often.
+    Late,
+}
+
+impl Pace {
+    fn turn_to(&mut self, frame: &FrameInput<'_>, max_missed_frames: u32) -> Follows {
+        let Some((last_number, last_micros)) = self.last else {
+            self.last = Some((frame.frame_number, frame.ts_micros));
+            return Follows::InTime;
+        };
+        if frame.frame_number <= last_number {
+            return Follows::Not;
+        }
+        self.last = Some((frame.frame_number, frame.ts_micros.max(last_micros)));
+        let passed = frame.ts_micros.saturating_sub(last_micros).max(0);
+        let usual = self.interval_micros;
+        let change = passed.min(usual.saturating_mul(4)).saturating_sub(usual);
+        self.interval_micros = if usual > 0 { usual + change / AVERAGED_FRAMES } else { passed };
+        // Half a frame more, however the times were rounded.
+        let longest =
+            usual.saturating_mul(i64::from(max_missed_frames) + 1).saturating_add(usual / 2);
+        if usual > 0 && passed > longest { Follows::Late } else { Follows::InTime }
+    }
 }
 
 /// The tracker's state: its living tracks.
@@ -54,17 +105,18 @@ struct Track {
 pub struct IouTracker {
     options: IouOptions,
     tracks: BTreeMap<TrackId, Track>,
+    pace: Pace,
     next_id: i64,
 }
 
 impl IouTracker {
     /// A tracker that has seen nothing.
     pub fn new(options: IouOptions) -> Self {
-        Self { options, tracks: BTreeMap::new(), next_id: 1 }
+        Self { options, tracks: BTreeMap::new(), pace: Pace::default(), next_id: 1 }
     }
 
     /// The track of each detection by greedy matching.
-    fn matched(&self, frame: &FrameInput<'_>) -> Vec<Option<TrackId>> {
+    fn matched(&self, frame: &FrameInput<'_>, assigned: &mut [Option<TrackId>]) {
         let detections = frame.detections;
         let mut pairs = Vec::new();
         for (&id, track) in &self.tracks {
@@ -82,14 +134,46 @@ impl IouTracker {
         }
         pairs.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| (a.1, a.2).cmp(&(b.1, b.2))));
 
-        let mut assigned: Vec<Option<TrackId>> = vec![None; detections.len()];
         let mut taken = std::collections::BTreeSet::new();
         for (_, id, index) in pairs {
             if assigned[index].is_none() && taken.insert(id) {
                 assigned[index] = Some(id);
             }
         }
-        assigned
+    }
+
+    /// Whether one more track fits; the one that was lost longest ends where none does.
+    fn make_room(&mut self, out: &mut Assignment) -> bool {
+        if self.tracks.len() < self.options.max_tracks {
+            return true;
+        }
+        let lost = self.tracks.iter().filter(|(_, track)| track.missed > 0);
+        let Some(id) = lost.min_by_key(|(id, track)| (track.last_frame, **id)).map(|(id, _)| *id)
+        else {
+            return false;
+        };
+        if let Some(track) = self.tracks.remove(&id) {
+            end(id, &track, out);
+        }
+        true
+    }
+
+    fn end_all(&mut self, out: &mut Assignment) {
+        for (id, track) in std::mem::take(&mut self.tracks) {
+            end(id, &track, out);
+        }
+    }
+}
+
+/// A track is given up: it ends, or was noise.
+fn end(track: TrackId, of: &Track, out: &mut Assignment) {
+    let from = Some(of.state);
+    if of.state == TrackState::Tentative {
+        out.changes.push(StateChange { track, from, to: None });
+        let (first_frame, last_frame) = (of.first_frame, of.last_frame);
+        out.corrections.push(Correction::Discard { track, first_frame, last_frame });
+    } else {
+        out.changes.push(StateChange { track, from, to: Some(TrackState::Ended) });
     }
 }
 
@@ -101,67 +185,78 @@ impl Tracker for IouTracker {
     fn update_into(&mut self, frame: &FrameInput<'_>, out: &mut Assignment) {
         let detections = frame.detections;
         let options = self.options;
-        let mut tracks = self.matched(frame);
-        let seen: BTreeMap<TrackId, usize> =
-            tracks.iter().enumerate().filter_map(|(index, id)| id.map(|id| (id, index))).collect();
-
         out.clear();
-        let changes = &mut out.changes;
-        let mut ended = Vec::new();
+        out.tracks.resize(detections.len(), None);
+        match self.pace.turn_to(frame, options.max_missed_frames) {
+            Follows::Not => return,
+            Follows::InTime => {}
+            Follows::Late => self.end_all(out),
+        }
+        self.matched(frame, &mut out.tracks);
+        let seen: BTreeMap<TrackId, usize> =
+            out.tracks.iter().enumerate().filter_map(|(index, id)| Some(((*id)?, index))).collect();
+
+        let mut over = Vec::new();
         for (&id, track) in &mut self.tracks {
             let to = if let Some(&index) = seen.get(&id) {
                 track.last_box = detections[index].bbox;
+                track.last_frame = frame.frame_number;
                 track.detections += 1;
                 track.missed = 0;
                 state_when_seen(track.detections, &options)
             } else {
                 track.missed += 1;
                 if track.missed > options.max_missed_frames {
-                    ended.push(id);
-                    TrackState::Ended
-                } else {
-                    TrackState::Lost
+                    over.push(id);
                 }
+                // What was never sure cannot be lost.
+                if track.state == TrackState::Tentative { track.state } else { TrackState::Lost }
             };
-            if to != track.state {
-                changes.push(StateChange { track: id, from: Some(track.state), to: Some(to) });
+            let is_over = over.last() == Some(&id);
+            if to != track.state && !is_over {
+                out.changes.push(StateChange { track: id, from: Some(track.state), to: Some(to) });
                 track.state = to;
             }
         }
-        for id in ended {
-            self.tracks.remove(&id);
+        for id in over {
+            if let Some(track) = self.tracks.remove(&id) {
+                end(id, &track, out);
+            }
         }
 
         for (index, detection) in detections.iter().enumerate() {
-            if tracks[index].is_none()
-                && detection.confidence >= options.new_track_confidence
-                && is_box_in(detection, frame)
+            if out.tracks[index].is_some()
+                || detection.confidence < options.new_track_confidence
+                || !is_box_in(detection, frame)
             {
-                let id = TrackId(self.next_id);
-                self.next_id += 1;
-                let state = state_when_seen(1, &options);
-                self.tracks.insert(
-                    id,
-                    Track {
-                        class_id: detection.class_id,
-                        last_box: detection.bbox,
-                        detections: 1,
-                        missed: 0,
-                        state,
-                    },
-                );
-                tracks[index] = Some(id);
-                changes.push(StateChange { track: id, from: None, to: Some(state) });
+                continue;
             }
+            if !self.make_room(out) {
+                break;
+            }
+            let id = TrackId(self.next_id);
+            self.next_id += 1;
+            let state = state_when_seen(1, &options);
+            self.tracks.insert(
+                id,
+                Track {
+                    class_id: detection.class_id,
+                    last_box: detection.bbox,
+                    detections: 1,
+                    missed: 0,
+                    first_frame: frame.frame_number,
+                    last_frame: frame.frame_number,
+                    state,
+                },
+            );
+            out.tracks[index] = Some(id);
+            out.changes.push(StateChange { track: id, from: None, to: Some(state) });
         }
-        out.tracks = tracks;
     }
 
     fn finish_into(&mut self, out: &mut Assignment) {
         out.clear();
-        out.changes.extend(std::mem::take(&mut self.tracks).into_iter().map(|(track, last)| {
-            StateChange { track, from: Some(last.state), to: Some(TrackState::Ended) }
-        }));
+        self.end_all(out);
     }
 }
 

@@ -25,8 +25,8 @@ const MAX_REMEMBERED_FRAMES: usize = 1024;
 const BUFFER_FRAME_RATE: f32 = 30.0;
 /// Frames running that a tentative track may be missed in.
 const MAX_TENTATIVE_MISSES: u32 = 1;
-/// Frames to the next detection up to which every gap is filled.
-const SHORT_GAP_FRAMES: i64 = 5;
+/// Missed frames up to which every gap is filled.
+const SHORT_GAP_FRAMES: usize = 4;
 /// The share of a box that is covered when it is hidden.
 const HIDDEN_SHARE: f32 = 0.5;
 /// Detections after which what was typical is half forgotten (about).
@@ -92,6 +92,8 @@ impl Life {
 pub(super) struct Book {
     next_id: i64,
     frames: VecDeque<(i64, i64)>,
+    /// Frames that were turned to.
+    count: i64,
     min_track_length: u32,
     buffer_micros: i64,
     frame_micros: i64,
@@ -110,6 +112,7 @@ impl Book {
         Self {
             next_id: 1,
             frames: VecDeque::with_capacity(MAX_REMEMBERED_FRAMES),
+            count: 0,
             min_track_length: options.min_track_length,
             buffer_micros: micros(seconds),
             frame_micros: micros(1.0 / options.frame_rate.max(1e-3)),
@@ -139,14 +142,21 @@ impl Book {
             _ => frame.ts_micros,
         };
         self.frames.push_back((frame.frame_number, ts_micros));
+        self.count += 1;
         // A filter that looks further ahead than this has nothing to say any more.
         #[expect(clippy::cast_precision_loss, reason = "at most 1000")]
         Some(frames.min(1000) as f32)
     }
 
-    /// The time of the frame that was turned to.
-    fn now_micros(&self) -> i64 {
+    /// The time of the frame that was turned to, microseconds since the Unix epoch.
+    pub fn now_micros(&self) -> i64 {
         self.frames.back().map_or(0, |(_, ts_micros)| *ts_micros)
+    }
+
+    /// The place of the frame that was turned to among all that were looked at, from 1. Numbers of
+    /// frames jump where a video is sampled; this does not.
+    pub fn place(&self) -> i64 {
+        self.count
     }
 
     /// Whether a track has been away for too long, in the frame that was turned to.
@@ -315,14 +325,15 @@ impl Book {
         now: &Detection,
         out: &mut Assignment,
     ) {
-        let gap = frame_number.saturating_sub(life.last_frame);
-        if gap > SHORT_GAP_FRAMES && life.hidden < life.missed.div_ceil(2) {
+        let between = self.frames.iter().rev().skip_while(|(n, _)| *n >= frame_number);
+        let between = between.take_while(|(n, _)| *n > life.last_frame);
+        let is_short = between.clone().nth(SHORT_GAP_FRAMES).is_none();
+        if !is_short && life.hidden < life.missed.div_ceil(2) {
             return;
         }
         #[expect(clippy::cast_precision_loss, reason = "frames of a gap")]
-        let length = gap as f32;
-        let between = self.frames.iter().rev().skip_while(|(n, _)| *n >= frame_number);
-        for (frame_number, ts_micros) in between.take_while(|(n, _)| *n > life.last_frame) {
+        let length = frame_number.saturating_sub(life.last_frame) as f32;
+        for (frame_number, ts_micros) in between {
             #[expect(clippy::cast_precision_loss, reason = "frames of a gap")]
             let part = (frame_number - life.last_frame) as f32 / length;
             let mix = |from: f32, to: f32| from + part * (to - from);

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use vigil_models::{BBox, Image, ModelError};
+use vigil_models::{BBox, Image, ModelError, TrackPair};
 
 use super::{CameraMotion, Needs};
 use crate::dataflow::gate::Admitted;
@@ -21,6 +21,9 @@ pub struct Look {
     pub features: Vec<Option<Arc<[f32]>>>,
     /// How the camera moved since the last frame that was looked at.
     pub motion: Option<CameraMotion>,
+    /// How likely each pair of tracks that was asked for is one object; empty when none was, or when
+    /// the network failed.
+    pub links: Vec<f32>,
 }
 
 /// Takes the vectors of the boxes, in their order.
@@ -33,12 +36,16 @@ pub type Appearance =
 /// Who tells how the camera moved since the picture before.
 pub type MotionEstimator = Box<dyn FnMut(&Image) -> Option<CameraMotion> + Send>;
 
+/// Who tells which tracks are one object: a linking network, whose answer is waited for.
+pub type Linking = Box<dyn Fn(Vec<TrackPair>) -> Result<Vec<f32>, ModelError> + Send>;
+
 struct Job {
     frame: Admitted,
     /// The boxes to be looked at, and of which detection each is.
     boxes: Vec<(usize, BBox)>,
     detections: usize,
     camera_motion: bool,
+    links: Vec<TrackPair>,
     reply: Reply<Look>,
 }
 
@@ -62,18 +69,19 @@ impl Looker {
     pub fn start(
         source: &str,
         appearance: Option<Appearance>,
+        linking: Option<Linking>,
         motion: MotionEstimator,
     ) -> Result<Self, Error> {
         let (jobs, inbox) = bounded(1);
         std::thread::Builder::new()
             .name(format!("look-{source}"))
-            .spawn(move || run(&inbox, appearance.as_ref(), motion))
+            .spawn(move || run(&inbox, appearance.as_ref(), linking.as_ref(), motion))
             .map_err(|error| Error::Thread(error.to_string()))?;
         Ok(Self { jobs })
     }
 
     /// Looks at a frame, whose detections have these boxes. One frame at a time.
-    pub(super) fn ask(&self, frame: &Admitted, boxes: &[BBox], needs: &Needs, reply: Reply<Look>) {
+    pub(super) fn ask(&self, frame: &Admitted, boxes: &[BBox], needs: Needs, reply: Reply<Look>) {
         let frame_number = frame.frame_number;
         let reply = reply.or_else(Answer {
             ok: Some(Look::default()),
@@ -91,6 +99,7 @@ impl Looker {
             boxes: wanted.collect(),
             detections: boxes.len(),
             camera_motion: needs.camera_motion,
+            links: needs.links,
             reply,
         });
     }
@@ -103,27 +112,36 @@ fn shows_something(bbox: &BBox, image: &Image) -> bool {
     seen.width() >= 1.0 && seen.height() >= 1.0
 }
 
-fn run(inbox: &Receiver<Job>, appearance: Option<&Appearance>, mut motion: MotionEstimator) {
-    for Job { frame, boxes, detections, camera_motion, reply } in inbox {
+fn run(
+    inbox: &Receiver<Job>,
+    appearance: Option<&Appearance>,
+    linking: Option<&Linking>,
+    mut motion: MotionEstimator,
+) {
+    for Job { frame, boxes, detections, camera_motion, links, reply } in inbox {
         let image = Arc::clone(&frame.picture.image);
+        let number = frame.frame_number;
         let motion = if camera_motion { motion(&image) } else { None };
-        let look = Look { features: Vec::new(), motion };
+        let asked = linking.filter(|_| !links.is_empty()).map(|linking| linking(links));
+        let (links, fault) = match asked.transpose() {
+            Ok(links) => (links.unwrap_or_default(), None),
+            Err(error) => (Vec::new(), Some(Fault::of_model(Stage::Track, number, &error))),
+        };
+        let look = Look { features: Vec::new(), motion, links };
         let Some(appearance) = appearance.filter(|_| !boxes.is_empty()) else {
-            reply.ok(look);
+            reply.send(Answer { ok: Some(look), fault });
             continue;
         };
         let reply = reply.or_else(Answer {
             ok: Some(look.clone()),
-            fault: Some(Fault::refused(Stage::Track, frame.frame_number)),
+            fault: Some(Fault::refused(Stage::Track, number)),
         });
         let (indexes, boxes): (Vec<usize>, Vec<BBox>) = boxes.into_iter().unzip();
         let done: AppearanceReply = Box::new(move |result| {
             reply.send(match result {
-                Ok(vectors) => {
-                    Answer { ok: Some(look.with(detections, &indexes, vectors)), fault: None }
-                }
+                Ok(vectors) => Answer { ok: Some(look.with(detections, &indexes, vectors)), fault },
                 Err(error) => {
-                    let fault = Fault::of_model(Stage::Track, frame.frame_number, &error);
+                    let fault = Fault::of_model(Stage::Track, number, &error);
                     Answer { ok: Some(look), fault: Some(fault) }
                 }
             });

@@ -79,16 +79,16 @@ struct Motion {
     filter: AreaFilter,
     /// The filter at the last observation.
     observed: AreaFilter,
-    /// The last observations with their frames, oldest first.
+    /// The last observations with the places of their frames, oldest first.
     observations: [(i64, BBox); KEPT],
     count: usize,
 }
 
 impl Motion {
-    fn new(frame_number: i64, bbox: &BBox) -> Self {
+    fn new(place: i64, bbox: &BBox) -> Self {
         let filter = AreaFilter::new(bbox);
         let mut observations = [(0, BBox::default()); KEPT];
-        observations[0] = (frame_number, *bbox);
+        observations[0] = (place, *bbox);
         Self { filter, observed: filter, observations, count: 1 }
     }
 
@@ -96,12 +96,14 @@ impl Motion {
         self.observations[self.count - 1]
     }
 
-    fn observe(&mut self, frame_number: i64, bbox: &BBox) {
-        let (last_frame, last) = self.last();
-        #[expect(clippy::cast_precision_loss, reason = "frames of a gap")]
-        let gap = frame_number.saturating_sub(last_frame) as f32;
-        if gap > 1.0 {
-            self.go_again(gap, &last, bbox);
+    /// An observation in the frame at `place`, whose number is `frames` above that of the last
+    /// observation's.
+    fn observe(&mut self, place: i64, frames: i64, bbox: &BBox) {
+        let (last_place, last) = self.last();
+        let gap = place.saturating_sub(last_place);
+        if gap > 1 {
+            #[expect(clippy::cast_precision_loss, reason = "frames of a gap")]
+            self.go_again(frames as f32, gap as f32, &last, bbox);
         } else {
             self.filter.correct(bbox);
         }
@@ -110,19 +112,20 @@ impl Motion {
             self.observations.copy_within(1.., 0);
             self.count -= 1;
         }
-        self.observations[self.count] = (frame_number, *bbox);
+        self.observations[self.count] = (place, *bbox);
         self.count += 1;
     }
 
-    /// Observation-centric re-update: the way from the last observation to this one.
-    fn go_again(&mut self, gap: f32, from: &BBox, to: &BBox) {
-        let steps = gap.min(MAX_STEPS).floor();
+    /// Observation-centric re-update: the way from the last observation to this one, `frames` of
+    /// the video after it, with a step for each frame that was looked at.
+    fn go_again(&mut self, frames: f32, steps: f32, from: &BBox, to: &BBox) {
+        let steps = steps.min(MAX_STEPS).floor();
         self.filter = self.observed;
         let mut step = 1.0;
         while step <= steps {
             let part = step / steps;
             let mix = |from: f32, to: f32| from + part * (to - from);
-            self.filter.predict(gap / steps);
+            self.filter.predict(frames / steps);
             self.filter.correct(&BBox::new(
                 mix(from.x1, to.x1),
                 mix(from.y1, to.y1),
@@ -143,8 +146,8 @@ impl Motion {
 
     /// The direction from `delta` frames before the last observation to it, a unit vector.
     fn direction(&self, delta: u32) -> Option<(f32, f32)> {
-        let (frame, last) = self.last();
-        direction(self.earlier(frame, delta), &last)
+        let (place, last) = self.last();
+        direction(self.earlier(place, delta), &last)
     }
 }
 
@@ -185,6 +188,7 @@ impl OcSort {
     fn associate(&mut self, round: Round, frame: &FrameInput<'_>, out: &mut Assignment) {
         let Self { options, book, tracks, association } = self;
         let method = options.association_method;
+        let place = book.place();
         let offered = if round == Round::Low { Offered::Low } else { Offered::High };
         let expected = |track: &Track<Motion>| match round {
             Round::High => Some(track.motion.filter.bbox()),
@@ -204,7 +208,7 @@ impl OcSort {
             let momentum = match round {
                 Round::High => {
                     let motion = &tracks[row.index as usize].motion;
-                    confidence * agreement(motion, &column.bbox, frame, options)
+                    confidence * agreement(motion, &column.bbox, place, options)
                 }
                 Round::Low | Round::Recovery => 0.0,
             };
@@ -215,7 +219,8 @@ impl OcSort {
         association.round(tracks, offered, method, limit, expected, cost);
         for (index, column) in association.matches.iter().copied() {
             let track = &mut tracks[index];
-            track.motion.observe(frame.frame_number, &frame.detections[column].bbox);
+            let frames = frame.frame_number.saturating_sub(track.life.last_frame);
+            track.motion.observe(place, frames, &frame.detections[column].bbox);
             book.seen(&mut track.life, frame, column, out);
             if options.track_smoothing {
                 out.boxes[column] = track.motion.filter.bbox();
@@ -225,8 +230,8 @@ impl OcSort {
 }
 
 /// How well a detection lies in the direction of a track, -1/2..=1/2.
-fn agreement(motion: &Motion, bbox: &BBox, frame: &FrameInput<'_>, options: &TrackOptions) -> f32 {
-    let from = motion.earlier(frame.frame_number, options.delta_t);
+fn agreement(motion: &Motion, bbox: &BBox, place: i64, options: &TrackOptions) -> f32 {
+    let from = motion.earlier(place, options.delta_t);
     let Some((tx, ty)) = motion.direction(options.delta_t) else { return 0.0 };
     let Some((dx, dy)) = direction(from, bbox) else { return 0.0 };
     let angle = (tx * dx + ty * dy).clamp(-1.0, 1.0).acos();
@@ -248,8 +253,8 @@ impl Tracker for OcSort {
             self.associate(round, frame, out);
         }
         let Self { options, book, tracks, association } = self;
-        let number = frame.frame_number;
-        let begin = |index: usize| Motion::new(number, &frame.detections[index].bbox);
+        let place = book.place();
+        let begin = |index: usize| Motion::new(place, &frame.detections[index].bbox);
         let expected = |motion: &Motion| motion.filter.bbox();
         association.close(frame, options, tracks, book, expected, begin, forget, out);
     }

@@ -136,6 +136,9 @@ pub fn track<'scope>(
                     let Some((_, answer)) = mailbox.take() else { break };
                     asked = None;
                     look = answer.ok.unwrap_or_default();
+                    if !look.links.is_empty() {
+                        tracker.linked(&look.links);
+                    }
                     if let Some(fault) = answer.fault {
                         faults.session(&next.get().faults).give(fault);
                     }
@@ -146,7 +149,7 @@ pub fn track<'scope>(
                     asked = Some(*next.key());
                     let found = detected.detections.as_deref().unwrap_or_default();
                     let boxes: Vec<_> = found.iter().map(|found| found.bbox).collect();
-                    looker.ask(&detected.frame, &boxes, &needs, mailbox.reply(0));
+                    looker.ask(&detected.frame, &boxes, needs, mailbox.reply(0));
                     break;
                 }
                 let (tick, held) = next.remove_entry();

@@ -89,6 +89,8 @@ pub struct TrackOptions {
     pub appearance_weight: f32,
     /// `strongsort`: whether the camera's motion is taken out.
     pub camera_motion: bool,
+    /// `strongsort`: whether a network is asked which tracks are one object; else their motion tells.
+    pub links_by_model: bool,
     /// `iou`: the least IoU of a track's last box and its next (0..=1).
     pub track_iou_threshold: f32,
     /// `iou`: a track that is missed in more frames in a row ends.
@@ -108,6 +110,7 @@ impl TrackOptions {
             min_confidence: self.min_track_confidence,
             new_track_confidence: self.confidence_threshold,
             min_track_length: self.min_track_length,
+            max_tracks: self.max_tracks,
         }
     }
 }
@@ -138,6 +141,7 @@ impl Default for TrackOptions {
             ema_alpha: 0.9,
             appearance_weight: 0.98,
             camera_motion: true,
+            links_by_model: false,
             track_iou_threshold: 0.3,
             max_missed_frames: 30,
             min_track_confidence: 0.3,

@@ -6,15 +6,18 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::Int64Type;
+use arrow::datatypes::{Float32Type, Int64Type};
 use differential_dataflow::input::Input;
-use vigil_models::Detection;
+use vigil_models::{BBox, Detection};
 
 use super::memory::Memory;
 use super::*;
 use crate::eval::mot;
 use crate::source_id::SourceId;
 use crate::tables::{DetectionRow, FrameCommit, RowContext, Tables};
+
+/// Positions that a row of `tracks` keeps.
+const POSITIONS: usize = 50;
 
 type Differences = Arc<Mutex<BTreeMap<TrackFact, isize>>>;
 
@@ -28,11 +31,12 @@ fn detections(sequence: &str) -> Option<BTreeMap<i64, Vec<Detection>>> {
         return None;
     }
     let frames = mot::read(&file).unwrap();
-    let scores = mot::Scores::Sigmoid;
     Some(
         frames
             .into_iter()
-            .map(|(frame, labelled)| (frame, mot::detections(&labelled, scores).unwrap()))
+            .map(|(frame, labelled)| {
+                (frame, mot::detections(&labelled, mot::Scores::Confidence).unwrap())
+            })
             .collect(),
     )
 }
@@ -49,13 +53,29 @@ fn context() -> RowContext {
     }
 }
 
-/// First and last frame and number of a track's detections.
-type Counts = BTreeMap<i64, (i64, i64, i64)>;
+/// A row of `tracks` but for its times and class, which are those of the frames and of all boxes.
+#[derive(Debug, PartialEq)]
+struct Row {
+    state: String,
+    /// First and last, and the number of detections.
+    frames: [i64; 3],
+    /// Mean and highest.
+    confidences: [f32; 2],
+    last_box: [f32; 4],
+    positions: usize,
+}
 
-/// What the rows of `detections` add up to; and the tracks that have filled boxes.
-fn counted(tables: &Tables, id: SourceId) -> (Counts, BTreeSet<i64>) {
+type Rows = BTreeMap<i64, Row>;
+
+/// What the rows of `detections` add up to, for tracks in these states; and the tracks that have
+/// filled boxes.
+fn recomputed(
+    tables: &Tables,
+    id: SourceId,
+    states: &BTreeMap<TrackId, TrackState>,
+) -> (Rows, BTreeSet<i64>) {
     let snapshot = tables.snapshot();
-    let mut counts = Counts::new();
+    let mut parts: BTreeMap<i64, Vec<TrackSummary>> = BTreeMap::new();
     let mut filled = BTreeSet::new();
     let mut boxes = BTreeSet::new();
     for chunk in snapshot.source(id).unwrap().detections.iter() {
@@ -63,6 +83,7 @@ fn counted(tables: &Tables, id: SourceId) -> (Counts, BTreeSet<i64>) {
         let frames = column("frame_number").as_primitive::<Int64Type>();
         let tracks = column("track_id").as_primitive::<Int64Type>();
         let interpolated = column("interpolated").as_boolean();
+        let real = |name: &str, row: usize| column(name).as_primitive::<Float32Type>().value(row);
         for row in (0..frames.len()).filter(|row| tracks.is_valid(*row)) {
             let (frame, track) = (frames.value(row), tracks.value(row));
             assert!(boxes.insert((frame, track)), "track {track} is twice in frame {frame}");
@@ -70,28 +91,50 @@ fn counted(tables: &Tables, id: SourceId) -> (Counts, BTreeSet<i64>) {
                 filled.insert(track);
                 continue;
             }
-            let (first, last, count) = counts.entry(track).or_insert((frame, frame, 0));
-            (*first, *last, *count) = ((*first).min(frame), (*last).max(frame), *count + 1);
+            let [x1, y1, x2, y2] = ["x1", "y1", "x2", "y2"].map(|name| real(name, row));
+            let confidence = real("confidence", row);
+            let bbox = BBox::new(x1, y1, x2, y2);
+            let sighting = Sighting::new(frame, 0, &Detection { class_id: 0, confidence, bbox });
+            parts.entry(track).or_default().push(TrackSummary::of(&sighting));
         }
     }
-    (counts, filled)
+    let row = |track: i64, parts: &Vec<TrackSummary>| {
+        let sum = TrackSummary::sum(parts, POSITIONS).unwrap();
+        let state = states.get(&TrackId(track)).map(|state| state.name().to_owned());
+        let last = sum.last_box();
+        Row {
+            state: state.unwrap_or_else(|| panic!("detections of track {track}, which is none")),
+            frames: [sum.first_frame, sum.last_frame, sum.detections],
+            confidences: [sum.avg_confidence(), sum.max_confidence()],
+            last_box: [last.x1, last.y1, last.x2, last.y2],
+            positions: sum.positions.len(),
+        }
+    };
+    (parts.iter().map(|(track, parts)| (*track, row(*track, parts))).collect(), filled)
 }
 
 /// What the rows of `tracks` say.
-fn said(tables: &Tables, id: SourceId) -> Counts {
+fn said(tables: &Tables, id: SourceId) -> Rows {
     let snapshot = tables.snapshot();
     let source = snapshot.source(id).unwrap();
-    let mut counts = Counts::new();
+    let mut rows = Rows::new();
     for batch in source.tracks.batches(&source.context).unwrap() {
-        let column = |name: &str| batch.column_by_name(name).unwrap().as_primitive::<Int64Type>();
+        let column = |name: &str| batch.column_by_name(name).unwrap();
+        let whole = |name: &str, row: usize| column(name).as_primitive::<Int64Type>().value(row);
+        let real = |name: &str, row: usize| column(name).as_primitive::<Float32Type>().value(row);
         for row in 0..batch.num_rows() {
-            let numbers = ["first_frame", "last_frame", "detections"];
-            let [first, last, count] = numbers.map(|name| column(name).value(row));
-            let before = counts.insert(column("track_id").value(row), (first, last, count));
+            let said = Row {
+                state: column("state").as_string::<i32>().value(row).to_owned(),
+                frames: ["first_frame", "last_frame", "detections"].map(|name| whole(name, row)),
+                confidences: ["avg_confidence", "max_confidence"].map(|name| real(name, row)),
+                last_box: ["x1", "y1", "x2", "y2"].map(|name| real(name, row)),
+                positions: column("positions").as_list::<i32>().value(row).len(),
+            };
+            let before = rows.insert(whole("track_id", row), said);
             assert_eq!(before, None, "a track has two rows");
         }
     }
-    counts
+    rows
 }
 
 /// How often each kind of correction was seen.
@@ -104,6 +147,13 @@ struct Corrected {
 }
 
 impl Corrected {
+    fn add(&mut self, other: &Self) {
+        self.adopted += other.adopted;
+        self.filled += other.filled;
+        self.discarded += other.discarded;
+        self.merged += other.merged;
+    }
+
     fn note(&mut self, corrections: &[Correction]) {
         for correction in corrections {
             *match correction {
@@ -119,11 +169,13 @@ impl Corrected {
 /// Replays a sequence and compares after every frame.
 fn replay(
     frames: BTreeMap<i64, Vec<Detection>>,
-    mut tracker: Box<dyn Tracker + Send + Sync>,
+    kind: TrackerKind,
+    options: TrackOptions,
 ) -> Corrected {
     let result: Arc<Mutex<Corrected>> = Arc::default();
     let seen = Arc::clone(&result);
     timely::execute_directly(move |worker| {
+        let mut tracker = kind.tracker(&options);
         let differences = Differences::default();
         let collected = Arc::clone(&differences);
         let (mut sightings, mut identities, mut states, probe) =
@@ -131,7 +183,7 @@ fn replay(
                 let (sightings, sighting_rows) = scope.new_collection();
                 let (identities, identity_rows) = scope.new_collection();
                 let (states, state_rows) = scope.new_collection();
-                let rows = tracks(sighting_rows, identity_rows, state_rows, 50);
+                let rows = tracks(sighting_rows, identity_rows, state_rows, POSITIONS);
                 let (probe, rows) = rows.probe();
                 rows.inspect(move |(fact, _tick, difference)| {
                     *collected.lock().unwrap().entry(fact.clone()).or_default() += *difference;
@@ -142,6 +194,7 @@ fn replay(
         let id = SourceId(1);
         tables.add_source(id, context());
         let mut memory = Memory::default();
+        let mut living: BTreeMap<TrackId, TrackState> = BTreeMap::new();
         let steps = frames.into_iter().map(Some).chain([None]);
         for (tick, step) in (1_u64..).zip(steps) {
             let mut commit = FrameCommit { tick: Some(tick), ..FrameCommit::default() };
@@ -186,11 +239,13 @@ fn replay(
                 identities.update(identity, difference);
             }
             for change in &assignment.changes {
+                assert_eq!(living.remove(&change.track), change.from, "{change:?}");
                 if let Some(from) = change.from {
                     states.remove((change.track, from));
                 }
                 if let Some(to) = change.to {
                     states.insert((change.track, to));
+                    living.insert(change.track, to);
                 }
             }
             sightings.advance_to(tick);
@@ -207,29 +262,30 @@ fn replay(
             commit.tracks = changed.into_iter().collect();
             tables.commit_frames(id, commit).unwrap();
 
-            let (counts, filled) = counted(&tables, id);
-            assert_eq!(said(&tables, id), counts, "after step {tick}");
-            assert!(filled.iter().all(|track| counts.contains_key(track)), "after step {tick}");
+            let (rows, filled) = recomputed(&tables, id, &living);
+            assert_eq!(said(&tables, id), rows, "after step {tick}");
+            assert!(filled.iter().all(|track| rows.contains_key(track)), "after step {tick}");
+            let numbers: BTreeSet<i64> = living.keys().map(|track| track.0).collect();
+            assert!(rows.keys().copied().eq(numbers), "after step {tick}: a track without a row");
         }
     });
     Arc::into_inner(result).unwrap().into_inner().unwrap()
 }
 
+/// Every tracker; with a short buffer more tracks end, are begun anew and are linked.
 #[test]
 fn every_count_equals_its_recomputation_after_each_correction() {
-    for sequence in ["TUD-Campus", "TUD-Stadtmitte"] {
-        let Some(frames) = detections(sequence) else { return };
-        let tracker = ByteTracker::new(&TrackOptions::default());
-        let corrected = replay(frames, Box::new(tracker));
-        assert!(corrected.adopted > 0 && corrected.discarded > 0, "{sequence}: {corrected:?}");
+    for kind in all().iter().filter(|kind| **kind != TrackerKind::NONE) {
+        let mut corrected = Corrected::default();
+        for (sequence, track_buffer) in [("TUD-Campus", 30), ("TUD-Stadtmitte", 10)] {
+            let Some(frames) = detections(sequence) else { return };
+            let options = TrackOptions { track_buffer, ..TrackOptions::default() };
+            corrected.add(&replay(frames, *kind, options));
+        }
+        let name = kind.name;
+        assert!(corrected.discarded > 0, "{name}: {corrected:?}");
+        assert_eq!(corrected.adopted > 0, name != "iou", "{name}: {corrected:?}");
+        assert_eq!(corrected.filled > 0, name != "iou", "{name}: {corrected:?}");
+        assert_eq!(corrected.merged > 0, name == "strongsort", "{name}: {corrected:?}");
     }
-}
-
-#[test]
-fn every_count_equals_its_recomputation_when_tracks_are_linked_and_gaps_smoothed() {
-    let Some(frames) = detections("TUD-Stadtmitte") else { return };
-    // A short buffer, so that many tracks end and go on.
-    let options = TrackOptions { track_buffer: 10, ..TrackOptions::default() };
-    let corrected = replay(frames, Box::new(StrongSort::new(&options)));
-    assert!(corrected.merged > 0 && corrected.filled > 0, "{corrected:?}");
 }

@@ -108,3 +108,71 @@ pub(super) fn near_pairs(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Worked out by hand from the definitions.
+    #[test]
+    fn likeness_is_as_defined() {
+        let a = BBox::new(0.0, 0.0, 10.0, 10.0);
+        let cases = [
+            // Moved by half: 50 of 150 are common, the hull is the union.
+            (BBox::new(5.0, 0.0, 15.0, 10.0), 1.0 / 3.0, 1.0 / 3.0, 1.0 / 3.0 - 25.0 / 325.0),
+            // Moved along the diagonal: 25 of 175; the hull has 225.
+            (
+                BBox::new(5.0, 5.0, 15.0, 15.0),
+                1.0 / 7.0,
+                1.0 / 7.0 - 50.0 / 225.0,
+                1.0 / 7.0 - 50.0 / 450.0,
+            ),
+            // Apart: the hull has 300, of which 100 are in neither.
+            (BBox::new(20.0, 0.0, 30.0, 10.0), 0.0, -1.0 / 3.0, -400.0 / 1000.0),
+            (a, 1.0, 1.0, 1.0),
+        ];
+        for (b, iou, giou, diou) in cases {
+            let found = |method| likeness(method, &a, &b);
+            assert!((found(AssociationMethod::Iou) - iou).abs() < 1e-6, "{b:?}");
+            assert!((found(AssociationMethod::Giou) - giou).abs() < 1e-6, "{b:?}");
+            assert!((found(AssociationMethod::Diou) - diou).abs() < 1e-6, "{b:?}");
+        }
+        let near =
+            |x: f32| likeness(AssociationMethod::Euclidean, &a, &BBox::new(x, 0.0, x + 10.0, 10.0));
+        assert!((near(5.0) - (1.0 - 5.0 / 200.0_f32.sqrt())).abs() < 1e-6);
+        assert_eq!(near(20.0), 0.0, "further apart than a diagonal");
+    }
+
+    /// Every pair whose boxes overlap is compared, whatever the order and the sizes.
+    #[test]
+    fn no_pair_that_overlaps_is_left_out() {
+        let boxes = |seed: u32| -> Vec<Compared> {
+            (0..60_u32)
+                .map(|index| {
+                    let number = |salt: u32| {
+                        #[expect(clippy::cast_precision_loss, reason = "below 400")]
+                        let number = ((index * 97 + salt * 61 + seed * 131) * 7919 % 400) as f32;
+                        number
+                    };
+                    let (x, y) = (number(1), number(2));
+                    let (width, height) = (1.0 + number(3) / 4.0, 1.0 + number(4) / 4.0);
+                    Compared { bbox: BBox::new(x, y, x + width, y + height), class_id: 0, index }
+                })
+                .collect()
+        };
+        let (rows, mut columns) = (boxes(1), boxes(2));
+        for method in AssociationMethod::ALL {
+            let mut found = std::collections::BTreeSet::new();
+            near_pairs(&rows, &mut columns, method, |row, column| {
+                assert!(found.insert((row.index, column.index)), "a pair comes once");
+            });
+            for row in &rows {
+                for column in &columns {
+                    let is_alike = likeness(method, &row.bbox, &column.bbox) > 0.0;
+                    let is_found = found.contains(&(row.index, column.index));
+                    assert!(is_found || !is_alike, "{method:?}: {row:?} {column:?}");
+                }
+            }
+        }
+    }
+}

@@ -1,8 +1,10 @@
-//! The tracker `iou` on small scenes, and the table `tracks` against recomputation from scratch.
-//! Tests of the other trackers are in files of their own.
+//! The table `tracks` against recomputation from scratch. Tests of the trackers are in files of
+//! their own.
 
 mod bad_input;
+mod iou;
 mod lives;
+mod methods;
 mod mistakes;
 mod scenes;
 
@@ -16,83 +18,6 @@ use super::*;
 
 fn found(class_id: u32, confidence: f32, x: f32) -> Detection {
     Detection { class_id, confidence, bbox: BBox::new(x, 0.0, x + 10.0, 10.0) }
-}
-
-/// Feeds frames that follow each other.
-fn see(tracker: &mut dyn Tracker, detections: &[Detection]) -> Assignment {
-    tracker.update(&FrameInput {
-        frame_number: 0,
-        ts_micros: 0,
-        width: 640,
-        height: 480,
-        detections,
-        features: &[],
-        motion: None,
-    })
-}
-
-fn ids(assignment: &Assignment) -> Vec<Option<i64>> {
-    assignment.tracks.iter().map(|track| track.map(|track| track.0)).collect()
-}
-
-#[test]
-fn overlap_and_class_decide() {
-    let mut tracker = IouTracker::new(IouOptions::default());
-    assert_eq!(
-        ids(&see(&mut tracker, &[found(0, 0.9, 0.0), found(2, 0.9, 100.0)])),
-        [Some(1), Some(2)]
-    );
-    // The second overlaps track 1 but has another class: it begins a track.
-    let next = see(&mut tracker, &[found(0, 0.9, 2.0), found(2, 0.9, 2.0), found(2, 0.9, 101.0)]);
-    assert_eq!(ids(&next), [Some(1), Some(3), Some(2)]);
-}
-
-#[test]
-fn the_highest_overlap_wins_and_ties_go_to_the_older_track() {
-    let mut tracker = IouTracker::new(IouOptions::default());
-    see(&mut tracker, &[found(0, 0.9, 0.0), found(0, 0.9, 4.0)]);
-    assert_eq!(
-        ids(&see(&mut tracker, &[found(0, 0.9, 4.0), found(0, 0.9, 0.0)])),
-        [Some(2), Some(1)]
-    );
-    // Both tracks overlap the one detection equally.
-    let mut tracker = IouTracker::new(IouOptions::default());
-    see(&mut tracker, &[found(0, 0.9, 0.0), found(0, 0.9, 4.0)]);
-    assert_eq!(ids(&see(&mut tracker, &[found(0, 0.9, 2.0)])), [Some(1)]);
-}
-
-#[test]
-fn confidence_decides_who_begins_and_who_continues() {
-    let mut tracker = IouTracker::new(IouOptions::default());
-    assert_eq!(ids(&see(&mut tracker, &[found(0, 0.4, 0.0)])), [None]);
-    assert_eq!(ids(&see(&mut tracker, &[found(0, 0.6, 0.0)])), [Some(1)]);
-    assert_eq!(ids(&see(&mut tracker, &[found(0, 0.35, 0.0)])), [Some(1)]);
-    assert_eq!(ids(&see(&mut tracker, &[found(0, 0.2, 0.0)])), [None]);
-}
-
-#[test]
-fn a_track_lives_through_thirty_missed_frames_and_no_more() {
-    for (missed, expected) in [(30, 1), (31, 2)] {
-        let mut tracker = IouTracker::new(IouOptions::default());
-        see(&mut tracker, &[found(0, 0.9, 0.0)]);
-        for _ in 0..missed {
-            see(&mut tracker, &[]);
-        }
-        assert_eq!(ids(&see(&mut tracker, &[found(0, 0.9, 0.0)])), [Some(expected)]);
-    }
-}
-
-#[test]
-fn a_track_goes_from_tentative_to_ended() {
-    let mut tracker = IouTracker::new(IouOptions { max_missed_frames: 1, ..Default::default() });
-    let mut states = Vec::new();
-    for frame in 0..9 {
-        let detections = if frame < 6 { vec![found(0, 0.9, 0.0)] } else { Vec::new() };
-        states.extend(see(&mut tracker, &detections).changes.iter().map(|change| change.to));
-    }
-    use TrackState::{Active, Ended, Lost, Tentative};
-    assert_eq!(states, [Tentative, Active, Lost, Ended].map(Some));
-    assert_eq!(tracker.finish().changes, []);
 }
 
 /// A sequence of random numbers that is the same everywhere (splitmix64).

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use vigil_models::{BBox, Detection};
+use vigil_models::{BBox, Detection, TrackPair};
 
 use super::{TrackId, TrackState};
 
@@ -42,12 +42,14 @@ pub struct FrameInput<'a> {
 }
 
 /// What a tracker wants to know of a frame before it takes it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Needs {
     /// The indexes of the detections whose appearance decides something, ascending.
     pub appearance: Vec<u32>,
     /// Whether the camera's motion is used.
     pub camera_motion: bool,
+    /// Pairs of tracks that may be one object; [`Tracker::linked`] takes the answer.
+    pub links: Vec<TrackPair>,
 }
 
 /// A track went from one state to another.
@@ -152,6 +154,12 @@ pub trait Tracker {
     fn needs(&mut self, frame: &FrameInput<'_>) -> Needs {
         let _ = frame;
         Needs::default()
+    }
+
+    /// How likely each pair of the last [`Needs::links`] is one object (0..=1), in order. Comes
+    /// before the frame that was asked for; not at all when nobody could tell.
+    fn linked(&mut self, probabilities: &[f32]) {
+        let _ = probabilities;
     }
 
     /// Takes the next frame, and writes what becomes of it into `out`, which is cleared first.

@@ -48,6 +48,7 @@ const OF_FAMILIES: &[(&str, FamilyFiles)] = &[
     ("minilm", SENTENCES),
     ("mpnet", SENTENCES),
     ("cross-encoder", SENTENCES),
+    ("aflink", ONE_GRAPH),
 ];
 
 const ONE_GRAPH: FamilyFiles = FamilyFiles { required: &[GRAPH], optional: &[] };

@@ -7,8 +7,8 @@ use std::path::Path;
 use crate::backend::{Device, Element, Session, SessionOptions, TensorInfo};
 use crate::manifest::{ModelEntry, Precision, Task};
 use crate::{
-    BBox, DetectOptions, EmbedOptions, Image, ModelError, Registry, open_captioner, open_detector,
-    open_embedder, open_reid, open_reranker,
+    BBox, DetectOptions, EmbedOptions, Image, ModelError, Registry, TrackPair, open_captioner,
+    open_detector, open_embedder, open_linker, open_reid, open_reranker,
 };
 
 /// Sides of the picture that is shown to a network of any size, pixels.
@@ -35,6 +35,7 @@ pub(super) fn run(models_dir: &Path, entry: &mut ModelEntry) -> Result<(), Model
         Task::Embedder => embedder(&registry, entry, options),
         Task::Reid => reid(&registry, entry, options),
         Task::Reranker => reranker(&registry, entry, options),
+        Task::Linker => linker(&registry, entry, options),
     };
     let mut all = tried(options);
     // A detector's graphs were tried in both precisions.
@@ -153,6 +154,15 @@ fn reranker(
 ) -> Result<(), ModelError> {
     let mut reranker = open_reranker(registry, entry, options)?;
     reranker.rerank("who rides?", &["a person rides a bicycle", "a dog"]).map(drop)
+}
+
+fn linker(
+    registry: &Registry,
+    entry: &ModelEntry,
+    options: SessionOptions,
+) -> Result<(), ModelError> {
+    let pair = TrackPair { earlier: vec![[1.0, 10.0, 20.0]], later: vec![[3.0, 14.0, 20.0]] };
+    open_linker(registry, entry, options)?.link(&[pair]).map(drop)
 }
 
 fn reid(

@@ -84,12 +84,13 @@ fn unknown_words_are_refused_with_the_known_ones() {
     assert_eq!(
         refusal("task = \"detector\"", "task = \"detecter\""),
         "here: model \"tiny\": unknown task \"detecter\"; \
-         the tasks are detector, reid, captioner, embedder, reranker"
+         the tasks are detector, reid, linker, captioner, embedder, reranker"
     );
     assert_eq!(
         refusal("yolov8", "yolov9000"),
         "here: model \"tiny\": unknown family \"yolov9000\"; \
-         the families are yolov8, yolox, detr, ssd, osnet, blip, blip2, minilm, mpnet, cross-encoder"
+         the families are yolov8, yolox, detr, ssd, osnet, blip, blip2, minilm, mpnet, cross-encoder, \
+         aflink"
     );
     assert_eq!(
         refusal("family = \"yolov8\"", "family = \"blip\""),

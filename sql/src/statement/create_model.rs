@@ -11,7 +11,7 @@ use crate::{CreateModel, Notice, SqlError};
 static DOC: StatementDoc = StatementDoc {
     name: "CREATE MODEL",
     syntax: "CREATE MODEL [ IF NOT EXISTS ] name
-    TYPE { detector | captioner | embedder | reid | reranker }
+    TYPE { detector | captioner | embedder | reid | reranker | linker }
     FROM 'path or URL'
     [ WITH ( option = value [, ...] ) ]",
     description: "Registers a model under a name that sources and `embed` can then take. `FROM` names \

@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use crate::cli::error::CliError;
 use crate::eval::{self, Scores, mot};
 use crate::source::{SourceDefaults, SourceOptions};
-use crate::track::TrackerKind;
+use crate::track::{TrackOptions, TrackerKind};
 
 /// Follow the detections of MOTChallenge sequences and score the tracks
 ///
@@ -133,7 +133,9 @@ fn follow(
     };
     let detections = mot::read_detections(&folder.join("det.txt"), scores)?;
     let frame_rate = mot::frame_rate(folder).unwrap_or(arguments.frame_rate);
-    let mut tracker = arguments.tracker.tracker(&options.track_options());
+    // There are no models here: which tracks are one object is told by their motion.
+    let options = TrackOptions { links_by_model: false, ..options.track_options() };
+    let mut tracker = arguments.tracker.tracker(&options);
     Ok(eval::replay(&detections, tracker.as_mut(), frame_rate).results())
 }
 

@@ -88,7 +88,7 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "float8",
         default: "0.5",
         range: FRACTION,
-        doc: "From this confidence detections count in frames and start tracks.",
+        doc: "From this confidence detections count in frames, and start tracks of the tracker iou.",
         set: |o, text| {
             o.confidence_threshold = value::fraction(text)?;
             Some(())
@@ -220,7 +220,7 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "float8",
         default: "0.3",
         range: FRACTION,
-        doc: "The least overlap between a track's last box and its next.",
+        doc: "The least overlap between a track's last box and its next (iou).",
         set: |o, text| {
             o.track_iou_threshold = value::fraction(text)?;
             Some(())
@@ -231,7 +231,7 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "integer",
         default: "30",
         range: "an integer from 0 to 1000000",
-        doc: "A track that is not seen for more frames than this ends.",
+        doc: "A track that is not seen for more frames than this ends (iou).",
         set: |o, text| {
             o.max_missed_frames = value::integer(text, 0, 1_000_000)?;
             Some(())
@@ -253,7 +253,7 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "float8",
         default: "0.3",
         range: FRACTION,
-        doc: "Detections of a lower confidence belong to no track.",
+        doc: "Detections of a lower confidence belong to no track (iou).",
         set: |o, text| {
             o.min_track_confidence = value::fraction(text)?;
             Some(())
@@ -264,7 +264,7 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "integer",
         default: "5",
         range: "an integer from 1 to 1000000",
-        doc: "A track stays tentative until it has so many detections.",
+        doc: "A track stays tentative until it has so many detections; one that ends before was noise.",
         set: |o, text| {
             o.min_track_length = value::integer(text, 1, 1_000_000)?;
             Some(())
@@ -319,7 +319,7 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "float8",
         default: "0.5",
         range: FRACTION,
-        doc: "A track stays tentative until the mean log-odds of its detections are this share of what is typical of active tracks; 0 asks for none.",
+        doc: "A track stays tentative until the mean log-odds of its detections are this share of what is typical of active tracks; 0 asks for none (all trackers but iou).",
         set: |o, text| {
             o.track.track_evidence = value::fraction(text)?;
             Some(())
@@ -377,6 +377,17 @@ const OPTIONS: &[OptionDoc] = &[
         doc: "The model that tells what boxes look like, for deepsort and strongsort.",
         set: |o, text| {
             o.reid_model = value::name(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "link_model",
+        kind: "text",
+        default: "none",
+        range: "a linker's name, or 'none'",
+        doc: "The model that tells which tracks are one object, such as AFLink; without one their motion tells (strongsort).",
+        set: |o, text| {
+            o.link_model = value::name(text)?;
             Some(())
         },
     },

@@ -167,6 +167,46 @@ fn an_object_that_comes_back_on_its_way_is_linked() {
     assert_eq!(watched.tracks(), 2, "bytetrack does not link");
 }
 
+/// With a network its answer decides, which is asked before the next frame; without one that
+/// answers, nothing is linked.
+#[test]
+fn a_network_tells_which_tracks_are_one_object() {
+    let options = TrackOptions { track_buffer: 8, links_by_model: true, ..TrackOptions::default() };
+    let merges = |back_at: f32, answer: Option<f32>| {
+        let mut tracker = tracker("strongsort", &options);
+        let (mut asked, mut merges) = (0, Vec::new());
+        for n in 0..60_u8 {
+            let found = match n {
+                0..20 => walk(n),
+                20..40 => Vec::new(),
+                _ => vec![person(back_at + 3.0 * f32::from(n - 40), 50.0, 0.9)],
+            };
+            let input = frame(n.into(), &found);
+            let links = tracker.needs(&input).links;
+            for pair in &links {
+                assert_eq!(pair.earlier.last(), Some(&[19.0, 67.0, 50.0]));
+                assert_eq!(pair.later.first(), Some(&[40.0, f64::from(back_at), 50.0]));
+                assert_eq!((pair.earlier.len(), pair.later.len()), (20, 10));
+            }
+            asked += links.len();
+            if let Some(answer) = answer.filter(|_| !links.is_empty()) {
+                tracker.linked(&vec![answer; links.len()]);
+            }
+            merges.extend(tracker.update(&input).corrections.into_iter().filter_map(
+                |correction| match correction {
+                    Correction::Merge { from, into, .. } => Some((n, from.0, into.0)),
+                    _ => None,
+                },
+            ));
+        }
+        (asked, merges)
+    };
+    assert_eq!(merges(130.0, Some(0.99)), (1, vec![(50, 2, 1)]));
+    assert_eq!(merges(130.0, Some(0.9)), (1, vec![]), "it is not sure enough");
+    assert_eq!(merges(130.0, None), (1, vec![]), "nobody tells");
+    assert_eq!(merges(400.0, Some(0.99)), (0, vec![]), "too far away to ask");
+}
+
 /// Two stand beside each other and change places between two frames: only looks tell them apart.
 #[test]
 fn with_cosine_looks_decide_against_overlap() {

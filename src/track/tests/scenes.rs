@@ -46,9 +46,14 @@ pub(super) struct Watched {
 impl Watched {
     /// Gives frames 0, 1, … to a tracker.
     pub fn new(tracker: &mut dyn Tracker, frames: &[Vec<Detection>]) -> Self {
+        Self::sampled(tracker, frames, 1)
+    }
+
+    /// Gives frames 0, `step`, 2·`step`, … to a tracker.
+    pub fn sampled(tracker: &mut dyn Tracker, frames: &[Vec<Detection>], step: usize) -> Self {
         let mut watched =
             Self { replay: Replay::default(), states: BTreeMap::new(), made: Vec::new() };
-        for (number, detections) in (0..).zip(frames) {
+        for (number, detections) in (0..).step_by(step).zip(frames) {
             let made = tracker.update(&frame(number, detections));
             assert_eq!(made.tracks.len(), detections.len());
             watched.replay.frame(number, detections, &made);

@@ -12,7 +12,7 @@ pub(super) fn table() -> SystemTable {
         comment: "Models that are or were loaded, with what they did since the server started; one row for each model and way of opening it",
         columns: vec![
             column::text("model", "name with version, as rows name it, such as yolov8n:1"),
-            column::text("task", "detector, captioner, embedder or reid"),
+            column::text("task", "detector, captioner, embedder, reid, reranker or linker"),
             column::text("provider", "where it runs: cpu, cuda or tensorrt").nullable(),
             column::text("provider_reason", "why there, such as: as asked").nullable(),
             column::timestamptz(

@@ -13,7 +13,7 @@ pub(super) fn table() -> SystemTable {
         columns: vec![
             column::text("name", "the model's name, without its version"),
             column::text("version", "the model's version"),
-            column::text("task", "detector, captioner, embedder or reid"),
+            column::text("task", "detector, captioner, embedder, reid, reranker or linker"),
             column::text("family", "the family that reads it, such as yolov8"),
             column::text("licence", "the licence's SPDX name, as far as it has one"),
             column::bigint("size_bytes", "all of its files together, bytes"),
