@@ -87,6 +87,9 @@ pub struct Graph {
     pub(super) visited: VisitedPool,
 }
 
+/// Edges that a node has at least, where there are so many candidates.
+const LEAST: usize = 8;
+
 const NO_ENTRY: u64 = u64::MAX;
 
 impl Graph {
@@ -296,7 +299,9 @@ impl Graph {
     }
 
     /// The neighbours that keep the graph navigable: of candidates by distance, each that is
-    /// nearer to the node than to those chosen before (algorithm 4 of the paper).
+    /// nearer to the node than to those chosen before (algorithm 4 of the paper). Where that leaves
+    /// fewer than [`LEAST`], the nearest of the others come as well: copies that lie close together
+    /// would have edges among themselves alone.
     fn choose(
         &self,
         view: &View,
@@ -314,6 +319,15 @@ impl Graph {
             let (chunk, at) = place(*node);
             let vector = view.codes[chunk].decode(self.options.dimensions, at, decoded);
             if chosen.iter().all(|other| view.distance(metric, vector, *other) >= *distance) {
+                chosen.push(*node);
+            }
+        }
+        let least = LEAST.min(count);
+        for (_, node) in candidates {
+            if chosen.len() >= least {
+                return;
+            }
+            if !chosen.contains(node) {
                 chosen.push(*node);
             }
         }
