@@ -87,8 +87,8 @@ pub struct Graph {
     pub(super) visited: VisitedPool,
 }
 
-/// Candidates that are kept while a node of an upper level looks for one with the same vector.
-const TWIN_SEARCH: usize = 16;
+/// Edges that a node has at least, where there are so many candidates.
+const LEAST: usize = 8;
 
 const NO_ENTRY: u64 = u64::MAX;
 
@@ -159,15 +159,25 @@ impl Graph {
 
     /// Links a node that [`Graph::add_chunk`] has added. Several threads may link different nodes
     /// at once.
+    ///
+    /// Nobody is led to the node before it has its edges on every level: a search that came to it
+    /// on an upper level and found nothing below would end there, and a node that was linked by
+    /// such a search would be lost.
     pub fn link(&self, node: u32, scratch: &mut LinkScratch) {
         let view = self.view();
         let (chunk, at) = place(node);
         let links = &view.links[chunk];
         let top = links.level(at);
-        let Some((entry_level, entry)) = self.entry().or_else(|| self.begin_with(node, top)) else {
+        // A node above all others is linked alone, as two of them would not know of each other.
+        let is_above = |entry: Option<(usize, u32)>| entry.is_none_or(|(level, _)| top > level);
+        let raising = is_above(self.entry())
+            .then(|| self.entry_lock.lock().unwrap_or_else(PoisonError::into_inner))
+            .filter(|_| is_above(self.entry()));
+        let Some((entry_level, entry)) = self.entry() else {
+            self.set_entry(top, node);
             return;
         };
-        let LinkScratch { vector, decoded, candidates, chosen } = scratch;
+        let LinkScratch { vector, decoded, candidates, chosen, edges } = scratch;
         let query = view.codes[chunk].decode(self.options.dimensions, at, vector);
 
         let mut nearest = (view.distance(self.options.metric, query, entry), entry);
@@ -175,17 +185,7 @@ impl Graph {
             nearest = self.descend(&view, query, nearest, level);
         }
         let mut starts = vec![nearest];
-        if top > 0 {
-            // A twin is on no upper level either, so look for it before anything is linked.
-            let mut low = nearest;
-            for level in (1..=top.min(entry_level)).rev() {
-                low = self.descend(&view, query, low, level);
-            }
-            self.search_level(&view, query, &[low], TWIN_SEARCH, 0, candidates);
-            if self.becomes_twin(&view, node, &candidates.nearest()) {
-                return;
-            }
-        }
+        edges.clear();
         for level in (0..=top.min(entry_level)).rev() {
             let ef = self.options.ef_construction;
             self.search_level(&view, query, &starts, ef, level, candidates);
@@ -195,37 +195,25 @@ impl Graph {
                 return;
             }
             self.choose(&view, &starts, self.options.m, decoded, chosen);
-            {
-                // Nobody else knows the node yet, but readers will in a moment.
-                let _lock = links.lock(at);
-                links.write(at, level, chosen);
-            }
-            for neighbour in chosen.clone() {
-                self.connect(&view, neighbour, node, level, decoded, chosen);
-            }
+            edges.extend(chosen.iter().map(|neighbour| (level, *neighbour)));
         }
-        if top > entry_level {
-            self.raise_entry(top, node);
+        for level in 0..=top.min(entry_level) {
+            chosen.clear();
+            chosen.extend(edges.iter().filter(|(on, _)| *on == level).map(|(_, node)| *node));
+            let _lock = links.lock(at);
+            links.write(at, level, chosen);
         }
-    }
-
-    /// Makes the first node the entry; `None` when this was the first one.
-    fn begin_with(&self, node: u32, top: usize) -> Option<(usize, u32)> {
-        let _lock = self.entry_lock.lock().unwrap_or_else(PoisonError::into_inner);
-        match self.entry() {
-            Some(entry) => Some(entry),
-            None => {
-                self.entry.store((top as u64) << 32 | u64::from(node), Ordering::Release);
-                None
-            }
+        for (level, neighbour) in edges.iter().rev() {
+            self.connect(&view, *neighbour, node, *level, decoded, chosen);
+        }
+        if raising.is_some() {
+            self.set_entry(top, node);
         }
     }
 
-    fn raise_entry(&self, top: usize, node: u32) {
-        let _lock = self.entry_lock.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.entry().is_none_or(|(level, _)| top > level) {
-            self.entry.store((top as u64) << 32 | u64::from(node), Ordering::Release);
-        }
+    /// Lets searches begin at a node; the caller holds the entry's lock.
+    fn set_entry(&self, level: usize, node: u32) {
+        self.entry.store((level as u64) << 32 | u64::from(node), Ordering::Release);
     }
 
     /// Hangs the node on one with the same vector, if there is one among the nearest.
@@ -311,7 +299,9 @@ impl Graph {
     }
 
     /// The neighbours that keep the graph navigable: of candidates by distance, each that is
-    /// nearer to the node than to those chosen before (algorithm 4 of the paper).
+    /// nearer to the node than to those chosen before (algorithm 4 of the paper). Where that leaves
+    /// fewer than [`LEAST`], the nearest of the others come as well: copies that lie close together
+    /// would have edges among themselves alone.
     fn choose(
         &self,
         view: &View,
@@ -329,6 +319,15 @@ impl Graph {
             let (chunk, at) = place(*node);
             let vector = view.codes[chunk].decode(self.options.dimensions, at, decoded);
             if chosen.iter().all(|other| view.distance(metric, vector, *other) >= *distance) {
+                chosen.push(*node);
+            }
+        }
+        let least = LEAST.min(count);
+        for (_, node) in candidates {
+            if chosen.len() >= least {
+                return;
+            }
+            if !chosen.contains(node) {
                 chosen.push(*node);
             }
         }
@@ -379,6 +378,8 @@ pub struct LinkScratch {
     decoded: Vec<f32>,
     candidates: Candidates,
     chosen: Vec<u32>,
+    /// The levels and the nodes that the edges of the node lead to.
+    edges: Vec<(usize, u32)>,
 }
 
 /// The highest level of a node: geometrically distributed, and the same each time.

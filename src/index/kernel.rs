@@ -8,6 +8,9 @@ use std::sync::LazyLock;
 
 /// An element of a stored vector.
 pub trait Stored: Copy {
+    /// Whether its value is a count of steps, whose size is the scale of its vector.
+    const IS_STEPS: bool = false;
+
     /// Its value.
     fn widen(self) -> f32;
 }
@@ -47,6 +50,8 @@ impl Half {
 }
 
 impl Stored for i8 {
+    const IS_STEPS: bool = true;
+
     #[inline(always)]
     fn widen(self) -> f32 {
         f32::from(self)
@@ -55,6 +60,9 @@ impl Stored for i8 {
 
 /// One step of a sum over pairs of elements.
 trait Step {
+    /// Whether the sum grows as the stored vector does, so that a scale can wait for the end.
+    const IS_LINEAR: bool = false;
+
     /// `sum` and the term of the pair; `FUSED` where the processor multiplies and adds in one.
     fn add<const FUSED: bool>(sum: f32, left: f32, right: f32) -> f32;
 }
@@ -73,6 +81,8 @@ struct Squares;
 struct Differences;
 
 impl Step for Products {
+    const IS_LINEAR: bool = true;
+
     #[inline(always)]
     fn add<const FUSED: bool>(sum: f32, left: f32, right: f32) -> f32 {
         multiply_add::<FUSED>(left, right, sum)
@@ -99,16 +109,20 @@ const LANES: usize = 64;
 
 #[inline(always)]
 fn fold<S: Step, T: Stored, const FUSED: bool>(query: &[f32], stored: &[T], scale: f32) -> f32 {
+    let value = |stored: T| {
+        let value = stored.widen();
+        if T::IS_STEPS && !S::IS_LINEAR { value * scale } else { value }
+    };
     let mut lanes = [0.0_f32; LANES];
     let (query_chunks, query_rest) = query.as_chunks::<LANES>();
     let (stored_chunks, stored_rest) = stored.as_chunks::<LANES>();
     for (left, right) in query_chunks.iter().zip(stored_chunks) {
         for lane in 0..LANES {
-            lanes[lane] = S::add::<FUSED>(lanes[lane], left[lane], right[lane].widen() * scale);
+            lanes[lane] = S::add::<FUSED>(lanes[lane], left[lane], value(right[lane]));
         }
     }
     for (lane, (left, right)) in query_rest.iter().zip(stored_rest).enumerate() {
-        lanes[lane] = S::add::<FUSED>(lanes[lane], *left, right.widen() * scale);
+        lanes[lane] = S::add::<FUSED>(lanes[lane], *left, value(*right));
     }
     let mut width = LANES / 2;
     while width > 0 {
@@ -117,7 +131,7 @@ fn fold<S: Step, T: Stored, const FUSED: bool>(query: &[f32], stored: &[T], scal
         }
         width /= 2;
     }
-    lanes[0]
+    if S::IS_LINEAR { lanes[0] * scale } else { lanes[0] }
 }
 
 /// Sums of each kind in [`fold_both`]: half as many, so that both fit the registers.
@@ -244,7 +258,8 @@ pub enum Metric {
 }
 
 impl Metric {
-    /// The distance of `query` and `stored`, whose elements count `scale` each.
+    /// The distance of `query` and `stored`. A step of an `i8` is `scale`; other elements count as
+    /// they are, and only products with them may have a scale beside 1.
     #[inline]
     pub fn distance<T: Stored>(self, query: &[f32], stored: &[T], scale: f32) -> f32 {
         match self {

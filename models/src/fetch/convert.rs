@@ -20,6 +20,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("blip.py", include_str!("../../export/blip.py")),
     ("blip2.py", include_str!("../../export/blip2.py")),
     ("sentences.py", include_str!("../../export/sentences.py")),
+    ("cross_encoder.py", include_str!("../../export/cross_encoder.py")),
     ("yolov8.py", include_str!("../../export/yolov8.py")),
 ];
 
