@@ -223,7 +223,10 @@ async fn binds_that_do_not_fit_their_statement_are_errors() {
         let mut body = b"\0s\0".to_vec();
         let codes = |formats: &[i16]| {
             let count = i16::try_from(formats.len()).expect("are few");
-            std::iter::once(count).chain(formats.iter().copied()).flat_map(i16::to_be_bytes)
+            std::iter::once(count)
+                .chain(formats.iter().copied())
+                .flat_map(i16::to_be_bytes)
+                .collect::<Vec<u8>>()
         };
         body.extend(codes(formats));
         body.extend(values.to_be_bytes());
