@@ -5,10 +5,12 @@
   have the same rows of `detections`, which a load generator has made.
 * `connections_memory_kb`: what a connection takes of the server's memory, of 1,000 of which 500 query;
   `connections_errors` has to be 0.
+* `cancel_ms`: the longest time from a cancel request to the error, over queries that keep the processors busy;
+  `cancel_idle_ms`: until the server's threads have stopped working on them.
 * `throughput_loss_over_cpu`: the share of frames that a source loses while 500 connections query, over the
   share of the processor's time that queries and wire take of what the server uses. Below 1 is good.
 
-Sides are in turn A B A B; a figure is the median of the pairs' ratios. The machine drifts, so only ratios of
+`BENCH_PARTS=select1,rows,crowd,cancel` runs some of it. Sides are in turn A B A B; a figure is the median of the pairs' ratios. The machine drifts, so only ratios of
 one run mean anything.
 """
 import asyncio
@@ -22,6 +24,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 import psycopg
@@ -33,6 +36,7 @@ PAIRS = int(os.environ.get("BENCH_PAIRS", "5"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "8"))
 ROWS = int(os.environ.get("BENCH_ROWS", "1000000"))
 CONNECTIONS = int(os.environ.get("BENCH_CONNECTIONS", "1000"))
+PARTS = os.environ.get("BENCH_PARTS", "select1,rows,crowd,cancel").split(",")
 OBJECTS = 20
 COLUMNS = "source, frame_number, ts, track_id, class_id, class_name, confidence, x1, y1, x2, y2"
 TABLE = """CREATE TABLE detections (source text, frame_number bigint, ts timestamptz, track_id bigint,
@@ -194,7 +198,7 @@ def crowd(vigil):
             return (count() - first) / (time.perf_counter() - start)
 
     with vigil.connect() as connection:
-        connection.execute("DROP SOURCE boxes")
+        connection.execute("DROP SOURCE IF EXISTS boxes")
         connection.execute(
             f"CREATE SOURCE busy FROM LOAD GENERATOR MOVING_BOXES (objects = {OBJECTS}, frames = 100000000, seed = 7) WITH (captioner = 'none')"
         )
@@ -243,24 +247,78 @@ def crowd(vigil):
     return idle, busy, errors, loss / max(share, 1e-9)
 
 
+# Each of these runs for minutes.
+HEAVY = (
+    "SELECT count(*) FROM generate_series(1, 10000000) a, generate_series(1, 10000000) b WHERE (a.value * b.value) % 7 = 3",
+    "SELECT count(*) FROM generate_series(1, 1000000000) a WHERE regexp_replace(a.value::text, '[13579]+', 'x') = 'x8x'",
+    "SELECT value FROM generate_series(1, 20000000) ORDER BY value * 7 % 1000003, value::text LIMIT 1 OFFSET 10000000",
+    "SELECT value % 5000011 AS k, sum(value) FROM generate_series(1, 1000000000) GROUP BY 1 ORDER BY 2 LIMIT 1",
+    "SELECT value, repeat('x', 100) FROM generate_series(1, 1000000000)",
+    "SELECT count(*) FROM pg_attribute a, pg_attribute b WHERE a.attname || b.attname = 'x'",
+)
+
+
+def cancel(vigil):
+    """How long a query that is busy goes on behind a cancel request."""
+    longest = longest_busy = 0.0
+    for sql in HEAVY:
+        for wait in (0.3, 0.7, 1.1):
+            with vigil.connect() as connection:
+                def ask():
+                    time.sleep(wait)
+                    asked.append(time.perf_counter())
+                    connection.cancel()
+
+                asked = []
+                thread = threading.Thread(target=ask)
+                thread.start()
+                try:
+                    for _ in connection.cursor(binary=True).stream(sql, size=1000):
+                        pass
+                    raise SystemExit(f"was not canceled: {sql}")
+                except psycopg.errors.QueryCanceled:
+                    took = time.perf_counter() - asked[0]
+                thread.join()
+                before = vigil.cpu()[0]
+                # A processor's clock ticks every 10 ms; idle is when it has not for 50 ms.
+                while True:
+                    time.sleep(0.05)
+                    now = vigil.cpu()[0]
+                    if now - before < 0.02:
+                        break
+                    before = now
+                busy = time.perf_counter() - asked[0] - 0.05
+            note(f"  {took * 1000:.1f} ms, idle after {busy * 1000:.0f} ms: {sql[:60]}")
+            longest, longest_busy = max(longest, took), max(longest_busy, busy)
+    return longest * 1000, longest_busy * 1000
+
+
 def main():
     figures = []
     with tempfile.TemporaryDirectory(prefix="vigil-bench-") as folder:
         postgres, vigil = Postgres(folder), Vigil(folder)
         try:
-            note("SELECT 1, prepared, one connection")
-            ratio = in_turn(lambda: vigil.pgbench(folder), lambda: postgres.pgbench(folder), "transactions/s")
-            figures.append(("select1_over_postgres", ratio, "ratio"))
-            fill(vigil, postgres)
-            note(f"{ROWS} rows to psycopg, binary")
-            ratio = in_turn(vigil.stream, postgres.stream, "rows/s")
-            figures.append(("rows_over_postgres", ratio, "ratio"))
-            note(f"{CONNECTIONS} connections, half of which query")
-            idle, busy, errors, loss = crowd(vigil)
-            figures.append(("connections_idle_kb", idle, "kB"))
-            figures.append(("connections_memory_kb", busy, "kB"))
-            figures.append(("connections_errors", errors, "errors"))
-            figures.append(("throughput_loss_over_cpu", loss, "ratio"))
+            if "select1" in PARTS:
+                note("SELECT 1, prepared, one connection")
+                ratio = in_turn(lambda: vigil.pgbench(folder), lambda: postgres.pgbench(folder), "transactions/s")
+                figures.append(("select1_over_postgres", ratio, "ratio"))
+            if "cancel" in PARTS:
+                note("cancel requests")
+                error, idle = cancel(vigil)
+                figures.append(("cancel_ms", error, "ms"))
+                figures.append(("cancel_idle_ms", idle, "ms"))
+            if "rows" in PARTS:
+                fill(vigil, postgres)
+                note(f"{ROWS} rows to psycopg, binary")
+                ratio = in_turn(vigil.stream, postgres.stream, "rows/s")
+                figures.append(("rows_over_postgres", ratio, "ratio"))
+            if "crowd" in PARTS:
+                note(f"{CONNECTIONS} connections, half of which query")
+                idle, busy, errors, loss = crowd(vigil)
+                figures.append(("connections_idle_kb", idle, "kB"))
+                figures.append(("connections_memory_kb", busy, "kB"))
+                figures.append(("connections_errors", errors, "errors"))
+                figures.append(("throughput_loss_over_cpu", loss, "ratio"))
         finally:
             vigil.stop()
             postgres.stop()

@@ -8,7 +8,10 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use bytes::Bytes;
 use chrono::Utc;
+use subtle::ConstantTimeEq;
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
 use crate::TransactionStatus;
@@ -53,6 +56,7 @@ impl Activity {
             started_micros: now,
             doing: Mutex::new(doing),
             cancel: Notify::new(),
+            key: Mutex::default(),
             terminated: watch::Sender::new(false),
             activity: Arc::downgrade(self),
         });
@@ -119,6 +123,8 @@ pub(crate) struct Backend {
     started_micros: i64,
     doing: Mutex<Doing>,
     cancel: Notify,
+    /// What cancel requests have to bring along.
+    key: Mutex<Option<Bytes>>,
     terminated: watch::Sender<bool>,
     activity: Weak<Activity>,
 }
@@ -187,9 +193,20 @@ impl Backend {
         self.cancel.notify_waiters();
     }
 
-    /// Returns when the statement that runs now is to be stopped.
-    pub(crate) async fn canceled(&self) {
-        self.cancel.notified().await;
+    /// Is done when a statement that runs from now on is to be stopped; a request that comes before it
+    /// is waited for counts.
+    pub(crate) fn canceled(&self) -> Notified<'_> {
+        self.cancel.notified()
+    }
+
+    /// The session's client can stop its statement by saying `key` on another connection.
+    pub(crate) fn is_canceled_with(&self, key: Bytes) {
+        *lock(&self.key) = Some(key);
+    }
+
+    /// Whether a client has said this session's key; how long that takes tells nothing of it.
+    pub(crate) fn has_key(&self, key: &[u8]) -> bool {
+        lock(&self.key).as_ref().is_some_and(|known| bool::from(known.ct_eq(key)))
     }
 
     /// Ends the session.

@@ -120,6 +120,13 @@ impl Database {
         self.runtime.tasks()
     }
 
+    /// A cancel request: stops the statement of the session with this pid, if its key is `key`.
+    pub(crate) fn cancel(&self, pid: i32, key: &[u8]) {
+        if let Some(backend) = self.activity.get(pid).filter(|backend| backend.has_key(key)) {
+            backend.cancel();
+        }
+    }
+
     pub(crate) fn roles(&self) -> &Arc<Roles> {
         &self.roles
     }

@@ -34,6 +34,7 @@ mod views;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use arrow::array::RecordBatch;
@@ -54,6 +55,10 @@ const MAX_STEPS: u64 = 100_000_000;
 
 /// Steps between two looks at the clock.
 const STEPS_A_LOOK: u64 = 4096;
+
+/// Values that joins may put together, about half a gigabyte. The catalog is far smaller; a product of
+/// its tables with themselves is not.
+const MAX_VALUES: usize = 16 << 20;
 
 /// Why a query is not answered here.
 #[derive(Debug)]
@@ -83,6 +88,14 @@ pub(crate) struct CatalogQuery {
     names: Arc<Names>,
     /// The parameters' types as far as the statement or the client says.
     parameters: Vec<Option<DataType>>,
+}
+
+/// When an evaluation has to end before it is done. It never waits, so nothing else can stop it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct End {
+    pub(crate) deadline: Option<Instant>,
+    /// Set when nobody waits for the answer any more.
+    pub(crate) is_canceled: Arc<AtomicBool>,
 }
 
 /// A query's answer, and what it sets: names, values and whether they last for the block alone.
@@ -116,12 +129,15 @@ impl CatalogQuery {
         settings: &Settings,
     ) -> Result<(SchemaRef, Vec<Option<FieldRef>>), Stop> {
         let catalog = Catalog::load(&self.names.tables, state, settings, Want::Columns).await?;
-        let engine = Engine::new(&catalog, state, settings, &[], self, None);
+        let engine = Engine::new(&catalog, state, settings, &[], self, End::default());
         let relation = engine.dry(|| engine.query(&self.query, &Scope::EMPTY))?;
-        let kinds = columns_of_kinds(&self.query);
+        let named = names_of_columns(&self.query);
         let fields = relation.columns.iter().enumerate().map(|(at, column)| {
             let field = types::field(&column.name, &column.data_type);
-            if kinds.contains(&at) { types::one_byte(field) } else { field }
+            match named.get(at) {
+                Some(name) => types::of_catalog(field, name),
+                None => field,
+            }
         });
         let schema = Arc::new(Schema::new(fields.collect::<Vec<Field>>()));
         let compared = engine.compared.into_inner();
@@ -139,11 +155,11 @@ impl CatalogQuery {
         settings: &Settings,
         parameters: &[ScalarValue],
         schema: &SchemaRef,
-        deadline: Option<Instant>,
+        end: End,
     ) -> Result<Answered, Stop> {
         let catalog = Catalog::load(&self.names.tables, state, settings, Want::Rows).await?;
         let values = parameters.iter().map(relation::value_of).collect::<Result<Vec<_>, _>>()?;
-        let engine = Engine::new(&catalog, state, settings, &values, self, deadline);
+        let engine = Engine::new(&catalog, state, settings, &values, self, end);
         let mut relation = engine.query(&self.query, &Scope::EMPTY)?;
         relation = engine.with_names_of_oids(relation)?;
         let batch = relation.write(schema)?;
@@ -158,7 +174,9 @@ struct Engine<'a> {
     settings: &'a Settings,
     parameters: &'a [Value],
     parameter_types: &'a [Option<DataType>],
-    deadline: Option<Instant>,
+    end: End,
+    /// Values that joins have put together.
+    held: Cell<usize>,
     /// Only columns are wanted: tables are empty.
     is_dry: Cell<bool>,
     steps: Cell<u64>,
@@ -181,7 +199,7 @@ impl<'a> Engine<'a> {
         settings: &'a Settings,
         parameters: &'a [Value],
         query: &'a CatalogQuery,
-        deadline: Option<Instant>,
+        end: End,
     ) -> Self {
         Self {
             catalog,
@@ -189,7 +207,8 @@ impl<'a> Engine<'a> {
             settings,
             parameters,
             parameter_types: &query.parameters,
-            deadline,
+            end,
+            held: Cell::new(0),
             is_dry: Cell::new(false),
             steps: Cell::new(0),
             types: RefCell::default(),
@@ -220,12 +239,31 @@ impl<'a> Engine<'a> {
         if steps > MAX_STEPS {
             return Err(Stop::invalid("54001", "the query of the catalog is too large".into()));
         }
-        if steps.is_multiple_of(STEPS_A_LOOK)
-            && self.deadline.is_some_and(|deadline| Instant::now() >= deadline)
-        {
+        if !steps.is_multiple_of(STEPS_A_LOOK) {
+            return Ok(());
+        }
+        if self.end.is_canceled.load(Ordering::Relaxed) {
+            return Err(Stop::Error(SqlError::Canceled));
+        }
+        if self.end.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             return Err(Stop::Error(SqlError::Timeout));
         }
         Ok(())
+    }
+
+    /// Counts the values of a row that a join has put together.
+    fn holds(&self, values: usize) -> Result<(), Stop> {
+        let held = self.held.get() + values;
+        self.held.set(held);
+        if held <= MAX_VALUES {
+            return Ok(());
+        }
+        Err(Stop::Error(SqlError::Query {
+            sqlstate: "53200",
+            message: "out of memory".into(),
+            detail: Some(format!("The query of the catalog joins more than {MAX_VALUES} values.")),
+            hint: Some("Join the catalog's tables by their keys.".into()),
+        }))
     }
 
     /// The rows with the names of what OIDs stand for, as a client sees them.
@@ -241,11 +279,11 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// Which columns of the answer are `pg_type.typtype` itself. Drivers that build codecs (asyncpg) want
-/// it as the one-byte type that PostgreSQL gives it.
-fn columns_of_kinds(query: &ast::Query) -> Vec<usize> {
+/// The names of the catalog's columns that a query gives out as they are; of other expressions none.
+/// Nothing is told of a query with a `*`.
+fn names_of_columns(query: &ast::Query) -> Vec<String> {
     let ast::SetExpr::Select(select) = &*query.body else { return Vec::new() };
-    let is_column = |item: &ast::SelectItem| {
+    let name_of = |item: &ast::SelectItem| {
         let (ast::SelectItem::UnnamedExpr(expr) | ast::SelectItem::ExprWithAlias { expr, .. }) =
             item
         else {
@@ -256,9 +294,8 @@ fn columns_of_kinds(query: &ast::Query) -> Vec<usize> {
             ast::Expr::CompoundIdentifier(names) => names.last(),
             _ => None,
         };
-        Some(name.is_some_and(|name| name.value.eq_ignore_ascii_case("typtype")))
+        Some(name.map(|name| name.value.to_ascii_lowercase()).unwrap_or_default())
     };
-    let columns: Option<Vec<bool>> = select.projection.iter().map(is_column).collect();
-    let columns = columns.unwrap_or_default();
-    columns.iter().enumerate().filter(|(_, is_kind)| **is_kind).map(|(at, _)| at).collect()
+    let names: Option<Vec<String>> = select.projection.iter().map(name_of).collect();
+    names.unwrap_or_default()
 }

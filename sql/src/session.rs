@@ -21,7 +21,7 @@ mod slot;
 mod transaction;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use arrow::array::{RecordBatch, StringArray};
@@ -126,8 +126,9 @@ pub struct Session {
     deallocated: Vec<Option<String>>,
     access: Arc<Access>,
     backend: Arc<Backend>,
-    /// What each statement's state begins with: the database's, with this session's functions.
-    base: Arc<SessionState>,
+    /// What each statement's state begins with: the database's, with this session's functions. It is
+    /// made when it is first wanted, as most sessions of a pool do nothing.
+    base: OnceLock<SessionState>,
     /// What `PREPARE` has named.
     prepared: BTreeMap<String, Prepared>,
     /// Names that the protocol has given to prepared statements.
@@ -142,7 +143,6 @@ impl Session {
     pub(crate) fn new(database: Arc<Database>) -> Self {
         let access = Arc::new(Access::of_owner(Arc::clone(database.roles())));
         let backend = database.activity().register();
-        let base = Arc::new(identity::base(&database, &access, &backend));
         let mailbox = database.channels().mailbox();
         Self {
             database,
@@ -156,7 +156,7 @@ impl Session {
             deallocated: Vec::new(),
             access,
             backend,
-            base,
+            base: OnceLock::new(),
         }
     }
 

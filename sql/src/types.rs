@@ -10,6 +10,9 @@ use datafusion_postgres::datafusion_pg_catalog::pg_catalog::oid_type_planner::Pg
 
 use crate::SqlError;
 
+/// Marks a text of numbers that PostgreSQL has as an `int2vector` or `oidvector`, with that name.
+pub(crate) const VECTOR_KEY: &str = "vigil.catalog_vector";
+
 /// Plans `halfvec` and `bit` and leaves every other type to datafusion-pg-catalog.
 #[derive(Debug)]
 pub(crate) struct Types;

@@ -10,18 +10,22 @@
 //! | `limits` | how many, how long, how large |
 //! | `tls` | certificates |
 //! | `authentication` | who a client is |
+//! | `client` | what a client is sent, and what it has prepared and bound |
 //! | `connection` | one connection: its session and how a statement of it is stopped |
 //! | `startup` | the first messages: settings of the client, parameters of the server |
 //! | `simple` | the simple query protocol: strings of statements |
 //! | `extended` | the extended query protocol: parse, bind, describe, execute |
 //! | `copy` | rows as `COPY … TO STDOUT` writes them |
 //! | `parameters` | values of `$1`, `$2`, … and types of PostgreSQL as Arrow's |
-//! | `rows` | Arrow batches as rows in text or binary |
+//! | `rows` | Arrow batches as rows of messages |
+//! | `cells` | values in text or binary |
 //! | `timestamps` | timestamps in text |
 //! | `errors` | errors and notices as messages |
 //! | `presence` | whether the client is still there |
 
 mod authentication;
+mod cells;
+mod client;
 mod connection;
 mod copy;
 mod errors;
@@ -41,7 +45,6 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pgwire::api::ConnectionManager;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -88,7 +91,6 @@ struct Service {
     encryption: Encryption,
     trust: Trust,
     failures: Arc<Failures>,
-    cancels: Arc<ConnectionManager>,
 }
 
 /// Connections that are told that there are too many, at the same time; one more is closed
@@ -134,8 +136,7 @@ pub async fn serve_with(
     let crowd = Arc::new(Semaphore::new(MAX_CROWD));
     let failures = Failures::new(&options.limits);
     let ServeOptions { limits, tls, encryption, trust } = options;
-    let cancels = Arc::new(ConnectionManager::new());
-    let service = Arc::new(Service { database, limits, tls, encryption, trust, failures, cancels });
+    let service = Arc::new(Service { database, limits, tls, encryption, trust, failures });
     let mut connections = JoinSet::new();
     let mut shutdown = std::pin::pin!(shutdown);
     loop {

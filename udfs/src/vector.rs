@@ -36,6 +36,7 @@ mod vector_dims;
 mod vector_mul;
 mod vector_norm;
 mod vector_sub;
+mod whole_sums;
 
 use crate::doc::Function;
 

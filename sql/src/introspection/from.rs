@@ -218,6 +218,7 @@ impl Engine<'_> {
                 }
                 has_match = true;
                 matched.insert(at);
+                self.holds(row.len())?;
                 rows.push(row);
                 Ok(())
             };

@@ -6,6 +6,8 @@ use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::sql::sqlparser::ast;
 use datafusion_postgres::arrow_pg::datatypes::{PG_CHAR_KEY, PG_OID_ALIAS_KEY};
 
+use crate::types::VECTOR_KEY;
+
 /// What an OID of a `reg…` type stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Reg {
@@ -152,12 +154,19 @@ pub(super) fn field(name: &str, data_type: &DataType) -> Field {
     }
 }
 
-/// A column of texts of one byte, PostgreSQL's type `"char"`.
-pub(super) fn one_byte(field: Field) -> Field {
-    if *field.data_type() != DataType::Utf8 {
-        return field;
-    }
-    field.with_metadata([(PG_CHAR_KEY.to_owned(), String::new())].into_iter().collect())
+/// A column of an answer that is the catalog's column of this name, with the type that PostgreSQL gives
+/// it where drivers go by that: asyncpg wants `pg_type.typtype` as the one-byte type `"char"`, psqlODBC
+/// takes `pg_index.indkey` for an `int2vector`.
+pub(super) fn of_catalog(field: Field, name: &str) -> Field {
+    let mark = match (name, field.data_type()) {
+        ("typtype", DataType::Utf8) => (PG_CHAR_KEY, ""),
+        ("indkey" | "indoption", DataType::Utf8) => (VECTOR_KEY, "int2vector"),
+        ("indclass" | "indcollation" | "proargtypes", DataType::Utf8) => (VECTOR_KEY, "oidvector"),
+        _ => return field,
+    };
+    let mut field = field;
+    field.metadata_mut().insert(mark.0.to_owned(), mark.1.to_owned());
+    field
 }
 
 /// The elements' type of a list, or the type itself.

@@ -1,6 +1,7 @@
 //! Queries of the catalog: answered by `introspection`, or by DataFusion where that has to pass.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion::scalar::ScalarValue;
@@ -11,7 +12,7 @@ use super::prepare::{Action, Prepared};
 use super::{Outcome, Session};
 use crate::SqlError;
 use crate::dialect::with_deep_stack;
-use crate::introspection::{CatalogQuery, Stop};
+use crate::introspection::{CatalogQuery, End, Stop};
 
 impl Session {
     /// Prepares a statement that names the catalog: `written` as the client has it, `kind` as
@@ -78,9 +79,11 @@ impl Session {
         let answered = {
             let (state, settings) = (self.state_at_cut(), self.settings.clone());
             let (query, schema, values) = (query.clone(), Arc::clone(schema), parameters.clone());
-            let deadline = self.deadline();
+            let end = End { deadline: self.deadline(), ..End::default() };
+            let deadline = end.deadline;
+            let _canceled = CancelOnDrop(Arc::clone(&end.is_canceled));
             let work = async move {
-                let answer = query.answer(&state, &settings, &values, &schema, deadline);
+                let answer = query.answer(&state, &settings, &values, &schema, end);
                 Ok(in_deep_stack(answer).await)
             };
             self.database.runtime().run(deadline, work).await?
@@ -115,6 +118,15 @@ impl Session {
             return Ok(());
         }
         self.settings.set(name, value)
+    }
+}
+
+/// Tells an evaluation that nobody waits for it any more.
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use datafusion::execution::FunctionRegistry;
@@ -16,11 +16,7 @@ use crate::statement::{Answer, Context, OwnStatement};
 use crate::{Database, Engine, SqlError, functions};
 
 /// The database's state with the functions of one session.
-pub(super) fn base(
-    database: &Database,
-    access: &Arc<Access>,
-    backend: &Arc<Backend>,
-) -> SessionState {
+fn base(database: &Database, access: &Arc<Access>, backend: &Arc<Backend>) -> SessionState {
     let mut base = database.base().clone();
     let engine: Arc<dyn Engine> =
         Arc::new(VisibleEngine::new(Arc::clone(database.engine()), Arc::clone(access)));
@@ -34,6 +30,11 @@ pub(super) fn base(
 }
 
 impl Session {
+    /// What the states of this session's statements begin with.
+    pub(super) fn base(&self) -> &SessionState {
+        self.base.get_or_init(|| base(&self.database, &self.access, &self.backend))
+    }
+
     /// Makes it the session of `user`, who is trusted with everything.
     pub(crate) fn trust(&mut self, user: &str, address: Option<SocketAddr>) {
         self.become_user(user, Access::of_owner(Arc::clone(self.database.roles())), address);
@@ -80,7 +81,7 @@ impl Session {
         self.settings.fix("session_authorization", user);
         self.settings.fix("is_superuser", if is_admin { "on" } else { "off" });
         self.access = Arc::new(access);
-        self.base = Arc::new(base(&self.database, &self.access, &self.backend));
+        self.base = OnceLock::new();
     }
 
     /// What proves that a client is `user`.

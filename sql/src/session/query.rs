@@ -25,7 +25,7 @@ use crate::SqlError;
 impl Session {
     /// DataFusion's state with this session's settings and no cut: enough for planning.
     pub(super) fn state(&self) -> SessionState {
-        let mut state = self.base.as_ref().clone();
+        let mut state = self.base().clone();
         self.settings.apply(state.config_mut());
         state.config_mut().set_extension(Arc::clone(&self.access));
         state

@@ -1,32 +1,22 @@
 //! One connection: its session, and how a statement of it is stopped.
 
-use std::collections::{BTreeSet, HashMap};
-use std::fmt::Debug;
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::{Sink, SinkExt};
-use pgwire::api::auth::StartupHandler;
-use pgwire::api::cancel::{CancelHandler, DefaultCancelHandler};
-use pgwire::api::query::{ExtendedQueryHandler, SimpleQueryHandler};
-use pgwire::api::store::PortalStore;
-use pgwire::api::{
-    ClientInfo, ClientPortalStore, ConnectionHandle, ConnectionManager, ErrorHandler,
-    PgWireServerHandlers,
-};
+use pgwire::api::ClientInfo;
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::{NotificationResponse, TransactionStatus as WireStatus};
 use pgwire::messages::startup::ParameterStatus;
 
 use super::Encryption;
-use super::authentication::{Authenticator, Trust};
+use super::authentication::Trust;
+use super::client::{Client, Store, say};
 use super::errors::{fatal_error, polish, statement_error};
-use super::extended::Extended;
 use super::limits::Failures;
 use super::presence::Presence;
 use super::rows::Style;
-use super::startup::Startup;
 use crate::activity::Backend;
 use crate::channels::{Mailbox, Notification};
 use crate::{Database, Session, SqlError, TransactionStatus};
@@ -46,8 +36,6 @@ pub(super) struct Connection {
     told: Mutex<(Option<u64>, HashMap<&'static str, String>)>,
     /// How values are written, with the settings of a generation.
     style: Mutex<Option<(u64, Style)>>,
-    /// Names of the prepared statements; pgwire's store cannot list them.
-    statements: Mutex<BTreeSet<String>>,
 }
 
 /// How a client may come in.
@@ -71,7 +59,6 @@ impl Connection {
             presence,
             told: Mutex::default(),
             style: Mutex::default(),
-            statements: Mutex::default(),
         }
     }
 
@@ -101,33 +88,28 @@ impl Connection {
         self.backend.rests(status);
     }
 
-    /// Waits for `work` unless somebody stops it or the client goes away.
+    /// Waits for `work` unless somebody stops it.
     pub(super) async fn unless_stopped<T>(
         &self,
-        handle: Option<Arc<ConnectionHandle>>,
         work: impl Future<Output = PgWireResult<T>>,
     ) -> PgWireResult<T> {
-        let canceled = async {
-            match handle {
-                Some(handle) => {
-                    let request = handle.start_query().await;
-                    // A sender that is dropped without a word has canceled nothing.
-                    if request.await.is_err() {
-                        std::future::pending::<()>().await;
-                    }
-                }
-                None => std::future::pending().await,
-            }
-        };
+        // It hears of every request from now on, before it is waited for. So what is done at once costs
+        // no waiting.
+        let canceled = self.backend.canceled();
         tokio::select! {
             biased;
-            () = canceled => Err(statement_error(&SqlError::Canceled)),
-            () = self.backend.canceled() => Err(statement_error(&SqlError::Canceled)),
-            () = self.backend.terminated() => Err(fatal_error(&SqlError::Stopping)),
             outcome = work => outcome,
-            () = self.presence.gone() => {
-                Err(PgWireError::IoError(std::io::ErrorKind::ConnectionAborted.into()))
-            }
+            () = canceled => Err(statement_error(&SqlError::Canceled)),
+            () = self.backend.terminated() => Err(fatal_error(&SqlError::Stopping)),
+        }
+    }
+
+    /// Returns when nobody waits for an answer any more: the client has gone, or the session was
+    /// ended. A client that does not read is left that way too.
+    pub(super) async fn is_lost(&self) {
+        tokio::select! {
+            () = self.backend.terminated() => {}
+            () = self.presence.gone() => {}
         }
     }
 
@@ -144,18 +126,6 @@ impl Connection {
             TransactionStatus::Idle => session.take_notifications().map(notification).collect(),
             TransactionStatus::InBlock | TransactionStatus::Failed => Vec::new(),
         }
-    }
-
-    /// Forgets a prepared statement's name, which the client has closed.
-    pub(super) async fn close_statement(&self, name: &str) {
-        self.session.lock().await.closes_statement(name);
-        self.statements.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
-    }
-
-    /// Notes a prepared statement's name.
-    pub(super) async fn remember(&self, name: &str) {
-        self.session.lock().await.names_statement(name);
-        self.statements.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned());
     }
 
     /// How the session's values are written.
@@ -193,13 +163,7 @@ impl Connection {
 
     /// Brings the client up to date after a statement: changed settings, forgotten prepared
     /// statements, the state of the transaction block.
-    pub(super) async fn settle<C>(&self, client: &mut C) -> PgWireResult<()>
-    where
-        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::PortalStore: PortalStore,
-        C::Error: Debug,
-        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
-    {
+    pub(super) async fn settle(&self, client: &mut Client, store: &mut Store) -> PgWireResult<()> {
         let (news, deallocated, status) = {
             let mut session = self.session.lock().await;
             let mut news = self.news(&session);
@@ -207,28 +171,22 @@ impl Connection {
             (news, session.take_deallocated(), session.transaction_status())
         };
         for name in deallocated {
-            self.forget(client.portal_store(), name.as_deref());
+            store.forget(name.as_deref());
         }
         for message in news {
-            client.feed(message).await?;
+            say(client, message).await?;
+        }
+        if !matches!(client.transaction_status(), WireStatus::Idle) {
+            store.end_transaction(wire_status(status));
         }
         client.set_transaction_status(wire_status(status));
         Ok(())
     }
 
-    fn forget(&self, store: &impl PortalStore, name: Option<&str>) {
-        let mut statements = self.statements.lock().unwrap_or_else(PoisonError::into_inner);
-        match name {
-            Some(name) => {
-                statements.remove(name);
-                store.rm_statement(name);
-            }
-            None => {
-                for name in std::mem::take(&mut *statements) {
-                    store.rm_statement(&name);
-                }
-            }
-        }
+    /// Every error on its way to the client comes by here.
+    pub(super) async fn fails(&self, error: &mut PgWireError) {
+        polish(error);
+        self.session.lock().await.fail();
     }
 }
 
@@ -243,61 +201,5 @@ pub(super) fn wire_status(status: TransactionStatus) -> WireStatus {
         TransactionStatus::Idle => WireStatus::Idle,
         TransactionStatus::InBlock => WireStatus::Transaction,
         TransactionStatus::Failed => WireStatus::Error,
-    }
-}
-
-/// What cancels this client's statements.
-pub(super) fn cancel_handle<C: ClientInfo>(client: &C) -> Option<Arc<ConnectionHandle>> {
-    let handle = client.session_extensions().get::<Arc<ConnectionHandle>>()?;
-    Some(Arc::clone(&handle))
-}
-
-/// pgwire's view of a connection.
-pub(super) struct Handlers {
-    connection: Arc<Connection>,
-    cancels: Arc<ConnectionManager>,
-}
-
-impl Handlers {
-    pub(super) fn new(connection: Arc<Connection>, cancels: Arc<ConnectionManager>) -> Self {
-        Self { connection, cancels }
-    }
-}
-
-impl PgWireServerHandlers for Handlers {
-    fn simple_query_handler(&self) -> Arc<impl SimpleQueryHandler> {
-        Arc::clone(&self.connection)
-    }
-
-    fn extended_query_handler(&self) -> Arc<impl ExtendedQueryHandler> {
-        Arc::new(Extended { connection: Arc::clone(&self.connection) })
-    }
-
-    fn startup_handler(&self) -> Arc<impl StartupHandler> {
-        Arc::new(Startup {
-            connection: Arc::clone(&self.connection),
-            cancels: Arc::clone(&self.cancels),
-            authenticator: Authenticator::default(),
-            parameters: Mutex::default(),
-        })
-    }
-
-    fn error_handler(&self) -> Arc<impl ErrorHandler> {
-        Arc::clone(&self.connection)
-    }
-
-    fn cancel_handler(&self) -> Arc<impl CancelHandler> {
-        Arc::new(DefaultCancelHandler::new(Arc::clone(&self.cancels)))
-    }
-}
-
-impl ErrorHandler for Connection {
-    /// Every error on its way to the client comes by here.
-    fn on_error<C: ClientInfo>(&self, _client: &C, error: &mut PgWireError) {
-        polish(error);
-        // The statement that failed is over, so nobody holds the session.
-        if let Ok(mut session) = self.session.try_lock() {
-            session.fail();
-        }
     }
 }

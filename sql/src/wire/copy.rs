@@ -1,23 +1,18 @@
 //! Rows as `COPY … TO STDOUT` writes them: text, CSV, binary.
 
-use std::fmt::Debug;
-use std::sync::Arc;
-
 use arrow::datatypes::SchemaRef;
 use bytes::{BufMut, Bytes, BytesMut};
 use datafusion::execution::SendableRecordBatchStream;
-use futures::{Sink, SinkExt, StreamExt};
-use pgwire::api::ClientInfo;
 use pgwire::api::portal::Format;
-use pgwire::error::{PgWireError, PgWireResult};
+use pgwire::error::PgWireResult;
 use pgwire::messages::PgWireBackendMessage;
-use pgwire::messages::copy::{CopyData, CopyDone, CopyOutResponse};
-use pgwire::messages::data::DataRow;
+use pgwire::messages::copy::{CopyData, CopyDone, CopyOutResponse, MESSAGE_TYPE_BYTE_COPY_DATA};
 
-use super::errors::{protocol_error, statement_error};
-use super::rows::{Style, columns, rows};
-use super::simple::complete;
-use crate::{CopyFormat, CopyOptions, ForceQuote, Outcome, SqlError};
+use super::cells::NULL_LENGTH;
+use super::client::{Answering, Client, complete, make_room, say};
+use super::errors::protocol_error;
+use super::rows::{Style, set_length};
+use crate::{CopyFormat, CopyOptions, ForceQuote, Outcome};
 
 /// What a file in PostgreSQL's binary format begins with: its signature, no flags, no extension.
 const BINARY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -25,61 +20,49 @@ const BINARY_HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// What it ends with: a row of -1 fields.
 const BINARY_TRAILER: &[u8] = b"\xff\xff";
 
-/// The length of a field that is NULL.
-const NULL_LENGTH: i32 = -1;
-
 /// Sends all rows and the command tag.
-pub(super) async fn send<C>(
-    client: &mut C,
+pub(super) async fn send(
+    client: &mut Client,
     schema: &SchemaRef,
-    mut batches: SendableRecordBatchStream,
+    batches: SendableRecordBatchStream,
     options: &CopyOptions,
-    style: &Style,
-) -> PgWireResult<()>
-where
-    C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-    C::Error: Debug,
-    PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
-{
+    style: Style,
+) -> PgWireResult<()> {
     let is_binary = options.format == CopyFormat::Binary;
     let format = if is_binary { Format::UnifiedBinary } else { Format::UnifiedText };
-    let columns = Arc::new(columns(schema, &format, Some(style))?);
+    let mut answering = Answering::new(schema, &format, style, batches, "COPY".into())?;
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let writer = Writer::new(options, &names);
-    let count = i16::try_from(columns.len())
+    let count = i16::try_from(names.len())
         .map_err(|_| protocol_error("there are more columns than COPY can count"))?;
-    let formats = vec![i16::from(is_binary); columns.len()];
+    let formats = vec![i16::from(is_binary); names.len()];
     let response = CopyOutResponse::new(i8::from(is_binary), count, formats);
-    client.feed(PgWireBackendMessage::CopyOutResponse(response)).await?;
+    say(client, PgWireBackendMessage::CopyOutResponse(response)).await?;
     let mut header = writer.header(&names);
     // In binary the header comes in one message with the first row, as psycopg expects.
     if !is_binary && let Some(header) = header.take() {
-        client.feed(data(header)).await?;
+        say(client, data(header)).await?;
     }
-    let mut written = 0;
-    while let Some(batch) = batches.next().await {
-        let batch = batch.map_err(|error| statement_error(&SqlError::from(error)))?;
-        let rows = rows(batch, &columns, style).map_err(|error| statement_error(&error))?;
-        for row in rows {
-            let row = behind(header.take(), writer.row(row?)?);
-            client.feed(data(row)).await?;
-            written += 1;
-        }
+    let (mut written, mut fields) = (0, BytesMut::new());
+    while let Some(rows) = answering.rows().await? {
+        written += rows.write_with(client.write_buffer_mut(), usize::MAX, |cells, row, out| {
+            fields.clear();
+            cells.write(row, &mut fields)?;
+            let start = out.len();
+            out.put_u8(MESSAGE_TYPE_BYTE_COPY_DATA);
+            out.put_u32(0);
+            out.put_slice(header.take().as_deref().unwrap_or_default());
+            writer.row(&fields, out)?;
+            set_length(out, start)
+        })?;
+        make_room(client).await?;
     }
     if is_binary {
-        let trailer = behind(header.take(), Bytes::from_static(BINARY_TRAILER));
-        client.feed(data(trailer)).await?;
+        let trailer = [header.take().as_deref().unwrap_or_default(), BINARY_TRAILER].concat();
+        say(client, data(trailer.into())).await?;
     }
-    client.feed(PgWireBackendMessage::CopyDone(CopyDone::new())).await?;
-    complete(client, Outcome::command_tag("COPY", written)).await
-}
-
-/// `bytes` behind the header, if that has not been sent.
-fn behind(header: Option<Bytes>, bytes: Bytes) -> Bytes {
-    match header {
-        Some(header) => [header, bytes].concat().into(),
-        None => bytes,
-    }
+    say(client, PgWireBackendMessage::CopyDone(CopyDone::new())).await?;
+    Ok(complete(client, Outcome::command_tag(&answering.tag, written)).await?)
 }
 
 fn data(bytes: Bytes) -> PgWireBackendMessage {
@@ -122,21 +105,20 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// One row, which comes with a length before each field.
-    fn row(&self, row: DataRow) -> PgWireResult<Bytes> {
-        let mut line = BytesMut::with_capacity(row.data.len() + 2);
+    /// One row, whose fields come with a length before each.
+    fn row(&self, fields: &[u8], line: &mut BytesMut) -> PgWireResult<()> {
         if self.options.format == CopyFormat::Binary {
-            line.put_i16(row.field_count);
-            line.put_slice(&row.data);
-            return Ok(line.freeze());
+            line.put_u16(u16::try_from(self.forced.len()).unwrap_or(u16::MAX));
+            line.put_slice(fields);
+            return Ok(());
         }
         let is_alone = self.forced.len() == 1;
-        let mut rest: &[u8] = &row.data;
+        let mut rest = fields;
         for at in 0..self.forced.len() {
             let Some((length, behind)) = rest.split_first_chunk::<4>() else {
                 return Err(protocol_error("a row ended early"));
             };
-            self.separate(at, &mut line);
+            self.separate(at, line);
             let length = i32::from_be_bytes(*length);
             rest = behind;
             if length == NULL_LENGTH {
@@ -149,12 +131,12 @@ impl<'a> Writer<'a> {
             };
             rest = behind;
             match self.options.format {
-                CopyFormat::Csv => self.csv(value, self.forced[at], is_alone, &mut line),
-                _ => self.text(value, &mut line),
+                CopyFormat::Csv => self.csv(value, self.forced[at], is_alone, line),
+                _ => self.text(value, line),
             }
         }
         line.put_u8(b'\n');
-        Ok(line.freeze())
+        Ok(())
     }
 
     fn separate(&self, at: usize, line: &mut BytesMut) {

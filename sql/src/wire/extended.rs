@@ -1,55 +1,54 @@
 //! The extended query protocol: statements are parsed once, bound to values and executed, all or
-//! a number of rows at a time.
+//! a number of rows at a time. Nothing is sent before the client asks for it with `Sync` or `Flush`.
 
-use std::fmt::Debug;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use futures::{Sink, SinkExt, StreamExt, TryStreamExt};
-use pgwire::api::portal::{Format, Portal, PortalExecutionState};
-use pgwire::api::query::ExtendedQueryHandler;
-use pgwire::api::results::{FieldInfo, QueryResponse, Response};
-use pgwire::api::stmt::{QueryParser, StoredStatement};
-use pgwire::api::store::{Entry, PortalStore};
-use pgwire::api::{ClientInfo, ClientPortalStore, DEFAULT_NAME, PgWireConnectionState, Type};
+use arrow::datatypes::SchemaRef;
+use pgwire::api::portal::{Format, Portal as Bound};
+use pgwire::api::stmt::StoredStatement;
+use pgwire::api::{ClientInfo, DEFAULT_NAME, Type};
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
-use pgwire::messages::data::RowDescription;
+use pgwire::messages::data::{NoData, ParameterDescription};
 use pgwire::messages::extendedquery::{
-    Close, CloseComplete, Describe, Execute, Parse, ParseComplete, PortalSuspended,
-    TARGET_TYPE_BYTE_PORTAL,
+    Bind, BindComplete, Close, CloseComplete, Describe, Execute, Parse, ParseComplete,
+    PortalSuspended, TARGET_TYPE_BYTE_PORTAL, TARGET_TYPE_BYTE_STATEMENT,
 };
-use pgwire::messages::response::EmptyQueryResponse;
+use pgwire::messages::response::{EmptyQueryResponse, ReadyForQuery};
 
-use super::connection::{Connection, cancel_handle};
+use super::client::{Answer, Answering, Client, Portal, Store, complete, describe, flush, say};
+use super::connection::Connection;
 use super::copy;
 use super::errors::{notice_message, protocol_error, statement_error};
 use super::parameters::{arrow_type, values, wire_types};
-use super::rows::{columns, rows};
-use super::simple::complete;
+use super::rows::columns;
 use crate::{Outcome, Prepared, SqlError};
 
-/// Rows that are fetched from a suspended portal at a time, when the client wants all.
-const ROWS_AT_A_TIME: usize = 1024;
-
-/// The extended protocol of a connection.
-pub(super) struct Extended {
-    pub(super) connection: Arc<Connection>,
-}
-
-#[async_trait]
-impl QueryParser for Connection {
-    type Statement = Arc<Prepared>;
-
-    async fn parse_sql<C>(
+impl Connection {
+    /// Prepares a statement.
+    pub(super) async fn parse(
         &self,
-        _client: &C,
-        sql: &str,
-        types: &[Option<Type>],
-    ) -> PgWireResult<Option<Self::Statement>>
-    where
-        C: ClientInfo + Unpin + Send + Sync,
-    {
+        client: &mut Client,
+        store: &mut Store,
+        message: Parse,
+    ) -> PgWireResult<()> {
+        let name = message.name.unwrap_or_else(|| DEFAULT_NAME.to_owned());
+        if name != DEFAULT_NAME && store.statements.contains_key(&name) {
+            return Err(invalid("42P05", format!("prepared statement \"{name}\" already exists")));
+        }
+        let types: Vec<_> = message.type_oids.iter().map(|oid| Type::from_oid(*oid)).collect();
+        let prepared = self.unless_stopped(self.prepare(&message.query, &types)).await?;
+        let statement = prepared.map(|prepared| {
+            Arc::new(StoredStatement::new(name.clone(), Arc::new(prepared), types))
+        });
+        self.session.lock().await.names_statement(&name);
+        store.statements.insert(name, statement);
+        say(client, PgWireBackendMessage::ParseComplete(ParseComplete::new())).await?;
+        Ok(())
+    }
+
+    /// The statement in `sql`; `None` when there is none.
+    async fn prepare(&self, sql: &str, types: &[Option<Type>]) -> PgWireResult<Option<Prepared>> {
         let declared: Vec<_> =
             types.iter().map(|declared| declared.as_ref().and_then(arrow_type)).collect();
         let mut session = self.session.lock().await;
@@ -66,233 +65,240 @@ impl QueryParser for Connection {
             },
             Err(error) => Err(error),
         };
-        prepared.map(|prepared| Some(Arc::new(prepared))).map_err(|error| {
+        prepared.map(Some).map_err(|error| {
             session.fail();
             statement_error(&error)
         })
     }
 
-    fn get_parameter_types(&self, statement: &Self::Statement) -> PgWireResult<Vec<Type>> {
-        wire_types(statement)
-    }
-
-    fn get_result_schema(
+    /// Gives a prepared statement its parameters.
+    pub(super) async fn bind(
         &self,
-        statement: &Self::Statement,
-        format: Option<&Format>,
-    ) -> PgWireResult<Vec<FieldInfo>> {
-        match statement.schema() {
-            Some(schema) => columns(schema, format.unwrap_or(&Format::UnifiedText), None),
-            None => Ok(Vec::new()),
+        client: &mut Client,
+        store: &mut Store,
+        message: Bind,
+    ) -> PgWireResult<()> {
+        let statement = message.statement_name.as_deref().unwrap_or(DEFAULT_NAME);
+        let name = message.portal_name.as_deref().unwrap_or(DEFAULT_NAME);
+        let Some(statement) = store.statements.get(statement).cloned() else {
+            return Err(PgWireError::StatementNotFound(statement.to_owned()));
+        };
+        if name != DEFAULT_NAME && store.portals.contains_key(name) {
+            return Err(invalid("42P03", format!("cursor \"{name}\" already exists")));
         }
-    }
-}
-
-#[async_trait]
-impl ExtendedQueryHandler for Extended {
-    type Statement = Arc<Prepared>;
-    type QueryParser = Connection;
-
-    fn query_parser(&self) -> Arc<Self::QueryParser> {
-        Arc::clone(&self.connection)
-    }
-
-    async fn on_parse<C>(&self, client: &mut C, message: Parse) -> PgWireResult<()>
-    where
-        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::PortalStore: PortalStore<Statement = Self::Statement>,
-        C::Error: Debug,
-        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
-    {
-        let name = message.name.clone().unwrap_or_else(|| DEFAULT_NAME.to_owned());
-        if name != DEFAULT_NAME && client.portal_store().get_statement(&name).is_some() {
-            return Err(statement_error(&SqlError::Invalid {
-                sqlstate: "42P05",
-                message: format!("prepared statement \"{name}\" already exists"),
-                hint: None,
-                position: None,
-            }));
-        }
-        let parsing = StoredStatement::parse(client, &message, self.query_parser());
-        let parsed = self.connection.unless_stopped(cancel_handle(client), parsing).await?;
-        match parsed {
-            Some(statement) => client.portal_store().put_statement(Arc::new(statement)),
-            None => client.portal_store().put_empty_statement(&name),
-        }
-        self.connection.remember(&name).await;
-        client.feed(PgWireBackendMessage::ParseComplete(ParseComplete::new())).await?;
+        check_formats(&message)?;
+        let portal = match statement {
+            Some(statement) => {
+                let prepared = Arc::clone(&statement.statement);
+                let bound = Bound::try_new(&message, statement)?;
+                let values = values(&bound, &prepared)?;
+                let format = bound.result_column_format;
+                if let (Format::Individual(_), Some(schema)) = (&format, prepared.schema()) {
+                    columns(schema, &format, None)?;
+                }
+                Some(Portal { prepared, format, answer: Answer::Unasked(values) })
+            }
+            None if message.parameters.is_empty() => None,
+            None => {
+                return Err(protocol_error(format!(
+                    "bind message supplies {} parameters, but prepared statement requires 0",
+                    message.parameters.len(),
+                )));
+            }
+        };
+        store.portals.insert(name.to_owned(), portal);
+        say(client, PgWireBackendMessage::BindComplete(BindComplete::new())).await?;
         Ok(())
     }
 
-    async fn on_close<C>(&self, client: &mut C, message: Close) -> PgWireResult<()>
-    where
-        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::PortalStore: PortalStore<Statement = Self::Statement>,
-        C::Error: Debug,
-        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
-    {
+    /// Forgets a prepared statement or a portal.
+    pub(super) async fn close(
+        &self,
+        client: &mut Client,
+        store: &mut Store,
+        message: Close,
+    ) -> PgWireResult<()> {
         let name = message.name.as_deref().unwrap_or(DEFAULT_NAME);
-        if message.target_type == TARGET_TYPE_BYTE_PORTAL {
-            client.portal_store().rm_portal(name);
-        } else {
-            client.portal_store().rm_statement(name);
-            self.connection.close_statement(name).await;
+        match message.target_type {
+            TARGET_TYPE_BYTE_PORTAL => drop(store.portals.remove(name)),
+            TARGET_TYPE_BYTE_STATEMENT => {
+                store.forget(Some(name));
+                self.session.lock().await.closes_statement(name);
+            }
+            other => return Err(PgWireError::InvalidTargetType(other)),
         }
-        client.feed(PgWireBackendMessage::CloseComplete(CloseComplete::new())).await?;
+        say(client, PgWireBackendMessage::CloseComplete(CloseComplete::new())).await?;
         Ok(())
     }
 
-    async fn on_describe<C>(&self, client: &mut C, message: Describe) -> PgWireResult<()>
-    where
-        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::PortalStore: PortalStore<Statement = Self::Statement>,
-        C::Error: Debug,
-        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
-    {
-        // A cursor of DECLARE is a portal too.
+    /// Tells the types of parameters and columns.
+    pub(super) async fn describe(
+        &self,
+        client: &mut Client,
+        store: &mut Store,
+        message: Describe,
+    ) -> PgWireResult<()> {
         let name = message.name.as_deref().unwrap_or(DEFAULT_NAME);
-        if message.target_type == TARGET_TYPE_BYTE_PORTAL
-            && client.portal_store().get_portal(name).is_none()
-            && let Some(schema) = self.connection.session.lock().await.cursor_schema(name)
-        {
-            let columns = columns(&schema, &Format::UnifiedText, None)?;
-            let description = RowDescription::new(columns.iter().map(Into::into).collect());
-            client.feed(PgWireBackendMessage::RowDescription(description)).await?;
+        match message.target_type {
+            TARGET_TYPE_BYTE_STATEMENT => match store.statements.get(name) {
+                Some(Some(statement)) => {
+                    let prepared = &statement.statement;
+                    let mut types = wire_types(prepared)?;
+                    // What the client has declared is told again.
+                    types.resize(types.len().max(statement.parameter_types.len()), Type::UNKNOWN);
+                    for (told, declared) in types.iter_mut().zip(&statement.parameter_types) {
+                        if let Some(declared) = declared {
+                            *told = declared.clone();
+                        }
+                    }
+                    parameters(client, types.iter().map(Type::oid).collect()).await?;
+                    schema(client, prepared.schema(), &Format::UnifiedText).await
+                }
+                Some(None) => {
+                    parameters(client, Vec::new()).await?;
+                    schema(client, None, &Format::UnifiedText).await
+                }
+                None => Err(PgWireError::StatementNotFound(name.to_owned())),
+            },
+            TARGET_TYPE_BYTE_PORTAL => {
+                let of_portal = |portal: &Option<Portal>| match portal {
+                    Some(portal) => (portal.prepared.schema().cloned(), portal.format.clone()),
+                    None => (None, Format::UnifiedText),
+                };
+                let described = store.portals.get(name).map(of_portal);
+                let described = match described {
+                    // A cursor of DECLARE is a portal too.
+                    None => {
+                        let cursor = self.session.lock().await.cursor_schema(name);
+                        cursor.map(|cursor| (Some(cursor), Format::UnifiedText))
+                    }
+                    described => described,
+                };
+                match described {
+                    Some((columns, format)) => schema(client, columns.as_ref(), &format).await,
+                    None => Err(PgWireError::PortalNotFound(name.to_owned())),
+                }
+            }
+            other => Err(PgWireError::InvalidTargetType(other)),
+        }
+    }
+
+    /// Runs a portal, or goes on with it.
+    pub(super) async fn execute(
+        &self,
+        client: &mut Client,
+        store: &mut Store,
+        message: Execute,
+    ) -> PgWireResult<()> {
+        let name = message.name.as_deref().unwrap_or(DEFAULT_NAME);
+        match store.portals.get_mut(name) {
+            Some(Some(portal)) => {
+                let most = match usize::try_from(message.max_rows) {
+                    Ok(0) | Err(_) => usize::MAX,
+                    Ok(most) => most,
+                };
+                self.unless_stopped(self.go_on(client, portal, most)).await?;
+                self.settle(client, store).await
+            }
+            Some(None) => {
+                let empty = PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new());
+                Ok(say(client, empty).await?)
+            }
+            None => Err(PgWireError::PortalNotFound(name.to_owned())),
+        }
+    }
+
+    /// Runs a portal, or goes on with it, and sends up to `most` rows.
+    async fn go_on(
+        &self,
+        client: &mut Client,
+        portal: &mut Portal,
+        most: usize,
+    ) -> PgWireResult<()> {
+        // What is stopped on the way does not go on.
+        let mut answering = match std::mem::replace(&mut portal.answer, Answer::Over) {
+            Answer::Rows(answering) => answering,
+            Answer::Unasked(values) => {
+                let (outcome, style) = {
+                    let mut session = self.session.lock().await;
+                    let outcome = session.execute_prepared(&portal.prepared, values).await;
+                    (outcome.map_err(|error| statement_error(&error))?, self.style(&session))
+                };
+                match outcome {
+                    Outcome::Done { tag, notices } => {
+                        for notice in &notices {
+                            say(client, notice_message(notice)).await?;
+                        }
+                        return Ok(complete(client, tag).await?);
+                    }
+                    Outcome::Copy { schema, batches, options } => {
+                        return copy::send(client, &schema, batches, &options, style).await;
+                    }
+                    Outcome::Rows { schema, batches, tag } => {
+                        let format = &portal.format;
+                        Box::new(Answering::new(&schema, format, style, batches, tag)?)
+                    }
+                }
+            }
+            Answer::Told(tag) => {
+                complete(client, Outcome::command_tag(&tag, 0)).await?;
+                portal.answer = Answer::Told(tag);
+                return Ok(());
+            }
+            Answer::Over => return Err(invalid("55000", "the portal cannot be run".into())),
+        };
+        let (sent, is_all) = answering.send(client, most).await?;
+        if is_all {
+            complete(client, Outcome::command_tag(&answering.tag, sent)).await?;
+            portal.answer = Answer::Told(answering.tag);
             return Ok(());
         }
-        self._on_describe(client, message).await
+        portal.answer = Answer::Rows(answering);
+        let suspended = PgWireBackendMessage::PortalSuspended(PortalSuspended::new());
+        Ok(say(client, suspended).await?)
     }
 
-    async fn on_execute<C>(&self, client: &mut C, message: Execute) -> PgWireResult<()>
-    where
-        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::PortalStore: PortalStore<Statement = Self::Statement>,
-        C::Error: Debug,
-        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
-    {
-        if !matches!(client.state(), PgWireConnectionState::ReadyForQuery) {
-            return Err(PgWireError::NotReadyForQuery);
-        }
-        let name = message.name.as_deref().unwrap_or(DEFAULT_NAME);
-        let portal = match client.portal_store().get_portal(name) {
-            Some(Entry::Value(portal)) => portal,
-            Some(Entry::Empty) => {
-                let empty = PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new());
-                client.feed(empty).await?;
-                return Ok(());
-            }
-            None => return Err(PgWireError::PortalNotFound(name.to_owned())),
-        };
-        client.set_state(PgWireConnectionState::QueryInProgress);
-        let max_rows = usize::try_from(message.max_rows).unwrap_or(0);
-        let handle = cancel_handle(client);
-        self.connection.unless_stopped(handle, self.answer(client, &portal, max_rows)).await?;
-        self.connection.settle(client).await?;
-        client.set_state(PgWireConnectionState::ReadyForQuery);
-        Ok(())
-    }
-
-    async fn do_query<C>(
-        &self,
-        _client: &mut C,
-        _portal: &Portal<Self::Statement>,
-        _max_rows: usize,
-    ) -> PgWireResult<Response>
-    where
-        C: ClientInfo + ClientPortalStore + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::PortalStore: PortalStore<Statement = Self::Statement>,
-        C::Error: Debug,
-        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
-    {
-        Err(protocol_error("a query came by a way that does not stream"))
+    /// The client waits for all that was said.
+    pub(super) async fn sync(&self, client: &mut Client, store: &mut Store) -> PgWireResult<()> {
+        store.end_transaction(client.transaction_status());
+        let ready = ReadyForQuery::new(client.transaction_status());
+        say(client, PgWireBackendMessage::ReadyForQuery(ready)).await?;
+        Ok(flush(client).await?)
     }
 }
 
-impl Extended {
-    /// Runs a portal, or goes on with it, and sends up to `max_rows` rows; 0 is all.
-    async fn answer<C>(
-        &self,
-        client: &mut C,
-        portal: &Portal<Arc<Prepared>>,
-        max_rows: usize,
-    ) -> PgWireResult<()>
-    where
-        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::Error: Debug,
-        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
-    {
-        let is_new = matches!(*portal.state().lock().await, PortalExecutionState::Initial);
-        if is_new {
-            let Some(response) = self.begin(client, portal).await? else { return Ok(()) };
-            portal.start(response).await;
-        }
-        let mut count = 0;
-        loop {
-            let at_a_time = if max_rows == 0 { ROWS_AT_A_TIME } else { max_rows };
-            let mut fetched = portal.fetch(at_a_time).await?;
-            let tag = fetched.response.command_tag().to_owned();
-            while let Some(row) = fetched.response.data_rows().next().await {
-                client.feed(PgWireBackendMessage::DataRow(row?)).await?;
-                count += 1;
-            }
-            if !fetched.suspended {
-                return complete(client, Outcome::command_tag(&tag, count)).await;
-            }
-            if max_rows > 0 {
-                let suspended = PgWireBackendMessage::PortalSuspended(PortalSuspended::new());
-                client.feed(suspended).await?;
-                return Ok(());
-            }
-        }
-    }
+async fn parameters(client: &mut Client, types: Vec<u32>) -> PgWireResult<()> {
+    let description = ParameterDescription::new(types);
+    Ok(say(client, PgWireBackendMessage::ParameterDescription(description)).await?)
+}
 
-    /// Starts the statement; `None` when it has no rows and its answer is sent.
-    async fn begin<C>(
-        &self,
-        client: &mut C,
-        portal: &Portal<Arc<Prepared>>,
-    ) -> PgWireResult<Option<QueryResponse>>
-    where
-        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::Error: Debug,
-        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
-    {
-        let prepared = &portal.statement.statement;
-        let values = values(portal, prepared)?;
-        let (outcome, style) = {
-            let mut session = self.connection.session.lock().await;
-            let style = self.connection.style(&session);
-            let outcome = session.execute_prepared(prepared, values).await;
-            (outcome.map_err(|error| statement_error(&error))?, style)
-        };
-        match outcome {
-            Outcome::Done { tag, notices } => {
-                for notice in &notices {
-                    client.feed(notice_message(notice)).await?;
-                }
-                complete(client, tag).await?;
-                Ok(None)
-            }
-            Outcome::Copy { schema, batches, options } => {
-                copy::send(client, &schema, batches, &options, &style).await?;
-                Ok(None)
-            }
-            Outcome::Rows { schema, batches, tag } => {
-                let format = &portal.result_column_format;
-                let columns = Arc::new(columns(&schema, format, Some(&style))?);
-                let row_schema = Arc::clone(&columns);
-                let rows = batches
-                    .map_err(|error| statement_error(&SqlError::from(error)))
-                    .and_then(move |batch| {
-                        let rows = rows(batch, &columns, &style);
-                        let rows = rows.map_err(|error| statement_error(&error));
-                        std::future::ready(rows.map(futures::stream::iter))
-                    })
-                    .try_flatten();
-                let mut response = QueryResponse::new(row_schema, rows);
-                response.set_command_tag(&tag);
-                Ok(Some(response))
-            }
-        }
+async fn schema(
+    client: &mut Client,
+    schema: Option<&SchemaRef>,
+    format: &Format,
+) -> PgWireResult<()> {
+    match schema {
+        Some(schema) => Ok(describe(client, &columns(schema, format, None)?).await?),
+        None => Ok(say(client, PgWireBackendMessage::NoData(NoData::new())).await?),
     }
+}
+
+/// Whether a client's formats are ones, and as many as there are values.
+fn check_formats(message: &Bind) -> PgWireResult<()> {
+    let (formats, parameters) = (&message.parameter_format_codes, message.parameters.len());
+    if formats.len() > 1 && formats.len() != parameters {
+        return Err(protocol_error(format!(
+            "bind message has {} parameter formats but {parameters} parameters",
+            formats.len()
+        )));
+    }
+    let all = formats.iter().chain(&message.result_column_format_codes);
+    match all.copied().find(|format| !matches!(format, 0 | 1)) {
+        Some(format) => Err(invalid("22023", format!("unsupported format code: {format}"))),
+        None => Ok(()),
+    }
+}
+
+fn invalid(sqlstate: &'static str, message: String) -> PgWireError {
+    statement_error(&SqlError::Invalid { sqlstate, message, hint: None, position: None })
 }

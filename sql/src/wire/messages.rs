@@ -8,26 +8,26 @@ use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::BytesMut;
 use futures::SinkExt;
-use pgwire::api::{
-    ClientInfo, DefaultClient, ErrorHandler, PgWireConnectionState, PgWireServerHandlers,
-};
+use pgwire::api::{ClientInfo, DefaultClient, PgWireConnectionState};
 use pgwire::error::{ErrorInfo, PgWireError};
 use pgwire::messages::startup::PasswordMessageFamily;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
-use pgwire::tokio::server::{
-    MaybeTls, PgWireMessageServerCodec, negotiate_tls, process_error, process_message,
-};
+use pgwire::tokio::server::{PgWireMessageServerCodec, negotiate_tls, process_error};
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
-use tokio_util::codec::{Decoder, Framed};
+use tokio_util::codec::Decoder;
 
 use super::Service;
 use super::authentication::initial_response;
-use super::connection::{Connection, Handlers};
+use super::client::{Client, Store, flush, say};
+use super::connection::Connection;
 use super::errors::{fatal_error, statement_error, violation};
+use super::rows::FULL_BYTES;
+use super::startup::Startup;
 use crate::SqlError;
 use crate::roles::scram::Verifier;
 
@@ -40,7 +40,8 @@ const MAX_STARTUP_BYTES: usize = 10_000;
 /// Bytes that are asked for at a time.
 const READ_BYTES: usize = 8192;
 
-type Socket<S> = Framed<MaybeTls, PgWireMessageServerCodec<S>>;
+/// So long a client may take to read why its connection is closed.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What a client said, or why there is no more to come.
 enum Said {
@@ -69,78 +70,116 @@ pub(super) async fn serve(
         let error = violation("received unencrypted data after SSL request");
         return close(&mut socket, error).await;
     }
-    let handlers = Handlers::new(Arc::clone(&connection), Arc::clone(&service.cancels));
-    let startup = handlers.startup_handler();
-    let simple = handlers.simple_query_handler();
-    let extended = handlers.extended_query_handler();
-    let copy = handlers.copy_handler();
-    let cancel = handlers.cancel_handler();
-    let errors = handlers.error_handler();
+    socket.set_backpressure_boundary(FULL_BYTES);
+    let startup = Startup::new(&connection);
+    let mut store = Store::default();
+    let max_bytes = service.limits.max_message_bytes;
     loop {
-        let said = tokio::select! {
-            said = next(&mut socket, service.limits.max_message_bytes) => said,
-            error = connection.ends_while_idle() => Err(error),
-            () = connection.is_told(), if !is_early(&socket) => {
-                for message in connection.heard().await {
-                    socket.feed(message).await?;
+        // What has come already is answered before anything is waited for.
+        let said = match taken(&mut socket, max_bytes) {
+            Ok(Some(said)) => Ok(said),
+            Ok(None) => {
+                connection.rests().await;
+                tokio::select! {
+                    biased;
+                    said = next(&mut socket, max_bytes) => said,
+                    error = connection.ends_while_idle() => Err(error),
+                    () = connection.is_told(), if !is_early(&socket) => {
+                        for message in connection.heard().await {
+                            say(&mut socket, message).await?;
+                        }
+                        flush(&mut socket).await?;
+                        continue;
+                    }
+                    () = tokio::time::sleep_until(deadline), if is_early(&socket) => {
+                        let error = SqlError::Invalid {
+                            sqlstate: "57014",
+                            message: "canceling authentication due to timeout".into(),
+                            hint: None,
+                            position: None,
+                        };
+                        Err(fatal_error(&error))
+                    }
                 }
-                SinkExt::<PgWireBackendMessage>::flush(&mut socket).await?;
-                continue;
             }
-            () = tokio::time::sleep_until(deadline), if is_early(&socket) => {
-                let error = SqlError::Invalid {
-                    sqlstate: "57014",
-                    message: "canceling authentication due to timeout".into(),
-                    hint: None,
-                    position: None,
-                };
-                Err(fatal_error(&error))
-            }
+            Err(error) => Err(error),
         };
         let message = match said {
             Err(error) => return close(&mut socket, error).await,
             Ok(Said::Nothing | Said::Message(PgWireFrontendMessage::Terminate(_))) => return Ok(()),
+            Ok(Said::Message(PgWireFrontendMessage::CancelRequest(request))) => {
+                service.database.cancel(request.pid, &request.secret_key.to_bytes());
+                return SinkExt::<PgWireBackendMessage>::close(&mut socket).await;
+            }
             Ok(Said::Unreadable { mut error, awaits_sync }) => {
                 if !matches!(socket.state(), PgWireConnectionState::AwaitingSync) {
-                    errors.on_error(&socket, &mut error);
+                    connection.fails(&mut error).await;
                     process_error(&mut socket, error, awaits_sync).await?;
                 }
                 continue;
             }
             Ok(Said::Message(message)) => message,
         };
-        let is_last = matches!(message, PgWireFrontendMessage::CancelRequest(_));
         let was_early = is_early(&socket);
-        let is_extended = match socket.state() {
-            PgWireConnectionState::CopyInProgress(is_extended) => is_extended,
-            _ => message.is_extended_query(),
+        let is_extended = message.is_extended_query();
+        let answering = async {
+            if was_early {
+                startup.answer(&mut socket, message).await
+            } else {
+                answer(&connection, &mut socket, &mut store, message).await
+            }
         };
-        let processed = process_message(
-            message,
-            &mut socket,
-            Arc::clone(&startup),
-            Arc::clone(&simple),
-            Arc::clone(&extended),
-            Arc::clone(&copy),
-            Arc::clone(&cancel),
-        );
-        let processed = processed.await;
-        if is_last {
-            return Ok(());
-        }
-        if let Err(mut error) = processed {
-            errors.on_error(&socket, &mut error);
-            // Whoever is not let in has nothing more to say: pgwire would take it for a client.
+        let answered = tokio::select! {
+            biased;
+            answered = answering => answered,
+            () = connection.is_lost() => return Ok(()),
+        };
+        if let Err(mut error) = answered {
+            connection.fails(&mut error).await;
+            // Whoever is not let in has nothing more to say.
             if was_early || is_fatal(&error) {
                 return close(&mut socket, error).await;
             }
-            process_error(&mut socket, error, is_extended).await?;
+            tokio::select! {
+                biased;
+                told = process_error(&mut socket, error, is_extended) => told?,
+                () = connection.is_lost() => return Ok(()),
+            }
         }
-        connection.rests().await;
     }
 }
 
-fn is_early<S>(socket: &Socket<S>) -> bool {
+/// Answers a message of a client that is let in.
+async fn answer(
+    connection: &Connection,
+    client: &mut Client,
+    store: &mut Store,
+    message: PgWireFrontendMessage,
+) -> Result<(), PgWireError> {
+    use PgWireFrontendMessage as Message;
+    // After an error in the extended protocol all is passed over up to the next Sync.
+    if matches!(client.state(), PgWireConnectionState::AwaitingSync) {
+        if matches!(message, Message::Sync(_)) {
+            client.set_state(PgWireConnectionState::ReadyForQuery);
+            return connection.sync(client, store).await;
+        }
+        return Ok(());
+    }
+    match message {
+        Message::Query(query) => connection.query(client, store, query).await,
+        Message::Parse(parse) => connection.parse(client, store, parse).await,
+        Message::Bind(bind) => connection.bind(client, store, bind).await,
+        Message::Describe(describe) => connection.describe(client, store, describe).await,
+        Message::Execute(execute) => connection.execute(client, store, execute).await,
+        Message::Close(close) => connection.close(client, store, close).await,
+        Message::Sync(_) => connection.sync(client, store).await,
+        Message::Flush(_) => Ok(flush(client).await?),
+        // Rows of a COPY that has failed already, and what only a server says.
+        _ => Ok(()),
+    }
+}
+
+fn is_early(socket: &Client) -> bool {
     Stage::of(socket.state()) != Stage::Session
 }
 
@@ -153,49 +192,53 @@ fn is_fatal(error: &PgWireError) -> bool {
 }
 
 /// Says why and closes.
-async fn close<S>(socket: &mut Socket<S>, error: PgWireError) -> io::Result<()> {
+async fn close(socket: &mut Client, error: PgWireError) -> io::Result<()> {
     if matches!(error, PgWireError::IoError(_)) {
         return Ok(());
     }
     let mut info: ErrorInfo = error.into();
     info.severity = "FATAL".into();
     info.severity_nonlocalized = Some("FATAL".into());
-    socket.send(PgWireBackendMessage::ErrorResponse(info.into())).await?;
-    socket.close().await
+    let closing = async {
+        say(socket, PgWireBackendMessage::ErrorResponse(info.into())).await?;
+        SinkExt::<PgWireBackendMessage>::close(socket).await
+    };
+    tokio::time::timeout(CLOSE_TIMEOUT, closing).await.unwrap_or(Ok(()))
 }
 
 /// The next message, when all of it is there.
-async fn next<S>(socket: &mut Socket<S>, max_bytes: usize) -> Result<Said, PgWireError> {
+async fn next(socket: &mut Client, max_bytes: usize) -> Result<Said, PgWireError> {
     loop {
-        let frame = Frame::of(socket.read_buffer(), Stage::of(socket.state()), max_bytes)?;
-        if let Frame::NotText { length, byte, awaits_sync } = frame {
-            let _ = socket.read_buffer_mut().split_to(length);
-            let error = statement_error(&SqlError::Invalid {
-                sqlstate: "22021",
-                message: format!("invalid byte sequence for encoding \"UTF8\": 0x{byte:02x}"),
-                hint: None,
-                position: None,
-            });
-            return Ok(Said::Unreadable { error, awaits_sync });
+        // Whoever waits for this may stop waiting, so nothing is taken out of the socket that is
+        // not kept.
+        let mut more = BytesMut::with_capacity(READ_BYTES);
+        if socket.get_mut().read_buf(&mut more).await? == 0 {
+            return Ok(Said::Nothing);
         }
-        let mut buffer = std::mem::take(socket.read_buffer_mut());
-        let decoded = decode(socket.codec_mut(), &mut buffer);
-        *socket.read_buffer_mut() = buffer;
-        if let Ok(None) = decoded {
-            // Whoever waits for this may stop waiting, so nothing is taken out of the socket that is
-            // not kept.
-            let mut more = BytesMut::with_capacity(READ_BYTES);
-            if socket.get_mut().read_buf(&mut more).await? == 0 {
-                return Ok(Said::Nothing);
-            }
-            socket.read_buffer_mut().unsplit(more);
-            continue;
-        }
-        match decoded? {
-            Some(message) => return Ok(Said::Message(message)),
-            None => return Ok(Said::Nothing),
+        socket.read_buffer_mut().unsplit(more);
+        if let Some(said) = taken(socket, max_bytes)? {
+            return Ok(said);
         }
     }
+}
+
+/// The next message, if all of it has been read.
+fn taken(socket: &mut Client, max_bytes: usize) -> Result<Option<Said>, PgWireError> {
+    let frame = Frame::of(socket.read_buffer(), Stage::of(socket.state()), max_bytes)?;
+    if let Frame::NotText { length, byte, awaits_sync } = frame {
+        let _ = socket.read_buffer_mut().split_to(length);
+        let error = statement_error(&SqlError::Invalid {
+            sqlstate: "22021",
+            message: format!("invalid byte sequence for encoding \"UTF8\": 0x{byte:02x}"),
+            hint: None,
+            position: None,
+        });
+        return Ok(Some(Said::Unreadable { error, awaits_sync }));
+    }
+    let mut buffer = std::mem::take(socket.read_buffer_mut());
+    let decoded = decode(socket.codec_mut(), &mut buffer);
+    *socket.read_buffer_mut() = buffer;
+    Ok(decoded?.map(Said::Message))
 }
 
 fn decode<S>(

@@ -15,10 +15,13 @@ const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// The message type of a client's goodbye.
 const TERMINATE: u8 = b'X';
 
+/// So long a statement runs before its client's socket is watched: most are done by then.
+const FIRST_LOOK: Duration = Duration::from_millis(50);
+
 /// A second look at a connection's socket.
 #[derive(Debug)]
 pub(super) struct Presence {
-    socket: TcpStream,
+    socket: std::net::TcpStream,
 }
 
 impl Presence {
@@ -26,21 +29,25 @@ impl Presence {
     pub(super) fn watch(socket: TcpStream) -> io::Result<(TcpStream, Self)> {
         let socket = socket.into_std()?;
         let second = socket.try_clone()?;
-        let socket = TcpStream::from_std(socket)?;
-        Ok((socket, Self { socket: TcpStream::from_std(second)? }))
+        Ok((TcpStream::from_std(socket)?, Self { socket: second }))
     }
 
     /// Returns when the client has closed its side, said goodbye or vanished.
     pub(super) async fn gone(&self) {
+        tokio::time::sleep(FIRST_LOOK).await;
+        let Ok(socket) = self.socket.try_clone().and_then(TcpStream::from_std) else {
+            // Without files left there is no second look; whoever writes to the client finds out.
+            return std::future::pending().await;
+        };
         let mut first = [0; 1];
         loop {
-            match self.socket.peek(&mut first).await {
+            match socket.peek(&mut first).await {
                 Ok(0) | Err(_) => return,
                 Ok(_) if first[0] == TERMINATE => return,
                 Ok(_) => {}
             }
             // The client has sent more already; behind that may be its end.
-            match self.socket.ready(Interest::READABLE | Interest::ERROR).await {
+            match socket.ready(Interest::READABLE | Interest::ERROR).await {
                 Ok(ready) if ready.is_read_closed() || ready.is_error() => return,
                 Ok(_) => tokio::time::sleep(LOOK_AGAIN).await,
                 Err(_) => return,

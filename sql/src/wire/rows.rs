@@ -5,21 +5,27 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema, SchemaRef};
+use bytes::{BufMut, BytesMut};
 use datafusion::error::DataFusionError;
 use datafusion_postgres::arrow_pg::datatypes::{PG_OID_ALIAS_KEY, arrow_schema_to_pg_fields};
-use datafusion_postgres::arrow_pg::row_encoder::RowEncoder;
 use pgwire::api::Type;
 use pgwire::api::portal::Format;
 use pgwire::api::results::{FieldFormat, FieldInfo};
 use pgwire::error::PgWireResult;
-use pgwire::messages::data::DataRow;
+use pgwire::messages::data::MESSAGE_TYPE_BYTE_DATA_ROW;
 use pgwire::types::format::FormatOptions;
 use vigil_udfs::json::is_json;
 
+use super::cells::Cells;
 use super::errors::{protocol_error, statement_error};
 use super::timestamps;
 use crate::text::{float4, float8, intervals};
+use crate::types::VECTOR_KEY;
 use crate::{Session, SqlError};
+
+/// Bytes of an answer that are put together before they are sent. PostgreSQL sends 8 KiB at a time;
+/// larger pieces cost both sides fewer calls of the system.
+pub(super) const FULL_BYTES: usize = 64 << 10;
 
 /// How a session's values are written.
 #[derive(Clone, Debug)]
@@ -61,12 +67,14 @@ pub(super) fn columns(
     let mut columns =
         arrow_schema_to_pg_fields(schema, format, style.map(|style| Arc::clone(&style.options)))?;
     for (field, column) in schema.fields().iter().zip(&mut columns) {
-        let own_type = match () {
-            () if is_oid_list(field) => Type::OID_ARRAY,
-            () if is_json(field) => Type::JSON,
-            () => continue,
+        let kind = match field.metadata().get(VECTOR_KEY).map(String::as_str) {
+            Some("int2vector") => Type::INT2_VECTOR,
+            Some(_) => Type::OID_VECTOR,
+            None if is_oid_list(field) => Type::OID_ARRAY,
+            None if is_json(field) => Type::JSON,
+            None => continue,
         };
-        *column = FieldInfo::new(field.name().clone(), None, None, own_type, column.format());
+        *column = FieldInfo::new(field.name().clone(), None, None, kind, column.format());
     }
     Ok(columns)
 }
@@ -77,21 +85,85 @@ pub(super) fn is_oid_list(field: &Field) -> bool {
         && field.metadata().contains_key(PG_OID_ALIAS_KEY)
 }
 
-/// The rows of a batch.
-pub(super) fn rows(
+/// The rows of a batch, some of which may have been written.
+pub(super) struct Rows {
     batch: RecordBatch,
-    columns: &Arc<Vec<FieldInfo>>,
-    style: &Style,
-) -> Result<impl Iterator<Item = PgWireResult<DataRow>> + Send + use<>, SqlError> {
-    let batch = with_our_texts(batch, columns, style)?;
-    let mut encoder = RowEncoder::new(batch, Arc::clone(columns));
-    Ok(std::iter::from_fn(move || {
-        // The encoder panics on types that it does not expect; that is one statement's error.
-        catch_unwind(AssertUnwindSafe(|| encoder.next_row())).unwrap_or_else(|_| {
-            let detail = "a value could not be written for the client".into();
-            Some(Err(statement_error(&SqlError::Panicked { detail })))
+    columns: Arc<Vec<FieldInfo>>,
+    written: usize,
+}
+
+impl Rows {
+    pub(super) fn new(
+        batch: RecordBatch,
+        columns: &Arc<Vec<FieldInfo>>,
+        style: &Style,
+    ) -> Result<Self, SqlError> {
+        let batch = with_our_texts(batch, columns, style)?;
+        Ok(Self { batch, columns: Arc::clone(columns), written: 0 })
+    }
+
+    /// Whether all rows are written.
+    pub(super) fn is_done(&self) -> bool {
+        self.written == self.batch.num_rows()
+    }
+
+    /// Writes rows as messages behind `out`, up to `most` and until `out` is full; how many they were.
+    pub(super) fn write(&mut self, out: &mut BytesMut, most: usize) -> PgWireResult<usize> {
+        self.write_with(out, most, |cells, row, out| {
+            let start = out.len();
+            out.put_u8(MESSAGE_TYPE_BYTE_DATA_ROW);
+            out.put_u32(0);
+            out.put_u16(u16::try_from(cells.count()).unwrap_or(u16::MAX));
+            cells.write(row, out)?;
+            set_length(out, start)
         })
-    }))
+    }
+
+    /// The same, each row in the words of `write`. What a row that fails has written is taken back.
+    pub(super) fn write_with(
+        &mut self,
+        out: &mut BytesMut,
+        most: usize,
+        mut write: impl FnMut(&mut Cells<'_>, usize, &mut BytesMut) -> PgWireResult<()>,
+    ) -> PgWireResult<usize> {
+        let first = self.written;
+        let end = self.batch.num_rows().min(first.saturating_add(most));
+        let (mut start, written) = (out.len(), &mut self.written);
+        let (batch, columns) = (&self.batch, &self.columns);
+        // The encoder panics on types that it does not expect; that is one statement's error.
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            let mut cells = Cells::new(batch, columns);
+            while *written < end && out.len() < FULL_BYTES {
+                start = out.len();
+                write(&mut cells, *written, out)?;
+                *written += 1;
+            }
+            Ok(())
+        }));
+        let outcome = outcome.unwrap_or_else(|_| {
+            let detail = "a value could not be written for the client".into();
+            Err(statement_error(&SqlError::Panicked { detail }))
+        });
+        if let Err(error) = outcome {
+            out.truncate(start);
+            return Err(error);
+        }
+        Ok(self.written - first)
+    }
+}
+
+/// Puts the length into a message that begins at `start` with its type and room for its length.
+pub(super) fn set_length(out: &mut BytesMut, start: usize) -> PgWireResult<()> {
+    let length = i32::try_from(out.len() - start - 1).map_err(|_| {
+        statement_error(&SqlError::Query {
+            sqlstate: "54000",
+            message: "a row is longer than the protocol can say".into(),
+            detail: None,
+            hint: None,
+        })
+    })?;
+    out[start + 1..start + 5].copy_from_slice(&length.to_be_bytes());
+    Ok(())
 }
 
 /// The batch with those timestamps, floats and intervals as texts that the client wants in text

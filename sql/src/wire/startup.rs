@@ -1,25 +1,20 @@
 //! The first messages of a connection: who the client is, what it sets and what the server tells.
 
 use std::collections::BTreeMap;
-use std::fmt::Debug;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use async_trait::async_trait;
-use futures::{Sink, SinkExt};
-use pgwire::api::auth::{
-    StartupHandler, protocol_negotiation, save_startup_parameters_to_metadata,
-};
+use pgwire::api::auth::{protocol_negotiation, save_startup_parameters_to_metadata};
 use pgwire::api::{
-    ClientInfo, ConnectionGuard, ConnectionHandle, ConnectionManager, PgWireConnectionState,
-    PidSecretKeyGenerator, RandomPidSecretKeyGenerator,
+    ClientInfo, PgWireConnectionState, PidSecretKeyGenerator, RandomPidSecretKeyGenerator,
 };
-use pgwire::error::{PgWireError, PgWireResult};
+use pgwire::error::PgWireResult;
 use pgwire::messages::response::{ReadyForQuery, TransactionStatus};
 use pgwire::messages::startup::{Authentication, BackendKeyData};
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 
 use super::Encryption;
 use super::authentication::{Authenticator, Next};
+use super::client::{Client, flush, say};
 use super::connection::Connection;
 use super::errors::{fatal_error, violation};
 use crate::{Session, SqlError};
@@ -29,25 +24,27 @@ static KEYS: LazyLock<RandomPidSecretKeyGenerator> =
 
 /// Startup. Any database name is welcome; there is one database.
 pub(super) struct Startup {
-    pub(super) connection: Arc<Connection>,
-    pub(super) cancels: Arc<ConnectionManager>,
-    pub(super) authenticator: Authenticator,
+    connection: Arc<Connection>,
+    authenticator: Authenticator,
     /// What the client sets, for when it is let in.
-    pub(super) parameters: Mutex<BTreeMap<String, String>>,
+    parameters: Mutex<BTreeMap<String, String>>,
 }
 
-#[async_trait]
-impl StartupHandler for Startup {
-    async fn on_startup<C>(
+impl Startup {
+    pub(super) fn new(connection: &Arc<Connection>) -> Self {
+        Self {
+            connection: Arc::clone(connection),
+            authenticator: Authenticator::default(),
+            parameters: Mutex::default(),
+        }
+    }
+
+    /// Answers a message of a client that is not let in yet.
+    pub(super) async fn answer(
         &self,
-        client: &mut C,
+        client: &mut Client,
         message: PgWireFrontendMessage,
-    ) -> PgWireResult<()>
-    where
-        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::Error: Debug,
-        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
-    {
+    ) -> PgWireResult<()> {
         let next = match message {
             PgWireFrontendMessage::Startup(startup) => {
                 protocol_negotiation(client, &startup).await?;
@@ -99,48 +96,39 @@ impl StartupHandler for Startup {
         match next {
             Next::Ask(question) => {
                 client.set_state(PgWireConnectionState::AuthenticationInProgress);
-                client.send(PgWireBackendMessage::Authentication(question)).await?;
-                Ok(())
+                say(client, PgWireBackendMessage::Authentication(question)).await?;
+                Ok(flush(client).await?)
             }
             Next::In(last) => {
                 if let Some(last) = last {
-                    client.feed(PgWireBackendMessage::Authentication(last)).await?;
+                    say(client, PgWireBackendMessage::Authentication(last)).await?;
                 }
                 self.let_in(client).await
             }
         }
     }
-}
 
-impl Startup {
-    async fn let_in<C>(&self, client: &mut C) -> PgWireResult<()>
-    where
-        C: ClientInfo + Sink<PgWireBackendMessage> + Unpin + Send + Sync,
-        C::Error: Debug,
-        PgWireError: From<<C as Sink<PgWireBackendMessage>>::Error>,
-    {
+    async fn let_in(&self, client: &mut Client) -> PgWireResult<()> {
         let parameters =
             std::mem::take(&mut *self.parameters.lock().unwrap_or_else(PoisonError::into_inner));
+        let (_, key) = KEYS.generate(client);
         let (news, pid) = {
             let mut session = self.connection.session.lock().await;
             for (name, value) in &parameters {
                 apply(&mut session, name, value).map_err(|error| fatal_error(&error))?;
             }
+            session.backend().is_canceled_with(key.to_bytes());
             (self.connection.news(&session), session.backend().pid())
         };
-        let (_, key) = KEYS.generate(client);
         client.set_pid_and_secret_key(pid, key.clone());
-        let (handle, guard) = self.cancels.register(pid, key.clone());
-        client.session_extensions().insert::<Arc<ConnectionHandle>>(handle);
-        client.session_extensions().insert::<ConnectionGuard>(guard);
-
-        client.feed(PgWireBackendMessage::Authentication(Authentication::Ok)).await?;
+        say(client, PgWireBackendMessage::Authentication(Authentication::Ok)).await?;
         for status in news {
-            client.feed(status).await?;
+            say(client, status).await?;
         }
-        client.feed(PgWireBackendMessage::BackendKeyData(BackendKeyData::new(pid, key))).await?;
+        say(client, PgWireBackendMessage::BackendKeyData(BackendKeyData::new(pid, key))).await?;
         let ready = ReadyForQuery::new(TransactionStatus::Idle);
-        client.send(PgWireBackendMessage::ReadyForQuery(ready)).await?;
+        say(client, PgWireBackendMessage::ReadyForQuery(ready)).await?;
+        flush(client).await?;
         client.set_state(PgWireConnectionState::ReadyForQuery);
         Ok(())
     }

@@ -211,6 +211,61 @@ async fn messages_that_are_none_end_the_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn binds_that_do_not_fit_their_statement_are_errors() {
+    let server = Server::start().await;
+    let mut raw = Raw::started(&server).await;
+    let parse = framed(Some(b'P'), b"s\0SELECT $1::int, $2::int, $3::int\0\0\0");
+    let sync = framed(Some(b'S'), b"");
+    raw.send(&[parse, sync.clone()].concat()).await;
+    while raw.message().await.expect("is prepared").0 != b'Z' {}
+    // Formats of parameters, values of a byte each, formats of columns.
+    let bind = |formats: &[i16], values: i16, columns: &[i16]| {
+        let mut body = b"\0s\0".to_vec();
+        let codes = |formats: &[i16]| {
+            let count = i16::try_from(formats.len()).expect("are few");
+            std::iter::once(count)
+                .chain(formats.iter().copied())
+                .flat_map(i16::to_be_bytes)
+                .collect::<Vec<u8>>()
+        };
+        body.extend(codes(formats));
+        body.extend(values.to_be_bytes());
+        (0..values).for_each(|_| body.extend(b"\0\0\0\x011"));
+        body.extend(codes(columns));
+        framed(Some(b'B'), &body)
+    };
+    for (bytes, sqlstate) in [
+        (bind(&[0, 0], 3, &[]), "08P01"),
+        (bind(&[], 2, &[]), "08P01"),
+        (bind(&[], 3, &[0, 1]), "08P01"),
+        (bind(&[7], 3, &[]), "22023"),
+        (bind(&[1], 3, &[]), "22P02"),
+    ] {
+        raw.send(&[bytes, sync.clone()].concat()).await;
+        let (severity, found, message) = raw.error().await.expect("is told of");
+        assert_eq!((severity.as_str(), found.as_str()), ("ERROR", sqlstate), "{message}");
+        assert_eq!(raw.message().await.expect("goes on").0, b'Z');
+    }
+    let execute = framed(Some(b'E'), b"\0\0\0\0\0");
+    raw.send(&[bind(&[0], 3, &[1]), execute.clone(), execute, sync].concat()).await;
+    let mut kinds = Vec::new();
+    loop {
+        let (kind, body) = raw.message().await.expect("is answered");
+        kinds.push(kind);
+        match kind {
+            b'D' => assert_eq!(
+                body,
+                b"\0\x03\0\0\0\x04\0\0\0\x01\0\0\0\x04\0\0\0\x01\0\0\0\x04\0\0\0\x01"
+            ),
+            b'Z' => break,
+            _ => {}
+        }
+    }
+    // The second one finds no more rows.
+    assert_eq!(kinds, b"2DCCZ");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn texts_that_are_not_utf8_are_refused_and_forgotten() {
     let server = Server::start().await;
     let mut raw = Raw::started(&server).await;

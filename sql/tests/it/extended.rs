@@ -109,7 +109,10 @@ async fn a_portal_gives_some_rows_at_a_time() {
         numbers.extend(rows.iter().map(|row| row.get::<_, i64>(0)));
     }
     assert_eq!(numbers, (0..10).collect::<Vec<_>>());
-    transaction.commit().await.expect("ends");
+    transaction.batch_execute("COMMIT; BEGIN").await.expect("the portal ends with its transaction");
+    let error = transaction.query_portal(&portal, 4).await.expect_err("is gone");
+    assert_eq!(error.code(), Some(&SqlState::INVALID_CURSOR_NAME));
+    transaction.rollback().await.expect("ends");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,5 @@
 //! `sum` and `avg` of vectors, and of everything that DataFusion's own take: these stand in their
-//! place and hand them whatever is no vector.
+//! place and hand them whatever is no vector. Sums of whole numbers are widened (`whole_sums`).
 
 use std::mem::size_of_val;
 use std::sync::{Arc, LazyLock};
@@ -26,13 +26,19 @@ use datafusion::scalar::ScalarValue;
 use super::distance::list_of;
 use super::operand::Operand;
 use super::types::{item, operand_type, tagged};
+use super::whole_sums;
 use crate::doc::{Example, FunctionDoc};
 use crate::error::UdfError;
 
 static SUM: FunctionDoc = FunctionDoc {
     name: "sum",
     section: super::SECTION,
-    syntax: &["sum(vector) → vector", "sum(number) → number"],
+    syntax: &[
+        "sum(vector) → vector",
+        "sum(bigint) → numeric",
+        "sum(integer) → bigint",
+        "sum(float8) → float8",
+    ],
     description: "The sums of the elements of all vectors that are not NULL; NULL without any. Vectors of different lengths are an error, and so is a sum that `float4` cannot hold.",
     arguments: &[("vector", "a `vector`")],
     examples: &[Example {
@@ -45,7 +51,7 @@ static AVG: FunctionDoc = FunctionDoc {
     name: "avg",
     section: super::SECTION,
     syntax: &["avg(vector) → vector", "avg(number) → float8"],
-    description: "The means of the elements of all vectors that are not NULL; NULL without any. Vectors of different lengths are an error.",
+    description: "The means of the elements of all vectors that are not NULL; NULL without any. Vectors of different lengths are an error. The mean of whole numbers is a `float8`, where PostgreSQL has a `numeric`.",
     arguments: &[("vector", "a `vector`")],
     examples: &[Example {
         sql: "SELECT avg(v) FROM (VALUES ('[1,2]'::vector), ('[3,5]'::vector)) AS t (v)",
@@ -95,6 +101,20 @@ fn has_vectors(fields: &[FieldRef]) -> bool {
     fields.first().is_some_and(|field| is_vector(field.data_type()))
 }
 
+impl OrVectors {
+    /// The type of the sum, if it is one of whole numbers of this type.
+    fn whole_sum(&self, data_type: &DataType) -> Option<DataType> {
+        match self.kind {
+            Kind::Sum => whole_sums::sum_type(data_type),
+            Kind::Mean => None,
+        }
+    }
+
+    fn sums_whole(&self, fields: &[FieldRef]) -> bool {
+        fields.first().is_some_and(|field| self.whole_sum(field.data_type()).is_some())
+    }
+}
+
 impl AggregateUDFImpl for OrVectors {
     fn name(&self) -> &str {
         self.numbers.name()
@@ -114,6 +134,11 @@ impl AggregateUDFImpl for OrVectors {
         {
             return Ok(operand_type(vector).into_iter().collect());
         }
+        if let [number] = types
+            && self.whole_sum(number).is_some()
+        {
+            return Ok(types.to_vec());
+        }
         let field = |data_type: &DataType| Arc::new(Field::new("f", data_type.clone(), true));
         let fields: Vec<FieldRef> = types.iter().map(field).collect();
         let fields = fields_with_udf(&fields, self.numbers.as_ref())?;
@@ -123,6 +148,10 @@ impl AggregateUDFImpl for OrVectors {
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
             [vector] if is_vector(vector) => Ok(DataType::List(item(DataType::Float32))),
+            [number] => match self.whole_sum(number) {
+                Some(sum) => Ok(sum),
+                None => self.numbers.return_type(types),
+            },
             _ => self.numbers.return_type(types),
         }
     }
@@ -131,10 +160,18 @@ impl AggregateUDFImpl for OrVectors {
         if has_vectors(fields) {
             return Ok(Arc::new(tagged(self.name(), None)));
         }
+        if let [number] = fields
+            && let Some(sum) = self.whole_sum(number.data_type())
+        {
+            return Ok(whole_sums::field(self.name(), sum));
+        }
         self.numbers.return_field(fields)
     }
 
     fn accumulator(&self, args: AccumulatorArgs) -> Result<Box<dyn Accumulator>> {
+        if self.sums_whole(args.expr_fields) {
+            return whole_sums::accumulator(&self.numbers, args);
+        }
         if !has_vectors(args.expr_fields) {
             return self.numbers.accumulator(args);
         }
@@ -164,6 +201,9 @@ impl AggregateUDFImpl for OrVectors {
         &self,
         args: AccumulatorArgs,
     ) -> Result<Box<dyn GroupsAccumulator>> {
+        if self.sums_whole(args.expr_fields) {
+            return whole_sums::groups(&self.numbers, args);
+        }
         self.numbers.create_groups_accumulator(args)
     }
 
@@ -171,6 +211,9 @@ impl AggregateUDFImpl for OrVectors {
         if has_vectors(args.expr_fields) {
             let function = format!("{}(vector) over a window that moves", self.name());
             return Err(UdfError::Unsupported { what: function }.into());
+        }
+        if self.sums_whole(args.expr_fields) {
+            return whole_sums::sliding(&self.numbers, args);
         }
         self.numbers.create_sliding_accumulator(args)
     }
@@ -191,7 +234,17 @@ impl AggregateUDFImpl for OrVectors {
         literal: &Expr,
         arg_is_left: bool,
     ) -> Result<Option<Expr>> {
-        self.numbers.inner().simplify_expr_op_literal(function, arg, op, literal, arg_is_left)
+        // It takes a sum and a count of whole numbers for numbers of one type.
+        match self.kind {
+            Kind::Sum => Ok(None),
+            Kind::Mean => self.numbers.inner().simplify_expr_op_literal(
+                function,
+                arg,
+                op,
+                literal,
+                arg_is_left,
+            ),
+        }
     }
 
     fn reverse_expr(&self) -> ReversedUDAF {
@@ -199,7 +252,11 @@ impl AggregateUDFImpl for OrVectors {
     }
 
     fn value_from_stats(&self, args: &StatisticsArgs) -> Option<ScalarValue> {
-        self.numbers.value_from_stats(args)
+        // The sum that statistics keep is of the values' own type.
+        match self.kind {
+            Kind::Sum => None,
+            Kind::Mean => self.numbers.value_from_stats(args),
+        }
     }
 
     fn default_value(&self, data_type: &DataType) -> Result<ScalarValue> {

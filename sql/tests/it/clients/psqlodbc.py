@@ -16,6 +16,8 @@ assert columns["track_id"].type_name == "int8" and columns["ts"].type_name == "t
 assert columns["track_id"].nullable == 1 and columns["source"].nullable == 0, columns
 key = [row.column_name for row in cursor.primaryKeys(table="frames", schema="public")]
 assert sorted(key) == ["frame_number", "source"], key
+indexes = [(row.index_name, row.column_name, row.non_unique) for row in cursor.statistics("frames", schema="public") if row.index_name]
+assert ("frames_pkey", "source", 0) in indexes and ("frames_pkey", "frame_number", 0) in indexes, indexes
 cursor.execute("SELECT frame_number, ts, keyframe, source FROM frames WHERE frame_number < ? AND source = ? ORDER BY 1", 3, "lobby")
 rows = cursor.fetchall()
 assert [int(row[0]) for row in rows] == [0, 1, 2] and rows[0].ts.year == 2024 and rows[0].source == "lobby", rows

@@ -1,0 +1,120 @@
+"""Apache Superset itself against a running Vigil: a database added, its tables looked at, a data set made,
+a chart's query answered, SQL Lab, and the import of `examples/superset`.
+
+Not part of `make test`, as Superset is near a gigabyte. By hand, with a server on port 7432 that has a
+source (`CREATE SOURCE boxes FROM LOAD GENERATOR MOVING_BOXES (objects = 5, frames = 500)` will do):
+
+    python3 -m venv /tmp/superset && /tmp/superset/bin/pip install apache-superset psycopg2-binary
+    /tmp/superset/bin/python tests/superset.py 127.0.0.1 7432
+"""
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import zipfile
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+HOST, PORT = sys.argv[1:3]
+URI = f"postgresql+psycopg2://superset@{HOST}:{PORT}/vigil"
+CONFIG = """
+SECRET_KEY = "for this run alone, which keeps nothing"
+SQLALCHEMY_DATABASE_URI = "sqlite:///{folder}/superset.db"
+WTF_CSRF_ENABLED = False
+TALISMAN_ENABLED = False
+RATELIMIT_ENABLED = False
+"""
+
+
+def superset(*arguments):
+    command = [pathlib.Path(sys.executable).parent / "superset", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SystemExit(f"superset {arguments[0]}: {done.stdout[-2000:]}{done.stderr[-4000:]}")
+
+
+def main(folder):
+    config = pathlib.Path(folder) / "superset_config.py"
+    config.write_text(CONFIG.format(folder=folder))
+    os.environ |= {"SUPERSET_CONFIG_PATH": str(config), "FLASK_APP": "superset", "SUPERSET_HOME": folder}
+    superset("db", "upgrade")
+    superset(
+        "fab", "create-admin", "--username", "admin", "--firstname", "A", "--lastname", "B", "--email", "a@example.org",
+        "--password", "secret",
+    )
+    superset("init")
+
+    from superset.app import create_app
+
+    client = create_app().test_client()
+    login = {"username": "admin", "password": "secret", "provider": "db", "refresh": True}
+    token = client.post("/api/v1/security/login", json=login).json["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+
+    def ask(method, path, **arguments):
+        answer = client.open(f"/api/v1/{path}", method=method, headers=headers, **arguments)
+        assert answer.status_code < 300, f"{method} {path}: {answer.status_code} {answer.get_data(as_text=True)[:3000]}"
+        return answer.json
+
+    database = {"database_name": "By hand", "sqlalchemy_uri": URI, "expose_in_sqllab": True}
+    ask("POST", "database/test_connection/", json={**database, "impersonate_user": False})
+    database = ask("POST", "database/", json=database)["id"]
+    schemas = ask("GET", f"database/{database}/schemas/")["result"]
+    assert {"public", "vigil_catalog"} <= set(schemas), schemas
+    tables = ask("GET", f"database/{database}/tables/?q=(schema_name:public)")["result"]
+    assert {"detections", "tracks"} <= {table["value"] for table in tables}, tables
+    seen = ask("GET", f"database/{database}/table_metadata/?name=detections&schema=public")
+    types = {column["name"]: column["type"] for column in seen["columns"]}
+    assert types["frame_number"] == "BIGINT" and types["ts"].startswith("TIMESTAMP"), types
+    print("tables and columns:", len(tables), types)
+
+    table = {"database": database, "schema": "public", "table_name": "detections"}
+    dataset = ask("POST", "dataset/", json=table)["id"]
+    columns = {column["column_name"]: column for column in ask("GET", f"dataset/{dataset}")["result"]["columns"]}
+    assert columns["ts"]["is_dttm"] and columns["class_name"]["groupby"], columns
+
+    def chart(dataset, columns, metrics, **more):
+        query = {"columns": columns, "metrics": metrics, "row_limit": 100, "orderby": [], **more}
+        asked = {"datasource": {"id": dataset, "type": "table"}, "queries": [query], "result_format": "json", "result_type": "full"}
+        answer = ask("POST", "chart/data", json=asked)["result"][0]
+        assert answer["status"] == "success" and answer["rowcount"] > 0, answer
+        return answer["data"]
+
+    count = {"expressionType": "SQL", "sqlExpression": "COUNT(*)", "label": "n"}
+    minute = {"timeGrain": "PT1M", "columnType": "BASE_AXIS", "sqlExpression": "ts", "label": "ts", "expressionType": "SQL"}
+    rows = chart(dataset, [minute, "class_name"], [count], filters=[{"col": "confidence", "op": ">=", "val": 0.1}])
+    assert all(row["n"] > 0 and row["ts"] is not None for row in rows), rows
+    print("a chart's rows:", rows[:3])
+    mean = {"expressionType": "SIMPLE", "aggregate": "AVG", "column": columns["confidence"], "label": "mean"}
+    print("a metric:", chart(dataset, [], [mean]))
+
+    asked = {"database_id": database, "sql": "SELECT source, count(*) AS n FROM detections GROUP BY 1", "schema": "public", "runAsync": False}
+    answer = ask("POST", "sqllab/execute/", json=asked)
+    assert answer["status"] == "success" and answer["data"], answer
+    print("SQL Lab:", answer["data"])
+
+    bundle = io.BytesIO()
+    with zipfile.ZipFile(bundle, "w") as files:
+        for path in sorted((ROOT / "examples/superset").rglob("*.yaml")):
+            text = path.read_text().replace("postgresql+psycopg2://superset@127.0.0.1:7432/vigil", URI)
+            files.writestr(str(path.relative_to(ROOT / "examples")), text)
+    bundle.seek(0)
+    ask("POST", "chart/import/", data={"formData": (bundle, "vigil.zip"), "overwrite": "true"}, content_type="multipart/form-data")
+    charts = ask("GET", "chart/")["result"]
+    assert len(charts) == 5, charts
+    for made in charts:
+        known = ask("GET", f"dataset/{made['datasource_id']}")["result"]
+        metrics = [metric["metric_name"] for metric in known["metrics"]]
+        params = json.loads(made["params"])
+        columns = params.get("groupby") or params.get("all_columns") or params.get("x_axis") or []
+        columns = [columns] if isinstance(columns, str) else columns
+        if not columns and not metrics:
+            columns = [column["column_name"] for column in known["columns"]]
+        print("imported:", made["slice_name"], chart(made["datasource_id"], columns, metrics)[:1])
+
+
+with tempfile.TemporaryDirectory(prefix="vigil-superset-") as folder:
+    main(folder)
+print("ok")
