@@ -2,8 +2,11 @@
 //! so they get names of their own for planning; `names` gives the written ones back.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 
-use datafusion::sql::sqlparser::ast::{Expr, Ident, SelectItem, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, SelectItem, SetExpr, Statement, visit_expressions_mut,
+};
 
 /// Gives each column of the outermost select list a name of its own.
 pub(super) fn tell_apart(statement: &mut Statement) {
@@ -36,10 +39,17 @@ pub(super) fn tell_apart(statement: &mut Statement) {
     }
 }
 
-/// What DataFusion calls a column: a cast after what it casts, all subqueries alike.
+/// What DataFusion calls a column: casts are left out of the name, and all subqueries are alike.
 fn name_in_plan(expr: &Expr) -> String {
-    match expr {
-        Expr::Cast { expr, .. } | Expr::Nested(expr) => name_in_plan(expr),
+    let mut bare = expr.clone();
+    let _: ControlFlow<()> = visit_expressions_mut(&mut bare, |part| {
+        if let Expr::Cast { expr: inner, .. } | Expr::Nested(inner) = part {
+            let inner = std::mem::replace(inner.as_mut(), Expr::Identifier(Ident::new("")));
+            *part = inner;
+        }
+        ControlFlow::Continue(())
+    });
+    match bare {
         Expr::Subquery(_) => "(<subquery>)".into(),
         other => other.to_string().to_lowercase(),
     }
