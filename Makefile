@@ -30,7 +30,7 @@ bench-models: setup ## the models against the bare session, Python, and the ways
 
 bench-track: setup ## the trackers: scores and speed against PyPI's trackers
 	@.venv/bin/python -m pip --disable-pip-version-check --quiet install \
-		trackers==2.6.1 supervision trackeval==1.3.0 deep-sort-realtime==1.3.2
+		trackers==2.6.1 supervision==0.26.1 trackeval==1.3.0 deep-sort-realtime==1.3.2
 	@VIGIL_BIN=$${CARGO_TARGET_DIR:-target}/fast/vigil benches/track_scores.sh
 	@VIGIL_BIN=$${CARGO_TARGET_DIR:-target}/fast/vigil benches/track_appearance.sh
 	@cargo bench --profile fast --bench track
