@@ -22,6 +22,9 @@ video=.vigil/videos/vtest.avi
 [ -d .vigil/models ] && export VIGIL_MODELS=${VIGIL_MODELS:-$PWD/.vigil/models}
 detector=${DETECTOR:-yolov8n}
 
+# What is there already costs nothing.
+"$vigil" models pull "$detector" osnet-x0.25 >/dev/null || exit 1
+
 work=$(mktemp -d)
 server=
 finish() {
