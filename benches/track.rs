@@ -56,8 +56,7 @@ type Frames = Vec<Vec<Detection>>;
 
 fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let shared =
-        std::env::var_os("VIGIL_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
+    let shared = vigil_test_data::root();
     let crowd = objects(100, 1000);
     let real = real_sequences(&shared.join("data/mot"))?;
     let folder = std::env::temp_dir().join(format!("vigil-bench-track-{}", std::process::id()));

@@ -112,9 +112,8 @@ fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
 
 fn run(file: &Path, way: Way) -> Result<Completion, Failed> {
     let needs_models = file.components().any(|component| component.as_os_str() == "models");
-    if needs_models && !test_engine::models_dir().is_dir() {
-        let reason = format!("no models at {}", test_engine::models_dir().display());
-        return Ok(Completion::ignored_with(reason));
+    if needs_models && vigil_test_data::folder("models").is_none() {
+        return Ok(Completion::ignored_with("no test data"));
     }
     let engine = TestEngine::start()?;
     match way {
@@ -138,7 +137,7 @@ where
     M: MakeConnection<Conn = D>,
 {
     let mut runner = Runner::new(connect);
-    let shared = test_engine::shared().display().to_string();
+    let shared = vigil_test_data::root().display().to_string();
     runner.set_var("SHARED".into(), shared);
     if matches!(way, Way::InProcess) && std::env::var_os("UPDATE_SLT").is_some() {
         let validator = sqllogictest::default_validator;

@@ -24,13 +24,11 @@ impl Setting {
     /// The models of `VIGIL_MODELS`, else those that setup fetched, else the shared ones.
     pub fn find() -> Result<Self> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let shared =
-            std::env::var_os("VIGIL_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
         let own = root.join(".vigil/models");
-        let found = if own.is_dir() { own } else { shared.join("models") };
+        let found = if own.is_dir() { own } else { vigil_test_data::models() };
         let models = std::env::var_os("VIGIL_MODELS").map_or(found, PathBuf::from);
         let threads = std::thread::available_parallelism()?.get();
-        Ok(Self { models, data: shared.join("data"), threads })
+        Ok(Self { models, data: vigil_test_data::root().join("data"), threads })
     }
 
     /// Whether all these files are there; says on stderr which is not.

@@ -53,8 +53,7 @@ const NEAREST_OF_SOURCE: &str = "SELECT frame_number FROM captions WHERE source 
 
 fn main() -> Result<()> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let shared =
-        std::env::var_os("VIGIL_SHARED").map_or_else(|| root.join("../shared"), PathBuf::from);
+    let shared = vigil_test_data::root();
     let number = |name: &str, default: usize| -> Result<usize> {
         match std::env::var(name) {
             Ok(text) => text.parse().with_context(|| format!("{name} = {text}")),

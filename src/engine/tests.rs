@@ -63,19 +63,6 @@ fn column(chunks: &Chunks, name: &str) -> Vec<Option<i64>> {
         .collect()
 }
 
-/// A video of the test data, or nothing where there is none.
-fn shared_video(name: &str) -> Option<std::path::PathBuf> {
-    let shared = std::env::var_os("VIGIL_SHARED").map_or_else(
-        || concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").into(),
-        std::path::PathBuf::from,
-    );
-    let video = shared.join("data/video").join(name);
-    if !video.is_file() {
-        eprintln!("skipped: there is no {}", video.display());
-    }
-    video.is_file().then_some(video)
-}
-
 const LONG: Option<Duration> = Some(Duration::from_secs(120));
 
 #[tokio::test]
@@ -227,7 +214,7 @@ async fn a_panic_in_the_dataflow_fails_the_sources_and_no_more() {
 
 #[tokio::test]
 async fn the_faults_of_a_failed_source_are_there_when_it_has_failed() {
-    let Some(video) = shared_video("bikes.mp4") else { return };
+    let Some(video) = vigil_test_data::file("data/video/bikes.mp4") else { return };
     let data = tempfile::tempdir().unwrap();
     let engine = engine(data.path(), 1);
     let mut bytes = std::fs::read(video).unwrap();

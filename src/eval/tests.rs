@@ -3,18 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Scores;
 use super::mot::{self, Frames};
-
-fn sequences() -> PathBuf {
-    let shared = std::env::var_os("VIGIL_SHARED")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let folder = shared.join("data/mot");
-    assert!(folder.is_dir(), "{} is missing; VIGIL_SHARED says where shared/ is", folder.display());
-    folder
-}
 
 /// Ground truth made into results by the rule of the script: boxes left out and moved, identities
 /// switched, false alarms.
@@ -45,9 +37,10 @@ fn scores_are_trackevals_to_four_decimals() {
     let expected: BTreeMap<String, BTreeMap<String, f64>> =
         serde_json::from_str(include_str!("tests/trackeval.json")).unwrap();
     assert_eq!(expected.len(), 13, "twelve sequences with ground truth, and all together");
+    let Some(sequences) = vigil_test_data::folder("data/mot") else { return };
     let mut combined = Scores::default();
     for (name, expected) in expected.iter().filter(|(name, _)| *name != "combined") {
-        let truth = mot::read(&sequences().join(name).join("gt.txt")).unwrap();
+        let truth = mot::read(&sequences.join(name).join("gt.txt")).unwrap();
         let scores = Scores::of(&truth, &spoilt(&truth));
         combined.add(&scores);
         compare(name, &scores, expected);

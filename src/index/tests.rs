@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
 
 use super::graph::{Graph, GraphOptions, LinkScratch, RowKey};
 use super::kernel::Metric;
@@ -30,15 +29,13 @@ fn sentence_vector(sentence: &str) -> Vec<f32> {
     vector.iter().map(|element| element / length.max(f32::MIN_POSITIVE)).collect()
 }
 
-fn sentences() -> Vec<Vec<f32>> {
-    let shared = std::env::var_os("VIGIL_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
-        PathBuf::from,
-    );
-    let path = shared.join("data/captions/flickr8k-captions.txt");
-    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+/// The sentences' vectors, or nothing where there is no test data.
+fn sentences() -> Option<Vec<Vec<f32>>> {
+    let path = vigil_test_data::file("data/captions/flickr8k-captions.txt")?;
+    let text = std::fs::read_to_string(path).expect("it is there");
     let lines = text.lines().filter_map(|line| line.split_once('\t'));
-    lines.map(|(_, sentence)| sentence_vector(sentence)).take(16 * Graph::CHUNK).collect()
+    let vectors = lines.map(|(_, sentence)| sentence_vector(sentence));
+    Some(vectors.take(16 * Graph::CHUNK).collect())
 }
 
 fn graph(vectors: &[Vec<f32>], metric: Metric, precision: Precision) -> Graph {
@@ -95,7 +92,7 @@ fn recall(
 
 #[test]
 fn the_nearest_rows_are_found_for_every_distance() {
-    let vectors = sentences();
+    let Some(vectors) = sentences() else { return };
     for metric in [Metric::Cosine, Metric::L2, Metric::InnerProduct, Metric::L1] {
         let graph = graph(&vectors, metric, Precision::Full);
         let found = recall(&vectors, &graph, metric, |_| true);
@@ -105,7 +102,7 @@ fn the_nearest_rows_are_found_for_every_distance() {
 
 #[test]
 fn fewer_bits_find_nearly_the_same_rows() {
-    let vectors = sentences();
+    let Some(vectors) = sentences() else { return };
     for (precision, least) in [(Precision::Half, 0.97), (Precision::Int8, 0.9)] {
         let graph = graph(&vectors, Metric::Cosine, precision);
         let found = recall(&vectors, &graph, Metric::Cosine, |_| true);
@@ -115,7 +112,7 @@ fn fewer_bits_find_nearly_the_same_rows() {
 
 #[test]
 fn rows_that_do_not_count_take_no_place() {
-    let vectors = sentences();
+    let Some(vectors) = sentences() else { return };
     let graph = graph(&vectors, Metric::Cosine, Precision::Full);
     for every in [2, 20, 100] {
         let found = recall(&vectors, &graph, Metric::Cosine, |row| row % every == 0);
@@ -125,7 +122,7 @@ fn rows_that_do_not_count_take_no_place() {
 
 #[test]
 fn as_many_rows_come_as_are_asked_for() {
-    let vectors = sentences();
+    let Some(vectors) = sentences() else { return };
     let graph = graph(&vectors, Metric::Cosine, Precision::Full);
     let mut search = Search::new(&graph, &vectors[5], |_| true, Resumable::No);
     assert_eq!(search.next_batch(500, usize::MAX).len(), 500);
@@ -134,7 +131,7 @@ fn as_many_rows_come_as_are_asked_for() {
 
 #[test]
 fn pages_repeat_no_row_and_end_with_all_of_them() {
-    let vectors = sentences();
+    let Some(vectors) = sentences() else { return };
     let graph = graph(&vectors, Metric::Cosine, Precision::Full);
     let mut search = Search::new(&graph, &vectors[7], |_| true, Resumable::Yes);
     let mut seen = BTreeSet::new();
@@ -153,7 +150,7 @@ fn pages_repeat_no_row_and_end_with_all_of_them() {
 
 #[test]
 fn thousands_of_the_same_sentence_hide_no_other() {
-    let mut vectors = sentences();
+    let Some(mut vectors) = sentences() else { return };
     let copy = vectors[0].clone();
     for vector in vectors.iter_mut().take(9 * Graph::CHUNK) {
         *vector = copy.clone();
@@ -170,7 +167,7 @@ fn thousands_of_the_same_sentence_hide_no_other() {
 /// the rows that were linked by such a search would be lost. It happens most where the graph is small.
 #[test]
 fn threads_that_link_at_once_lose_no_row() {
-    let mut vectors = sentences();
+    let Some(mut vectors) = sentences() else { return };
     vectors.truncate(8 * Graph::CHUNK);
     let options = GraphOptions {
         dimensions: DIMENSIONS,

@@ -284,21 +284,7 @@ fn solve(mut rows: [[f64; 5]; 4]) -> Option<[f64; 4]> {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use super::*;
-
-    fn shared(file: &str) -> Option<PathBuf> {
-        let shared = std::env::var_os("VIGIL_SHARED").map_or_else(
-            || concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").into(),
-            PathBuf::from,
-        );
-        let file = shared.join(file);
-        if !file.is_file() {
-            eprintln!("skipped: there is no {}", file.display());
-        }
-        file.is_file().then_some(file)
-    }
 
     /// A photo as a camera sees it that is moved: what is at a place of the first picture is at
     /// `motion` of it in this one.
@@ -331,7 +317,7 @@ mod tests {
 
     #[test]
     fn shifts_turns_and_zooms_are_found_again() {
-        let Some(file) = shared("data/photos/bus.jpg") else { return };
+        let Some(file) = vigil_test_data::file("data/photos/bus.jpg") else { return };
         let photo = image::open(file).unwrap().into_rgb8();
         let size = (560, 640);
         let first = seen(&photo, size, &CameraMotion::NONE, 1.0);
@@ -359,8 +345,10 @@ mod tests {
 
     #[test]
     fn a_cut_is_no_motion_and_neither_is_another_size() {
-        let (Some(a), Some(b)) = (shared("data/photos/bus.jpg"), shared("data/photos/zidane.jpg"))
-        else {
+        let (Some(a), Some(b)) = (
+            vigil_test_data::file("data/photos/bus.jpg"),
+            vigil_test_data::file("data/photos/zidane.jpg"),
+        ) else {
             return;
         };
         let size = (400, 400);

@@ -2,7 +2,6 @@
 //! each row of `tracks` equals what its rows in `detections` add up to, whatever was corrected.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use arrow::array::{Array, AsArray};
@@ -23,13 +22,7 @@ type Differences = Arc<Mutex<BTreeMap<TrackFact, isize>>>;
 
 /// The detections of a sequence by frame, or nothing where there is no test data.
 fn detections(sequence: &str) -> Option<BTreeMap<i64, Vec<Detection>>> {
-    let shared = std::env::var_os("VIGIL_SHARED")
-        .map_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").into(), PathBuf::from);
-    let file = shared.join("data/mot").join(sequence).join("det.txt");
-    if !file.is_file() {
-        eprintln!("skipped: there is no {}", file.display());
-        return None;
-    }
+    let file = vigil_test_data::file(&format!("data/mot/{sequence}/det.txt"))?;
     let frames = mot::read(&file).unwrap();
     Some(
         frames

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::server::{Server, shared_file, vigil};
+use crate::server::{Server, vigil};
 
 /// Runs the binary, which must fail, and gives what it said.
 fn failing(home: &Path, arguments: &[&str]) -> Result<String> {
@@ -55,7 +55,7 @@ fn files_that_are_no_videos() -> Result<()> {
     expect(&server.error(&create("rtsp://127.0.0.1/stream"))?, "0A000", &["rtsp"]);
     expect(&server.error(&create("file://"))?, "ERROR:", &[]);
 
-    if let Some(video) = shared_file("files_that_are_no_videos", "data/video/bikes.mp4") {
+    if let Some(video) = vigil_test_data::file("data/video/bikes.mp4") {
         // An MP4 without its end has no index; nothing of it can be read.
         let bytes = fs::read(&video)?;
         let half = file("half.mp4", &bytes[..bytes.len() / 2])?;
@@ -63,7 +63,7 @@ fn files_that_are_no_videos() -> Result<()> {
             server.error(&format!("{}; WAIT FOR SOURCE bad TIMEOUT '1 minute'", create(&half)))?;
         expect(&said, "22P03", &["half.mp4"]);
     }
-    if let Some(video) = shared_file("files_that_are_no_videos", "data/video/vtest.avi") {
+    if let Some(video) = vigil_test_data::file("data/video/vtest.avi") {
         // An AVI without its end has its first frames; what is missing is a row of source_errors.
         let bytes = fs::read(&video)?;
         let half = file("half.avi", &bytes[..bytes.len() / 2])?;
@@ -79,8 +79,7 @@ fn files_that_are_no_videos() -> Result<()> {
 
 #[test]
 fn a_broken_packet_is_a_row_and_decoding_goes_on() -> Result<()> {
-    let Some(video) = shared_file("a_broken_packet_is_a_row", "data/video/bangkok-traffic.mp4")
-    else {
+    let Some(video) = vigil_test_data::file("data/video/bangkok-traffic.mp4") else {
         return Ok(());
     };
     let server = Server::start()?;
@@ -143,7 +142,7 @@ fn models_that_are_none() -> Result<()> {
     fs::create_dir_all(models.join("text"))?;
     fs::write(models.join("text/model.onnx"), "this is no graph\n")?;
     let mut manifest = entry("text", "this is no graph\n".len());
-    if let Some(embedder) = shared_file("models_that_are_none", "models/osnet-x0.25/model.onnx") {
+    if let Some(embedder) = vigil_test_data::file("models/osnet-x0.25/model.onnx") {
         fs::create_dir_all(models.join("other"))?;
         let bytes = fs::copy(embedder, models.join("other/model.onnx"))?;
         manifest.push_str(&entry("other", usize::try_from(bytes)?));

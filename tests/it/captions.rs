@@ -2,13 +2,12 @@
 
 use anyhow::{Result, ensure};
 
-use crate::server::{shared, shared_file, vigil};
+use crate::server::vigil;
 
 #[test]
 fn captions_do_not_depend_on_what_else_is_captioned() -> Result<()> {
-    const NAME: &str = "captions_do_not_depend_on_what_else_is_captioned";
-    let Some(video) = shared_file(NAME, "data/video/bikes.mp4") else { return Ok(()) };
-    let Some(_) = shared_file(NAME, "models/caption-standin") else { return Ok(()) };
+    let Some(video) = vigil_test_data::file("data/video/bikes.mp4") else { return Ok(()) };
+    let Some(_) = vigil_test_data::model("caption-standin") else { return Ok(()) };
     let create = |name: &str, interval: &str| {
         format!(
             "CREATE SOURCE {name} FROM '{}' WITH (detector = 'none', embedder = 'none', fps = 10, \
@@ -29,7 +28,7 @@ fn captions_do_not_depend_on_what_else_is_captioned() -> Result<()> {
     let home = tempfile::tempdir()?;
     let output = vigil(home.path())
         .args(["sql", "--format", "csv", "--models"])
-        .arg(shared().join("models"))
+        .arg(vigil_test_data::models())
         .arg(&script)
         .output()?;
     ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

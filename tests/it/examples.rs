@@ -1,21 +1,12 @@
 //! The examples of the reference page, run on a real engine: each does what the page says.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use futures::TryStreamExt;
 use vigil::source::SourceDefaults;
 use vigil::{Engine, EngineConfig};
 use vigil_sql::{Database, Outcome, Session, SqlError};
-
-/// Where the models are: `VIGIL_SHARED`, else beside the repository.
-fn models_dir() -> PathBuf {
-    let shared = std::env::var_os("VIGIL_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
-        PathBuf::from,
-    );
-    shared.join("models")
-}
 
 /// A database whose statements find `helmets.onnx`, a detector of two classes, where they run, and
 /// whose models folder leads to the shared models and takes new ones beside them.
@@ -24,7 +15,7 @@ fn database(data: &Path) -> Arc<Database> {
     std::fs::copy(tiny, data.join("helmets.onnx")).expect("the fixture is there");
     let models = data.join("models");
     std::fs::create_dir(&models).expect("a folder");
-    for model in std::fs::read_dir(models_dir()).into_iter().flatten().flatten() {
+    for model in std::fs::read_dir(vigil_test_data::models()).into_iter().flatten().flatten() {
         let place = model.path().canonicalize().expect("it was listed");
         std::os::unix::fs::symlink(place, models.join(model.file_name())).expect("a link");
     }
@@ -62,7 +53,7 @@ const SOURCES: &str = "
 fn functions_answer_what_the_reference_says() {
     let data = tempfile::tempdir().expect("a folder");
     let database = database(data.path());
-    let has_models = models_dir().join("all-minilm-l6-v2-int8").is_dir();
+    let has_models = vigil_test_data::models().join("all-minilm-l6-v2-int8").is_dir();
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
     runtime.block_on(async {
         let mut session = database.session();
@@ -70,7 +61,11 @@ fn functions_answer_what_the_reference_says() {
         let of_udfs = vigil_udfs::all().into_iter().map(|function| function.doc);
         for doc in of_udfs.chain(vigil_sql::function_docs()) {
             if doc.section == "Models" && !has_models {
-                println!("skipped {}: no models at {}", doc.name, models_dir().display());
+                println!(
+                    "skipped {}: no models at {}",
+                    doc.name,
+                    vigil_test_data::models().display()
+                );
                 continue;
             }
             for example in doc.examples {
@@ -93,9 +88,14 @@ fn statements_run_as_the_reference_shows_them() {
             let outcome = rows(&mut database.session(), doc.example).await;
             // An example may need a model that this machine does not have; anything else is wrong.
             if let Err(error) = outcome {
-                let missing = error.sqlstate() == "58P01" && !models_dir().is_dir();
+                let missing =
+                    error.sqlstate() == "58P01" && vigil_test_data::folder("models").is_none();
                 assert!(missing, "{}: {error}", doc.example);
-                println!("skipped {}: no models at {}", doc.name, models_dir().display());
+                println!(
+                    "skipped {}: no models at {}",
+                    doc.name,
+                    vigil_test_data::models().display()
+                );
             }
         });
     }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Result, ensure};
 
-use crate::server::{Server, shared_file};
+use crate::server::Server;
 
 const SOURCE: &str = "CREATE SOURCE boxes FROM LOAD GENERATOR MOVING_BOXES (objects = 4, frames = 120, width = 320, height = 240, seed = 7) WITH (captioner = 'none')";
 
@@ -22,7 +22,7 @@ fn run(driver: &str) -> Result<()> {
         );
         return Ok(());
     }
-    if shared_file("pgvector-python", "models/all-minilm-l6-v2-int8").is_none() {
+    if vigil_test_data::model("all-minilm-l6-v2-int8").is_none() {
         return Ok(());
     }
     let server = Server::start()?;

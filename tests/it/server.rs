@@ -40,24 +40,6 @@ fn onnx_runtime() -> Option<PathBuf> {
     })
 }
 
-/// Where test data is: `VIGIL_SHARED`, else beside the repository.
-pub(crate) fn shared() -> PathBuf {
-    std::env::var_os("VIGIL_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
-        PathBuf::from,
-    )
-}
-
-/// A file of the test data, or `None` with a word about the skipped test when it is not there.
-pub(crate) fn shared_file(test: &str, file: &str) -> Option<PathBuf> {
-    let path = shared().join(file);
-    if path.exists() {
-        return path.canonicalize().ok();
-    }
-    eprintln!("{test}: skipped, {} is not there (set VIGIL_SHARED)", path.display());
-    None
-}
-
 /// A running server; dropping it stops it.
 pub(crate) struct Server {
     child: Child,
@@ -80,7 +62,7 @@ impl Server {
         let mut child = vigil(home.path())
             .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data", data])
             .arg("--models")
-            .arg(shared().join("models"))
+            .arg(vigil_test_data::models())
             .envs(env.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

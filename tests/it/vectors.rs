@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
@@ -22,13 +21,6 @@ struct Fixture {
     runtime: tokio::runtime::Runtime,
     sentences: Vec<String>,
     _data: tempfile::TempDir,
-}
-
-fn shared() -> PathBuf {
-    std::env::var_os("VIGIL_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
-        PathBuf::from,
-    )
 }
 
 /// A sum of directions, one for each word: sentences with words in common are near.
@@ -55,26 +47,27 @@ fn literal(sentence: &str) -> String {
 }
 
 impl Fixture {
-    fn new() -> Self {
-        let path = shared().join("data/captions/flickr8k-captions.txt");
-        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{path:?}: {e}"));
+    /// An engine and the sentences, or nothing where there is no test data.
+    fn new() -> Option<Self> {
+        let path = vigil_test_data::file("data/captions/flickr8k-captions.txt")?;
+        let text = std::fs::read_to_string(path).expect("it is there");
         let lines = text.lines().filter_map(|line| line.split_once('\t'));
         let sentences = lines.map(|(_, sentence)| sentence.to_owned()).collect();
         let data = tempfile::tempdir().expect("a folder");
         let engine = Engine::start(EngineConfig {
             data: data.path().display().to_string(),
-            models_dir: shared().join("models"),
+            models_dir: vigil_test_data::models(),
             workers: 1,
             inference_threads: 1,
             defaults: SourceDefaults::default(),
-            base_dir: shared().join("data"),
+            base_dir: vigil_test_data::root().join("data"),
             places: Default::default(),
         })
         .expect("an engine");
         let session = Database::new(Arc::<Engine>::clone(&engine)).expect("a database").session();
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Self { engine, session, runtime, sentences, _data: data }
+        Some(Self { engine, session, runtime, sentences, _data: data })
     }
 
     /// Commits rows of a source as its dataflow does.
@@ -162,7 +155,7 @@ fn recall(found: &[Vec<String>], expected: &[Vec<String>]) -> f64 {
 
 #[test]
 fn an_index_gives_what_a_scan_gives() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else { return };
     fixture.commit(1, "lobby", 0..6000);
     fixture.commit(2, "yard", 6000..8000);
     fixture.reindex();
@@ -210,7 +203,7 @@ fn an_index_gives_what_a_scan_gives() {
 
 #[test]
 fn new_rows_are_found_and_those_of_a_dropped_source_are_not() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else { return };
     fixture.commit(1, "lobby", 0..1000);
     fixture.reindex();
     let found = |fixture: &mut Fixture, row: usize| {
@@ -234,7 +227,7 @@ fn new_rows_are_found_and_those_of_a_dropped_source_are_not() {
 
 #[test]
 fn the_catalog_tells_of_indexes() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else { return };
     fixture.commit(1, "lobby", 0..1100);
     fixture.reindex();
     let sql = "SELECT rows, pending, deleted, bytes > 0, progress > 0.9 FROM vigil_catalog.indexes WHERE name = 'captions_embedding_idx'";
@@ -260,7 +253,7 @@ fn the_catalog_tells_of_indexes() {
 
 #[test]
 fn wrong_indexes_are_refused_as_pgvector_does() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else { return };
     let on = "CREATE INDEX ON captions USING hnsw";
     let cases = [
         (
@@ -332,7 +325,7 @@ fn wrong_indexes_are_refused_as_pgvector_does() {
 
 #[test]
 fn queries_that_no_index_can_answer_are_answered_all_the_same() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else { return };
     let zero = format!("'[{}]'", vec!["0"; DIMENSIONS].join(","));
     let query = literal("a dog");
     let sql = format!("SELECT caption FROM captions ORDER BY embedding <=> {query} LIMIT 10");
@@ -352,7 +345,7 @@ fn queries_that_no_index_can_answer_are_answered_all_the_same() {
 
 #[test]
 fn vectors_of_two_models_are_not_compared() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else { return };
     fixture.commit(1, "lobby", 0..600);
     fixture.reindex();
     // The rows' model is "words:1"; the text is embedded by another one.
@@ -387,7 +380,7 @@ fn vectors_of_two_models_are_not_compared() {
 
 #[test]
 fn the_order_of_a_similarity_is_that_of_the_distance() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else { return };
     fixture.commit(1, "lobby", 0..1500);
     fixture.reindex();
     let query = literal("a man rides a bicycle");
@@ -417,7 +410,7 @@ fn the_order_of_a_similarity_is_that_of_the_distance() {
 /// (719), pages that repeat rows (630).
 #[test]
 fn the_known_failures_of_others_do_not_happen() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else { return };
     fixture.commit(1, "lobby", 0..4340);
     fixture.commit(2, "yard", 4340..4350);
     fixture.reindex();
@@ -450,7 +443,7 @@ fn the_known_failures_of_others_do_not_happen() {
 
 #[test]
 fn recall_does_not_fall_as_rows_are_deleted() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else { return };
     for source in 0..8_i64 {
         let first = usize::try_from(source).expect("few") * 256;
         fixture.commit(source + 1, &format!("camera-{source}"), first..first + 256);
@@ -486,7 +479,7 @@ fn recall_does_not_fall_as_rows_are_deleted() {
 
 #[test]
 fn bad_limits_texts_and_tables_are_answered() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else { return };
     let query = literal("a dog");
     let nearest = |limit: &str| {
         format!("SELECT caption FROM captions ORDER BY embedding <=> {query} LIMIT {limit}")
@@ -517,7 +510,7 @@ fn bad_limits_texts_and_tables_are_answered() {
 
 #[test]
 fn catalogs_have_indexes() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else { return };
     fixture.commit(1, "lobby", 0..600);
     fixture.rows(
         "CREATE INDEX CONCURRENTLY lobby ON captions USING hnsw (embedding vector_l2_ops) WHERE source = 'lobby'",
@@ -533,7 +526,7 @@ fn catalogs_have_indexes() {
 
 #[test]
 fn lateral_gives_the_nearest_of_each_row() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else { return };
     fixture.commit(1, "lobby", 0..500);
     let sql = "SELECT a.frame_number, near.frame_number, round(near.distance, 4) FROM (SELECT * FROM captions WHERE frame_number < 3) AS a, LATERAL (SELECT b.frame_number, b.embedding <=> a.embedding AS distance FROM captions b WHERE b.frame_number <> a.frame_number ORDER BY b.embedding <=> a.embedding, b.frame_number LIMIT 2) AS near ORDER BY 1, 3, 2";
     let found = fixture.rows(sql);
@@ -551,7 +544,7 @@ fn lateral_gives_the_nearest_of_each_row() {
 
 #[test]
 fn hybrid_search_compares_rows_of_its_model_alone() {
-    let mut fixture = Fixture::new();
+    let Some(mut fixture) = Fixture::new() else { return };
     fixture.commit(1, "lobby", 0..300);
     let found = fixture.refused("SELECT * FROM hybrid_search('captions', 'a brown dog', 5)");
     assert_eq!(found.0, "22023", "the rows are of another model: {found:?}");

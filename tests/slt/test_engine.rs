@@ -2,7 +2,7 @@
 //! that can be written.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use libtest_mimic::Failed;
@@ -13,23 +13,10 @@ use vigil::source::SourceDefaults;
 use vigil::{Engine, EngineConfig};
 use vigil_sql::Database;
 
-/// Where test data is: `VIGIL_SHARED`, else beside the repository.
-pub(crate) fn shared() -> PathBuf {
-    std::env::var_os("VIGIL_SHARED").map_or_else(
-        || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../shared")),
-        PathBuf::from,
-    )
-}
-
-/// The mirror of models in the test data.
-pub(crate) fn models_dir() -> PathBuf {
-    shared().join("models")
-}
-
 /// A models folder that leads to the mirror's models and takes new ones beside them.
 fn link_models(folder: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(folder)?;
-    let Ok(listing) = std::fs::read_dir(models_dir()) else { return Ok(()) };
+    let Ok(listing) = std::fs::read_dir(vigil_test_data::models()) else { return Ok(()) };
     for model in listing {
         let model = model?;
         std::os::unix::fs::symlink(model.path().canonicalize()?, folder.join(model.file_name()))?;
@@ -56,7 +43,7 @@ impl TestEngine {
             workers: 1,
             inference_threads: 2,
             defaults: SourceDefaults::default(),
-            base_dir: shared().join("data"),
+            base_dir: vigil_test_data::root().join("data"),
             places: Default::default(),
         })?;
         let runtime = tokio::runtime::Builder::new_multi_thread()

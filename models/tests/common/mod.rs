@@ -1,7 +1,6 @@
 //! What the tests with real models share: the folder with models and data, pictures, fixtures.
 //!
-//! Models and photos are in the folder that `VIGIL_SHARED` names, else in `shared` beside the
-//! repository; without them the tests say so and pass.
+//! Models and photos are in the test data; without it the tests say so and pass.
 
 #![allow(dead_code, reason = "no program uses all of it")]
 
@@ -12,13 +11,9 @@ use vigil_models::{Image, InferenceService, Registry, ServiceOptions};
 
 /// The folder with models and data, or `None` with a word about it.
 pub fn shared() -> Option<PathBuf> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../shared");
-    let folder = std::env::var_os("VIGIL_SHARED").map_or_else(|| beside.into(), PathBuf::from);
-    if folder.join("models").is_dir() && folder.join("data").is_dir() {
-        return Some(folder);
-    }
-    eprintln!("skipped: {} has no models and data (set VIGIL_SHARED)", folder.display());
-    None
+    vigil_test_data::folder("models")?;
+    vigil_test_data::folder("data")?;
+    Some(vigil_test_data::root())
 }
 
 /// A service of the models in a folder, with one thread for each run.

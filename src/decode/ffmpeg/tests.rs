@@ -5,18 +5,6 @@ use std::path::PathBuf;
 
 use super::*;
 
-/// The folder of test videos, or why a test that needs it is skipped.
-fn videos() -> Option<PathBuf> {
-    let shared = std::env::var_os("VIGIL_SHARED")
-        .map_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/../shared").into(), PathBuf::from);
-    let videos = shared.join("data/video");
-    if videos.is_dir() {
-        return Some(videos);
-    }
-    eprintln!("skipped: no test videos at {} (VIGIL_SHARED names the folder)", videos.display());
-    None
-}
-
 /// A file of its own that is removed at the end.
 struct TestFile(PathBuf);
 
@@ -68,7 +56,7 @@ fn read_all(mut reader: VideoReader) -> Seen {
 
 #[test]
 fn whole_videos_give_every_frame_in_order() {
-    let Some(videos) = videos() else { return };
+    let Some(videos) = vigil_test_data::folder("data/video") else { return };
     let expected = [
         ("vtest.avi", 795, (768, 576), 10.0, "msmpeg4"),
         ("bikes.mp4", 250, (640, 272), 25.0, "h264"),
@@ -94,7 +82,7 @@ fn whole_videos_give_every_frame_in_order() {
 
 #[test]
 fn a_long_damaged_stretch_does_not_end_a_file() {
-    let Some(videos) = videos() else { return };
+    let Some(videos) = vigil_test_data::folder("data/video") else { return };
     let mut bytes = fs::read(videos.join("bikes.mp4")).unwrap();
     // The pictures lie in the box mdat. Most of them are overwritten, the last ones are not.
     let mdat = bytes.windows(4).position(|name| name == b"mdat").unwrap() + 4;
@@ -110,7 +98,7 @@ fn a_long_damaged_stretch_does_not_end_a_file() {
 
 #[test]
 fn fps_takes_frames_by_time_and_keeps_their_numbers() {
-    let Some(videos) = videos() else { return };
+    let Some(videos) = vigil_test_data::folder("data/video") else { return };
     let seen = read_all(VideoReader::open(&videos.join("vtest.avi"), None, Some(2.0)).unwrap());
     assert_eq!(seen.frames.len(), 159);
     assert!(
@@ -120,7 +108,7 @@ fn fps_takes_frames_by_time_and_keeps_their_numbers() {
 
 #[test]
 fn max_width_scales_while_decoding() {
-    let Some(videos) = videos() else { return };
+    let Some(videos) = vigil_test_data::folder("data/video") else { return };
     let path = videos.join("vtest.avi");
     // 383 pixels: a width that needs padded rows.
     for (most, size) in [(384, (384, 288)), (383, (383, 287)), (4000, (768, 576))] {
@@ -132,7 +120,7 @@ fn max_width_scales_while_decoding() {
 
 #[test]
 fn padded_and_direct_rows_give_the_same_picture() {
-    let Some(videos) = videos() else { return };
+    let Some(videos) = vigil_test_data::folder("data/video") else { return };
     let mut reader = open(&videos.join("bikes.mp4")).unwrap();
     let Read::Frame(_) = reader.read() else { panic!("a frame") };
     for width in [640, 608, 344, 333, 101, 33, 16] {
@@ -188,7 +176,7 @@ fn a_sound_file_has_no_video_stream() {
 
 #[test]
 fn a_truncated_video_gives_what_is_there_and_then_a_fault() {
-    let Some(videos) = videos() else { return };
+    let Some(videos) = vigil_test_data::folder("data/video") else { return };
     for name in ["vtest.avi", "bikes.mp4", "bangkok-traffic.mp4"] {
         let whole = fs::read(videos.join(name)).unwrap();
         let file = TestFile::new(&format!("half-{name}"), &whole[..whole.len() / 2]);
@@ -210,7 +198,7 @@ fn a_truncated_video_gives_what_is_there_and_then_a_fault() {
 
 #[test]
 fn decoding_goes_on_after_broken_bytes() {
-    let Some(videos) = videos() else { return };
+    let Some(videos) = vigil_test_data::folder("data/video") else { return };
     for name in ["vtest.avi", "bikes.mp4", "bangkok-traffic.mp4"] {
         let mut bytes = fs::read(videos.join(name)).unwrap();
         let middle = bytes.len() / 2;
@@ -232,7 +220,7 @@ fn decoding_goes_on_after_broken_bytes() {
 
 #[test]
 fn one_frame_can_be_read_again() {
-    let Some(videos) = videos() else { return };
+    let Some(videos) = vigil_test_data::folder("data/video") else { return };
     let path = videos.join("bikes.mp4");
     let mut reader = open(&path).unwrap();
     let mut seventh = None;

@@ -82,7 +82,7 @@ fn what_is_unconfirmed_has_no_id() {
         let mut tracker = tracker(name, &TrackOptions::default());
         let mut states: BTreeMap<TrackId, TrackState> = BTreeMap::new();
         let mut begun = 0;
-        for (number, detections) in real(sequence, Scores::Confidence) {
+        for (number, detections) in real(sequence, Scores::Confidence).into_iter().flatten() {
             let made = tracker.update(&frame(number, &detections));
             for change in &made.changes {
                 assert_eq!(states.get(&change.track).copied(), change.from, "{change:?}");
@@ -179,8 +179,8 @@ fn ids_do_not_jump_where_two_cross() {
 /// The order in which a frame's detections come changes nothing, and neither does a second run.
 #[test]
 fn the_same_frames_give_the_same_tracks() {
+    let Some(forward) = real("TUD-Stadtmitte", Scores::Confidence) else { return };
     for name in BY_MOTION {
-        let forward = real("TUD-Stadtmitte", Scores::Confidence);
         let mut backward = forward.clone();
         backward.values_mut().for_each(|detections| detections.reverse());
         let run = |detections| {

@@ -1,7 +1,6 @@
 //! Scenes for the tests of trackers: frames of boxes, and the real sequences.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use vigil_models::{BBox, Detection};
 
@@ -89,16 +88,8 @@ impl Watched {
     }
 }
 
-/// The folder of the real sequences.
-pub(super) fn sequences() -> PathBuf {
-    let shared = std::env::var_os("VIGIL_SHARED")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared"), PathBuf::from);
-    let folder = shared.join("data/mot");
-    assert!(folder.is_dir(), "{} is missing; VIGIL_SHARED says where shared/ is", folder.display());
-    folder
-}
-
-/// The detections of a real sequence by frame, from 1 on.
-pub(super) fn real(name: &str, scores: mot::Scores) -> BTreeMap<i64, Vec<Detection>> {
-    mot::read_detections(&sequences().join(name).join("det.txt"), scores).expect("detections")
+/// The detections of a real sequence by frame, from 1 on, or nothing where there is no test data.
+pub(super) fn real(name: &str, scores: mot::Scores) -> Option<BTreeMap<i64, Vec<Detection>>> {
+    let file = vigil_test_data::file(&format!("data/mot/{name}/det.txt"))?;
+    Some(mot::read_detections(&file, scores).expect("detections"))
 }

@@ -1,0 +1,52 @@
+//! Where the tests and benches of every crate find real input: the test data (videos, photos,
+//! captions, ground truth) and the models.
+//!
+//! The test data is a folder beside the clone, or the one that `VIGIL_SHARED` names. It is not part
+//! of the project: a test that needs it asks [`file`] or [`folder`] and ends when there is none,
+//! which these have said by then.
+
+use std::path::{Path, PathBuf};
+
+/// The top level of the clone.
+fn top_level() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here)
+}
+
+/// The folder of the test data, whether it is there or not.
+pub fn root() -> PathBuf {
+    std::env::var_os("VIGIL_SHARED").map_or_else(|| top_level().join("../shared"), PathBuf::from)
+}
+
+/// A file of the test data by its path below [`root`], or `None` after a line on standard error
+/// that says what is missing.
+pub fn file(name: &str) -> Option<PathBuf> {
+    there(root().join(name), Path::is_file)
+}
+
+/// A folder of the test data by its path below [`root`], or `None` after a line on standard error
+/// that says what is missing.
+pub fn folder(name: &str) -> Option<PathBuf> {
+    there(root().join(name), Path::is_dir)
+}
+
+/// The folder of models: that of the test data, or without it the one that `make setup` fills in
+/// the clone, which has those models that could be had.
+pub fn models() -> PathBuf {
+    let of_data = root().join("models");
+    if of_data.is_dir() { of_data } else { top_level().join(".vigil/models") }
+}
+
+/// The folder of a model in [`models`], or `None` after a line on standard error that says what is
+/// missing.
+pub fn model(name: &str) -> Option<PathBuf> {
+    there(models().join(name), Path::is_dir)
+}
+
+fn there(path: PathBuf, is_there: impl Fn(&Path) -> bool) -> Option<PathBuf> {
+    let is_there = is_there(&path);
+    if !is_there {
+        eprintln!("skipped: {} is not there (VIGIL_SHARED names the test data)", path.display());
+    }
+    is_there.then_some(path)
+}
