@@ -136,6 +136,9 @@ pub enum UdfError {
         /// The function's name.
         function: &'static str,
     },
+    /// A template that asks of a length of time what only a point in time has.
+    #[error("invalid format specification for an interval value")]
+    NoCalendar,
     /// A model that answered with something else than it promised.
     #[error("the model gave {found} instead of {expected}")]
     WrongModelOutput {
@@ -169,6 +172,7 @@ impl UdfError {
             Self::TypeDimensions { .. } | Self::DifferentModels { .. } | Self::BitLength => "22023",
             Self::Unsupported { .. } => "0A000",
             Self::DimensionsNotConstant | Self::ModelNotConstant { .. } => "0A000",
+            Self::NoCalendar => "22007",
             Self::WrongModelOutput { .. } => "58000",
         }
     }
@@ -200,6 +204,7 @@ impl UdfError {
             | Self::TypeDimensions { .. }
             | Self::DimensionsNotConstant
             | Self::ModelNotConstant { .. }
+            | Self::NoCalendar
             | Self::WrongModelOutput { .. } => None,
         }
     }
@@ -226,6 +231,7 @@ impl UdfError {
             Self::DimensionsNotConstant => {
                 Some("Write them as a literal, such as to_vector(value, 384).")
             }
+            Self::NoCalendar => Some("Intervals are not tied to specific calendar dates."),
             Self::UnexpectedDimensions { .. }
             | Self::NoDimensions
             | Self::TooManyDimensions { .. }

@@ -9,6 +9,7 @@
 //! | [`model`] | functions that call a network: `embed` |
 //! | [`bytes`] | how long a `bytea` is |
 //! | [`json`] | the type `json` and its operators |
+//! | [`to_char`] | dates and times by PostgreSQL's templates |
 //!
 //! A function is one file with its documentation ([`FunctionDoc`]) and one entry in its folder's
 //! `functions()`. [`register`] puts all of them into a DataFusion session; they replace
@@ -18,6 +19,7 @@ pub mod bytes;
 pub mod geometry;
 pub mod json;
 pub mod model;
+pub mod to_char;
 pub mod vector;
 
 mod doc;
@@ -77,6 +79,7 @@ pub fn all() -> Vec<Function> {
     all.extend(geometry::functions());
     all.extend(model::functions());
     all.extend(bytes::functions());
+    all.extend(to_char::functions());
     all
 }
 

@@ -6,6 +6,7 @@ mod distances;
 mod embedding;
 mod examples;
 mod operands;
+mod to_char;
 
 use std::sync::{Arc, Mutex};
 
