@@ -18,7 +18,9 @@ pub use self::error::SourceError;
 pub use self::moving_boxes::{MovingBoxes, moving_boxes_options};
 pub use self::option::OptionDoc;
 pub(crate) use self::option::{apply as apply_options, nearest};
-pub use self::options::{CaptionSearch, Mode, SourceDefaults, SourceOptions, options};
+pub use self::options::{
+    CaptionSearch, Mode, SourceDefaults, SourceOptions, is_of_trackers, options,
+};
 pub use self::places::{AllowedPlaces, LocalAddresses};
 /// Reads options, a line each as `name=value`: those of a file, or those of the load generator with
 /// those of its source. For fuzzing; statements come in by [`SourceSpec::from_statement`].

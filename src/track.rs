@@ -20,6 +20,7 @@ mod memory;
 mod ocsort;
 mod operator;
 mod options;
+mod pace;
 mod registry;
 #[cfg(test)]
 mod replay_tests;

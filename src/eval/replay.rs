@@ -7,6 +7,10 @@ use vigil_models::{BBox, Detection};
 use super::mot::{Frames, Labelled};
 use crate::track::{Assignment, Correction, FrameInput, TrackId, Tracker};
 
+/// Frames without detections that are given one by one: at 30 frames a second more than five minutes,
+/// where numbers of frames are times in disguise it ends in bounded time.
+const MOST_EMPTY_FRAMES: usize = 10_000;
+
 /// Detections and filled boxes with their tracks, as corrected up to now.
 #[derive(Clone, Debug, Default)]
 pub struct Replay {
@@ -97,7 +101,8 @@ fn labelled(track: TrackId, bbox: &BBox, confidence: f32) -> Labelled {
     Labelled { id: track.0, ltwh, confidence: f64::from(confidence) }
 }
 
-/// Gives the frames from the first to the last to a tracker, at a frame rate.
+/// Gives the frames from the first to the last to a tracker, at a frame rate. Of a stretch without
+/// detections of more than [`MOST_EMPTY_FRAMES`] the rest is left out, a pause to the tracker.
 pub fn replay(
     detections: &BTreeMap<i64, Vec<Detection>>,
     tracker: &mut dyn Tracker,
@@ -105,13 +110,7 @@ pub fn replay(
 ) -> Replay {
     let mut replay = Replay::default();
     let mut made = Assignment::default();
-    let (Some((first, _)), Some((last, _))) =
-        (detections.first_key_value(), detections.last_key_value())
-    else {
-        return replay;
-    };
-    for number in (*first).min(1)..=*last {
-        let found = detections.get(&number).map_or(&[][..], Vec::as_slice);
+    let mut give = |number: i64, found: &[Detection]| {
         #[expect(
             clippy::cast_precision_loss,
             clippy::cast_possible_truncation,
@@ -129,6 +128,15 @@ pub fn replay(
         };
         tracker.update_into(&frame, &mut made);
         replay.frame(number, found, &made);
+    };
+    let mut next = 1;
+    for (number, found) in detections {
+        let empty = next.min(*number)..*number;
+        for number in empty.take(MOST_EMPTY_FRAMES) {
+            give(number, &[]);
+        }
+        give(*number, found);
+        next = number.saturating_add(1);
     }
     tracker.finish_into(&mut made);
     replay.correct(&made.corrections);

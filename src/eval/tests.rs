@@ -88,3 +88,23 @@ fn scores_that_are_no_confidences_are_refused() {
     let found = mot::detections(&frames[&1], mot::Scores::Sigmoid).unwrap();
     assert!((found[0].confidence - 0.999_447).abs() < 1e-6);
 }
+
+/// Where times are used as numbers of frames, a pause is not gone through one by one.
+#[test]
+fn a_pause_of_a_trillion_frames_ends() {
+    let text: String = [1_i64, 1_000_000_000_000]
+        .iter()
+        .flat_map(|start| (0..10).map(move |n| format!("{},-1,10,20,40,100,0.9\n", start + n)))
+        .collect();
+    let frames = mot::parse_lines(Path::new("det.txt"), &text).unwrap();
+    let detections = frames
+        .iter()
+        .map(|(number, of)| (*number, mot::detections(of, mot::Scores::Confidence).unwrap()))
+        .collect();
+    for kind in crate::track::all().iter().filter(|kind| kind.name() != "none") {
+        let mut tracker = kind.tracker(&crate::track::TrackOptions::default());
+        let results = super::replay(&detections, tracker.as_mut(), 30.0).results();
+        let of = |number| results[&number].iter().map(|labelled| labelled.id).collect::<Vec<_>>();
+        assert_eq!((of(10), of(1_000_000_000_009)), (vec![1], vec![2]), "{}", kind.name());
+    }
+}

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::error::SourceError;
-use super::options::{GROUND_TRUTH, SourceOptions};
+use super::option::canonical;
+use super::options::{GROUND_TRUTH, SourceOptions, heeded};
 use super::places::AllowedPlaces;
 use super::spec::SourceOrigin;
 use crate::track::{AssociationMethod, TrackerKind};
@@ -128,6 +129,17 @@ pub(super) fn together(origin: &SourceOrigin, options: &SourceOptions) -> Result
             ),
         });
     }
+    Ok(())
+}
+
+/// Options of trackers that are right alone, but not together or not with the tracker.
+pub(super) fn tracker(
+    options: &SourceOptions,
+    given: &[(String, String)],
+) -> Result<(), SourceError> {
+    for (name, _) in given {
+        heeded::check(options.tracker, canonical(name))?;
+    }
     let has_rounds = options.tracker != TrackerKind::IOU && options.tracker != TrackerKind::NONE;
     if has_rounds && options.track_low_threshold > options.track.track_high_thresh {
         return Err(SourceError::Conflict {
@@ -136,16 +148,6 @@ pub(super) fn together(origin: &SourceOrigin, options: &SourceOptions) -> Result
             reason: format!(
                 "The lower threshold, {}, is above the upper one, {}.",
                 options.track_low_threshold, options.track.track_high_thresh
-            ),
-        });
-    }
-    if options.link_model != "none" && options.tracker.name != "strongsort" {
-        return Err(SourceError::Conflict {
-            option: "link_model",
-            other: "tracker",
-            reason: format!(
-                "The tracker '{}' links no tracks; 'strongsort' does.",
-                options.tracker.name
             ),
         });
     }

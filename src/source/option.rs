@@ -64,7 +64,7 @@ pub(super) fn is_given(option: &str, given: &[(String, String)]) -> bool {
 }
 
 /// The name in the table of what other programs call otherwise.
-fn canonical(name: &str) -> &str {
+pub(super) fn canonical(name: &str) -> &str {
     ALIASES.iter().find(|(alias, _)| *alias == name).map_or(name, |(_, name)| name)
 }
 

@@ -1,11 +1,13 @@
 //! The options of a source. A new one is a field and its default here, and an entry in `table.rs`.
 
 mod captions;
+pub(in crate::source) mod heeded;
 mod keyframes;
 mod table;
 
 use crate::track::{TrackOptions, TrackerKind};
 
+pub use self::heeded::is_of_trackers;
 pub use self::table::{ALIASES, options};
 
 use vigil_models::backend::Device;
@@ -220,6 +222,14 @@ impl SourceOptions {
     /// [`SourceError`](super::SourceError) for an unknown or repeated name or a bad value.
     pub fn set(&mut self, given: &[(String, String)]) -> Result<(), super::SourceError> {
         super::option::apply(options(), self, given)
+    }
+
+    /// Checks that what was set goes together, as far as it is of trackers.
+    ///
+    /// # Errors
+    /// [`SourceError::Conflict`](super::SourceError::Conflict).
+    pub fn check_tracker(&self, given: &[(String, String)]) -> Result<(), super::SourceError> {
+        super::check::tracker(self, given)
     }
 
     /// How key frames are captioned.

@@ -82,6 +82,7 @@ impl SourceSpec {
                 parsed.track_low_threshold.min(parsed.confidence_threshold);
         }
         check::together(&origin, &parsed)?;
+        check::tracker(&parsed, &statement.options)?;
         let create_sql = create_sql(statement);
         Ok(Self { name: statement.name.clone(), origin, url, options: parsed, create_sql })
     }

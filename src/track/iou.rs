@@ -13,10 +13,8 @@ use std::collections::BTreeMap;
 use vigil_models::BBox;
 
 use super::input::is_box_in;
+use super::pace::Pace;
 use super::{Assignment, Correction, FrameInput, StateChange, TrackId, TrackState, Tracker};
-
-/// Frames over which the time between two is averaged.
-const AVERAGED_FRAMES: i64 = 8;
 
 /// Options of the tracker, with the guide's values as defaults.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -57,47 +55,6 @@ struct Track {
     first_frame: i64,
     last_frame: i64,
     state: TrackState,
-}
-
-/// When the frames come.
-#[derive(Clone, Copy, Debug, Default)]
-struct Pace {
-    /// Number and time of the last frame.
-    last: Option<(i64, i64)>,
-    /// The time between two frames as it mostly is, microseconds; 0 while it is not known.
-    interval_micros: i64,
-}
-
-/// How a frame follows the one before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Follows {
-    /// It does not.
-    Not,
-    /// At about the usual time.
-    InTime,
-    /// So late that every track would have been missed too often.
-    Late,
-}
-
-impl Pace {
-    fn turn_to(&mut self, frame: &FrameInput<'_>, max_missed_frames: u32) -> Follows {
-        let Some((last_number, last_micros)) = self.last else {
-            self.last = Some((frame.frame_number, frame.ts_micros));
-            return Follows::InTime;
-        };
-        if frame.frame_number <= last_number {
-            return Follows::Not;
-        }
-        self.last = Some((frame.frame_number, frame.ts_micros.max(last_micros)));
-        let passed = frame.ts_micros.saturating_sub(last_micros).max(0);
-        let usual = self.interval_micros;
-        let change = passed.min(usual.saturating_mul(4)).saturating_sub(usual);
-        self.interval_micros = if usual > 0 { usual + change / AVERAGED_FRAMES } else { passed };
-        // Half a frame more, however the times were rounded.
-        let longest =
-            usual.saturating_mul(i64::from(max_missed_frames) + 1).saturating_add(usual / 2);
-        if usual > 0 && passed > longest { Follows::Late } else { Follows::InTime }
-    }
 }
 
 /// The tracker's state: its living tracks.
@@ -187,10 +144,13 @@ impl Tracker for IouTracker {
         let options = self.options;
         out.clear();
         out.tracks.resize(detections.len(), None);
-        match self.pace.turn_to(frame, options.max_missed_frames) {
-            Follows::Not => return,
-            Follows::InTime => {}
-            Follows::Late => self.end_all(out),
+        let Some(step) = self.pace.turn_to(frame.frame_number, frame.ts_micros) else { return };
+        // So late that every track would have been missed too often; half a frame more, however
+        // the times were rounded.
+        let usual = self.pace.interval_micros();
+        let longest = usual.saturating_mul(i64::from(options.max_missed_frames) + 1);
+        if usual > 0 && step.micros > longest.saturating_add(usual / 2) {
+            self.end_all(out);
         }
         self.matched(frame, &mut out.tracks);
         let seen: BTreeMap<TrackId, usize> =

@@ -1,11 +1,13 @@
 //! The life of tracks, the same for every tracker: numbers, states, and corrections of what was
 //! said before. How tracks move and what they are matched with is the trackers' own.
 //!
-//! A track is tentative until it has `min_track_length` detections *and* its detections are about
-//! as sure as those of the tracks that are known: scores of detectors are not calibrated, so that
-//! one detector's noise has the scores of another's objects. What is compared is the mean of the
-//! log-odds; a track needs `track_evidence` of what is typical. A tentative track that is missed
-//! in two frames running is noise.
+//! A track is tentative until it has `min_track_length` detections *and* there is as much evidence
+//! for it as there is for the tracks that are known: scores of detectors are not calibrated, so that
+//! one detector's noise has the scores of another's objects. What is compared is the sum of the
+//! log-odds; a track needs `track_evidence` of what is typical of its class for as many detections,
+//! and never more than for three times `min_track_length` of them. So an object that a detector is
+//! less sure of takes longer, and is not thrown away. A tentative track that is missed in more
+//! frames running than it has been seen `min_track_length` times is noise.
 //!
 //! A gap is filled when it is short, or when something stood before the track for half of it:
 //! where an object is missed in plain view, there is mostly none.
@@ -16,6 +18,7 @@ use vigil_models::{BBox, Detection};
 
 use super::classes::ClassVotes;
 use super::options::TrackOptions;
+use super::pace::Pace;
 use super::similarity::covered;
 use super::{Assignment, Correction, FrameInput, StateChange, TrackId, TrackState};
 
@@ -23,10 +26,8 @@ use super::{Assignment, Correction, FrameInput, StateChange, TrackId, TrackState
 const MAX_REMEMBERED_FRAMES: usize = 1024;
 /// The frames a second to which `track_buffer` refers (Zhang et al., "ByteTrack", 2022).
 const BUFFER_FRAME_RATE: f32 = 30.0;
-/// Frames running that a tentative track may be missed in.
-const MAX_TENTATIVE_MISSES: u32 = 1;
-/// Missed frames up to which every gap is filled.
-const SHORT_GAP_FRAMES: usize = 4;
+/// Detections, in units of `min_track_length`, after which no more evidence is asked for.
+const EVIDENCE_LENGTHS: u32 = 3;
 /// The share of a box that is covered when it is hidden.
 const HIDDEN_SHARE: f32 = 0.5;
 /// Detections after which what was typical is half forgotten (about).
@@ -92,16 +93,37 @@ impl Life {
 pub(super) struct Book {
     next_id: i64,
     frames: VecDeque<(i64, i64)>,
+    pace: Pace,
     /// Frames that were turned to.
     count: i64,
     min_track_length: u32,
     buffer_micros: i64,
     frame_micros: i64,
     fills: bool,
+    short_gap: usize,
     waits_for_hidden: bool,
     evidence_share: f32,
-    /// Sum of the log-odds of the active tracks' latest detections, and their number.
-    typical: (f32, f32),
+    /// What is typical of each class, in the order in which they came.
+    classes: Vec<(u32, Typical)>,
+    /// And of all classes together.
+    typical: Typical,
+}
+
+/// How sure the latest detections of active tracks were.
+#[derive(Clone, Copy, Debug, Default)]
+struct Typical {
+    /// The sum of their log-odds.
+    sum: f32,
+    /// Their number.
+    count: f32,
+}
+
+impl Typical {
+    fn add(&mut self, log_odds: f32) {
+        let keep = 1.0 - 1.0 / TYPICAL_DETECTIONS;
+        self.sum = self.sum * keep + log_odds;
+        self.count = self.count * keep + 1.0;
+    }
 }
 
 impl Book {
@@ -112,14 +134,17 @@ impl Book {
         Self {
             next_id: 1,
             frames: VecDeque::with_capacity(MAX_REMEMBERED_FRAMES),
+            pace: Pace::default(),
             count: 0,
-            min_track_length: options.min_track_length,
+            min_track_length: options.min_track_length.max(1),
             buffer_micros: micros(seconds),
             frame_micros: micros(1.0 / options.frame_rate.max(1e-3)),
             fills: options.track_interpolation,
+            short_gap: options.max_interpolation_gap as usize,
             waits_for_hidden: options.occlusion_handling,
             evidence_share: options.track_evidence,
-            typical: (0.0, 0.0),
+            classes: Vec::new(),
+            typical: Typical::default(),
         }
     }
 
@@ -142,6 +167,7 @@ impl Book {
             _ => frame.ts_micros,
         };
         self.frames.push_back((frame.frame_number, ts_micros));
+        self.pace.turn_to(frame.frame_number, ts_micros);
         self.count += 1;
         // A filter that looks further ahead than this has nothing to say any more.
         #[expect(clippy::cast_precision_loss, reason = "at most 1000")]
@@ -161,11 +187,12 @@ impl Book {
 
     /// Whether a track has been away for too long, in the frame that was turned to.
     pub fn is_over(&self, life: &Life) -> bool {
-        if life.state == TrackState::Tentative && life.missed > MAX_TENTATIVE_MISSES {
+        let may_be_missed = (life.seen / self.min_track_length).max(1);
+        if life.state == TrackState::Tentative && life.missed > may_be_missed {
             return true;
         }
         let away = self.now_micros().saturating_sub(life.last_ts_micros);
-        let interval = self.interval_micros();
+        let interval = self.pace.interval_micros();
         // The time in which it was hidden does not count, up to twice the buffer.
         let hidden = if self.waits_for_hidden {
             interval.saturating_mul(life.hidden.into()).min(self.buffer_micros)
@@ -174,18 +201,7 @@ impl Book {
         };
         // The last frame of the buffer is part of it, however its time was rounded.
         let until = self.buffer_micros.saturating_add(hidden);
-        away > until.saturating_add(interval + interval / 2)
-    }
-
-    /// How long a frame lasts: the time between the last two, if it is not a gap.
-    fn interval_micros(&self) -> i64 {
-        let mut last = self.frames.iter().rev();
-        match (last.next(), last.next()) {
-            (Some((_, now)), Some((_, before))) => {
-                now.saturating_sub(*before).min(self.buffer_micros)
-            }
-            _ => 0,
-        }
+        away > until.saturating_add(interval).saturating_add(interval / 2)
     }
 
     /// The track is seen: it gets its number and state, its detection its track.
@@ -219,18 +235,29 @@ impl Book {
             become_state(life, id, TrackState::Active, out);
         }
         if life.state == TrackState::Active {
-            let keep = 1.0 - 1.0 / TYPICAL_DETECTIONS;
-            let (sum, count) = self.typical;
-            self.typical = (sum * keep + log_odds(detection.confidence), count * keep + 1.0);
+            let log_odds = log_odds(detection.confidence);
+            self.typical.add(log_odds);
+            let class_id = life.classes.best();
+            match self.classes.iter_mut().find(|(known, _)| *known == class_id) {
+                Some((_, typical)) => typical.add(log_odds),
+                None => {
+                    let mut typical = Typical::default();
+                    typical.add(log_odds);
+                    self.classes.push((class_id, typical));
+                }
+            }
         }
     }
 
     /// Whether a track was seen often and surely enough to be no noise.
     fn is_object(&self, life: &Life) -> bool {
+        let class_id = life.classes.best();
+        let known = self.classes.iter().find(|(known, _)| *known == class_id);
+        let Typical { sum, count } = known.map_or(self.typical, |(_, typical)| *typical);
+        let most = self.min_track_length.saturating_mul(EVIDENCE_LENGTHS);
         #[expect(clippy::cast_precision_loss, reason = "few detections")]
-        let mean = life.evidence / life.seen as f32;
-        let (sum, count) = self.typical;
-        let is_sure = sum <= 0.0 || mean * count >= self.evidence_share * sum;
+        let asked = self.evidence_share * sum * life.seen.min(most) as f32;
+        let is_sure = sum <= 0.0 || life.evidence * count >= asked;
         life.seen >= self.min_track_length && is_sure
     }
 
@@ -327,7 +354,7 @@ impl Book {
     ) {
         let between = self.frames.iter().rev().skip_while(|(n, _)| *n >= frame_number);
         let between = between.take_while(|(n, _)| *n > life.last_frame);
-        let is_short = between.clone().nth(SHORT_GAP_FRAMES).is_none();
+        let is_short = between.clone().nth(self.short_gap).is_none();
         if !is_short && life.hidden < life.missed.div_ceil(2) {
             return;
         }

@@ -69,6 +69,9 @@ pub struct TrackOptions {
     pub occlusion_handling: bool,
     /// Whether the gap of a track that was lost and found is filled.
     pub track_interpolation: bool,
+    /// Missed frames up to which every gap is filled; a longer one only where something hid the
+    /// track.
+    pub max_interpolation_gap: u32,
     /// Whether boxes are shown as the motion model sees them.
     pub track_smoothing: bool,
     /// Frames a second, where event times do not tell.
@@ -131,6 +134,7 @@ impl Default for TrackOptions {
             class_agnostic: false,
             occlusion_handling: false,
             track_interpolation: true,
+            max_interpolation_gap: 4,
             track_smoothing: false,
             frame_rate: 30.0,
             delta_t: 3,

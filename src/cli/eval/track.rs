@@ -71,14 +71,24 @@ fn rate(text: &str) -> Result<f64, String> {
 }
 
 fn option(text: &str) -> Result<(String, String), String> {
-    let pair = text.split_once('=').ok_or("an option has the form NAME=VALUE")?;
-    Ok((pair.0.trim().to_lowercase(), pair.1.trim().to_owned()))
+    let (name, value) = text.split_once('=').ok_or("an option has the form NAME=VALUE")?;
+    let name = name.trim().to_lowercase();
+    // An unknown name is told with the known ones by who sets it.
+    let is_other = crate::source::options().iter().any(|entry| entry.name == name);
+    if is_other && !crate::source::is_of_trackers(&name) {
+        return Err(format!(
+            "{name} does nothing here: only detections and options of trackers do"
+        ));
+    }
+    Ok((name, value.trim().to_owned()))
 }
 
 /// Runs the command.
 pub(super) fn track(arguments: &TrackArguments) -> Result<(), CliError> {
     let mut options = SourceOptions::for_file(&SourceDefaults::default());
+    options.tracker = arguments.tracker;
     options.set(&arguments.option)?;
+    options.check_tracker(&arguments.option)?;
     let out = &mut io::stdout().lock();
     let mut combined = Scores::default();
     let mut scored = BTreeMap::new();

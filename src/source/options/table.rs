@@ -209,7 +209,7 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "text",
         default: "iou",
         range: TRACKERS,
-        doc: "How detections become tracks; 'none' leaves them without.",
+        doc: "How detections become tracks; 'none' leaves them without. 'iou' keeps the guide's rules: a track has one class, and its number from its first detection on.",
         set: |o, text| {
             o.tracker = TrackerKind::from_name(text)?;
             Some(())
@@ -319,7 +319,7 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "float8",
         default: "0.5",
         range: FRACTION,
-        doc: "A track stays tentative until the mean log-odds of its detections are this share of what is typical of active tracks; 0 asks for none (all trackers but iou).",
+        doc: "A track stays tentative until the sum of its detections' log-odds is this share of what is typical of its class for as many detections, or for three times min_track_length of them; 0 asks for none (all trackers but iou).",
         set: |o, text| {
             o.track.track_evidence = value::fraction(text)?;
             Some(())
@@ -341,7 +341,7 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "text",
         default: "iou",
         range: "'iou', 'giou', 'diou', 'euclidean' or 'cosine'",
-        doc: "What makes a detection like a track: overlap or the distance of centres, beside which deepsort and strongsort compare appearances; with 'cosine' appearances alone, wherever they are known (deepsort, strongsort).",
+        doc: "What makes a detection like a track: overlap or the distance of centres, beside which deepsort and strongsort compare appearances; with 'cosine' appearances alone, wherever they are known (all trackers but iou).",
         set: |o, text| {
             o.track.association_method = AssociationMethod::from_name(text)?;
             Some(())
@@ -374,7 +374,7 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "text",
         default: "osnet-x0.25",
         range: "a re-identification model's name",
-        doc: "The model that tells what boxes look like, for deepsort and strongsort.",
+        doc: "The model that tells what boxes look like (deepsort, strongsort).",
         set: |o, text| {
             o.reid_model = value::name(text)?;
             Some(())
@@ -396,7 +396,7 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "boolean",
         default: "false",
         range: BOOLEAN,
-        doc: "The time in which a lost track is behind another does not count against track_buffer, up to twice the buffer.",
+        doc: "The time in which a lost track is behind another does not count against track_buffer, up to twice the buffer (all trackers but iou).",
         set: |o, text| {
             o.track.occlusion_handling = value::boolean(text)?;
             Some(())
@@ -407,9 +407,20 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "boolean",
         default: "true",
         range: BOOLEAN,
-        doc: "The gap of a track that was lost and is found is filled, where it is short or something hid the track.",
+        doc: "The gap of a track that was lost and is found is filled, where it is short (max_interpolation_gap) or something hid the track (all trackers but iou).",
         set: |o, text| {
             o.track.track_interpolation = value::boolean(text)?;
+            Some(())
+        },
+    },
+    OptionDoc {
+        name: "max_interpolation_gap",
+        kind: "integer",
+        default: "4",
+        range: "an integer from 0 to 1000",
+        doc: "A gap of so many missed frames is filled though nothing hid the track (all trackers but iou).",
+        set: |o, text| {
+            o.track.max_interpolation_gap = value::integer(text, 0, 1000)?;
             Some(())
         },
     },
@@ -418,7 +429,7 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "boolean",
         default: "false",
         range: BOOLEAN,
-        doc: "Boxes of detections are shown as the motion model sees them.",
+        doc: "Boxes of detections are shown as the motion model sees them (all trackers but iou).",
         set: |o, text| {
             o.track.track_smoothing = value::boolean(text)?;
             Some(())
@@ -429,7 +440,7 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "boolean",
         default: "false",
         range: BOOLEAN,
-        doc: "Classes do not matter for association; else a detection of another class counts half.",
+        doc: "Classes do not matter for association; else a detection of another class counts half (all trackers but iou).",
         set: |o, text| {
             o.track.class_agnostic = value::boolean(text)?;
             Some(())
@@ -440,7 +451,7 @@ const OPTIONS: &[OptionDoc] = &[
         kind: "float8",
         default: "30",
         range: "a number from 0.1 to 1000",
-        doc: "Frames a second, where event times do not tell.",
+        doc: "Frames a second, where event times do not tell (all trackers but iou).",
         set: |o, text| {
             o.track.frame_rate =
                 value::number(text).filter(|rate| (0.1..=1000.0).contains(rate))? as f32;

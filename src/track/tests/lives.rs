@@ -109,6 +109,75 @@ fn noise_is_told_by_what_is_typical() {
     }
 }
 
+/// A walker that the detector is less sure of than of a parked car beside him, or than of a nearer
+/// person: he takes longer to be believed, and all his detections are his track's then.
+#[test]
+fn an_object_that_is_less_sure_takes_longer_and_is_kept() {
+    for (beside, least) in [(2, 285), (0, 285)] {
+        let frames: Vec<_> = (0..400_u16)
+            .map(|n| {
+                let mut parked = person(400.0, 300.0, 0.97);
+                parked.class_id = beside;
+                let mut found = vec![parked];
+                if (50..350).contains(&n) && n != 60 && n != 75 && n != 76 {
+                    found.push(person(10.0 + f32::from(n), 50.0, 0.78));
+                }
+                found
+            })
+            .collect();
+        for name in BY_MOTION {
+            let watched = Watched::new(tracker(name, &TrackOptions::default()).as_mut(), &frames);
+            assert_eq!(watched.tracks(), 2, "{name}, beside {beside}");
+            let seen = (0..400).filter(|number| watched.at(*number).len() == 2).count();
+            assert!(seen >= least, "{name}, beside {beside}: {seen} of 300 frames");
+        }
+    }
+}
+
+/// Frames far apart are no pause where all are.
+#[test]
+fn slow_videos_have_tracks() {
+    let still = [person(100.0, 50.0, 0.9)];
+    for seconds in [0.2, 1.0, 10.0, 3600.0] {
+        for name in BY_MOTION {
+            let mut tracker = tracker(name, &TrackOptions::default());
+            let mut last = None;
+            for number in 0..20_i32 {
+                let ts_micros = (f64::from(number) * seconds * 1e6) as i64;
+                let input = FrameInput { ts_micros, ..frame(number.into(), &still) };
+                last = tracker.update(&input).tracks[0];
+            }
+            assert_eq!(last, Some(TrackId(1)), "{name}: a frame every {seconds} s");
+        }
+    }
+}
+
+/// Without a buffer a track ends when it is missed, and not before.
+#[test]
+fn without_a_buffer_a_track_lives_while_it_is_seen() {
+    let options = TrackOptions { track_buffer: 0, ..TrackOptions::default() };
+    let frames: Vec<_> = (0..40).map(|n| if n == 20 { Vec::new() } else { walk(n) }).collect();
+    for name in ["bytetrack", "ocsort", "deepsort"] {
+        let watched = Watched::new(tracker(name, &options).as_mut(), &frames);
+        let of = |number| watched.at(number).iter().map(|(id, _)| *id).collect::<Vec<_>>();
+        assert_eq!((of(19), of(20), of(21)), (vec![1], vec![], vec![2]), "{name}");
+    }
+}
+
+#[test]
+fn longer_gaps_are_filled_where_that_is_asked_for() {
+    let frames: Vec<_> =
+        (0..60).map(|n| if (20..32).contains(&n) { Vec::new() } else { walk(n) }).collect();
+    for (max_interpolation_gap, expected) in [(11, 0), (12, 12)] {
+        let options = TrackOptions { max_interpolation_gap, ..TrackOptions::default() };
+        for name in BY_MOTION {
+            let watched = Watched::new(tracker(name, &options).as_mut(), &frames);
+            let filled = (20..32).filter(|number| !watched.at(*number).is_empty()).count();
+            assert_eq!(filled, expected, "{name}, {max_interpolation_gap}");
+        }
+    }
+}
+
 #[test]
 fn the_track_that_was_lost_longest_makes_room() {
     let options = TrackOptions { max_tracks: 1, ..TrackOptions::default() };
