@@ -4,13 +4,19 @@ a chart's query answered, SQL Lab, and the import of `examples/superset`.
 Not part of `make test`, as Superset is near a gigabyte. By hand, with a server on port 7432 that has a
 source (`CREATE SOURCE boxes FROM LOAD GENERATOR MOVING_BOXES (objects = 5, frames = 500)` will do):
 
-    python3 -m venv /tmp/superset && /tmp/superset/bin/pip install apache-superset psycopg2-binary
-    /tmp/superset/bin/python tests/superset.py 127.0.0.1 7432
+    python3 -m venv /tmp/superset
+    /tmp/superset/bin/pip install apache-superset==6.1.0 'flask-caching<2.4' rich psycopg2-binary
+    /tmp/superset/bin/python tests/superset.py 127.0.0.1 7432 [FOLDER]
+
+Superset's own tables are made in FOLDER where it does not have them, which takes minutes, and every run has a copy
+of them; without FOLDER they are made anew. (Superset 6.1.0 does not say that it needs `rich`, and fails with
+the `flask-caching` that it allows from 2.4 on.)
 """
 import io
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,6 +24,8 @@ import zipfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 HOST, PORT = sys.argv[1:3]
+# This script has the name of the package that it needs, and its folder comes first.
+sys.path = [path for path in sys.path if pathlib.Path(path).resolve() != ROOT / "tests"]
 URI = f"postgresql+psycopg2://superset@{HOST}:{PORT}/vigil"
 CONFIG = """
 SECRET_KEY = "for this run alone, which keeps nothing"
@@ -35,16 +43,31 @@ def superset(*arguments):
         raise SystemExit(f"superset {arguments[0]}: {done.stdout[-2000:]}{done.stderr[-4000:]}")
 
 
-def main(folder):
-    config = pathlib.Path(folder) / "superset_config.py"
+def configure(folder):
+    """Has Superset keep its tables in `folder`."""
+    config = folder / "superset_config.py"
     config.write_text(CONFIG.format(folder=folder))
-    os.environ |= {"SUPERSET_CONFIG_PATH": str(config), "FLASK_APP": "superset", "SUPERSET_HOME": folder}
+    os.environ |= {"SUPERSET_CONFIG_PATH": str(config), "FLASK_APP": "superset", "SUPERSET_HOME": str(folder)}
+
+
+def prepare(folder):
+    """Superset's own tables, its roles and an administrator, in `folder`."""
+    configure(folder)
     superset("db", "upgrade")
     superset(
         "fab", "create-admin", "--username", "admin", "--firstname", "A", "--lastname", "B", "--email", "a@example.org",
         "--password", "secret",
     )
     superset("init")
+    (folder / "prepared").touch()
+
+
+def main(prepared, folder):
+    """The whole of it, in `folder`, with a copy of the tables that `prepared` has."""
+    if not (prepared / "prepared").exists():
+        prepare(prepared)
+    shutil.copy(prepared / "superset.db", folder)
+    configure(folder)
 
     from superset.app import create_app
 
@@ -58,9 +81,9 @@ def main(folder):
         assert answer.status_code < 300, f"{method} {path}: {answer.status_code} {answer.get_data(as_text=True)[:3000]}"
         return answer.json
 
-    database = {"database_name": "By hand", "sqlalchemy_uri": URI, "expose_in_sqllab": True}
-    ask("POST", "database/test_connection/", json={**database, "impersonate_user": False})
-    database = ask("POST", "database/", json=database)["id"]
+    database = {"database_name": "By hand", "sqlalchemy_uri": URI}
+    ask("POST", "database/test_connection/", json=database)
+    database = ask("POST", "database/", json={**database, "expose_in_sqllab": True})["id"]
     schemas = ask("GET", f"database/{database}/schemas/")["result"]
     assert {"public", "vigil_catalog"} <= set(schemas), schemas
     tables = ask("GET", f"database/{database}/tables/?q=(schema_name:public)")["result"]
@@ -116,5 +139,9 @@ def main(folder):
 
 
 with tempfile.TemporaryDirectory(prefix="vigil-superset-") as folder:
-    main(folder)
+    fresh, run = pathlib.Path(folder, "fresh"), pathlib.Path(folder, "run")
+    run.mkdir()
+    kept = pathlib.Path(sys.argv[3]).resolve() if len(sys.argv) > 3 else fresh
+    kept.mkdir(parents=True, exist_ok=True)
+    main(kept, run)
 print("ok")
