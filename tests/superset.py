@@ -5,11 +5,11 @@ Not part of `make test`, as Superset is near a gigabyte. By hand, with a server 
 source (`CREATE SOURCE boxes FROM LOAD GENERATOR MOVING_BOXES (objects = 5, frames = 500)` will do):
 
     python3 -m venv /tmp/superset
-    /tmp/superset/bin/pip install apache-superset==6.1.0 'flask-caching<2.4' rich psycopg2-binary
+    /tmp/superset/bin/pip install apache-superset==6.1.0 'flask-caching<2.4' rich cachetools psycopg2-binary
     /tmp/superset/bin/python tests/superset.py 127.0.0.1 7432 [FOLDER]
 
 Superset's own tables are made in FOLDER where it does not have them, which takes minutes, and every run has a copy
-of them; without FOLDER they are made anew. (Superset 6.1.0 does not say that it needs `rich`, and fails with
+of them; without FOLDER they are made anew. (Superset 6.1.0 does not say that it needs `rich` and `cachetools`, and fails with
 the `flask-caching` that it allows from 2.4 on.)
 """
 import io
@@ -62,6 +62,31 @@ def prepare(folder):
     (folder / "prepared").touch()
 
 
+def axis(column, grain):
+    """A column of times, cut to a grain, as the axis of a chart."""
+    return {"timeGrain": grain, "columnType": "BASE_AXIS", "sqlExpression": column, "label": column, "expressionType": "SQL"}
+
+
+def query_of(params):
+    """What Superset's pages ask for a chart with these parameters."""
+    kind = params["viz_type"]
+    if kind == "big_number_total":
+        return {"columns": [], "metrics": [params["metric"]]}
+    if kind == "table" and params["query_mode"] == "raw":
+        return {"columns": params["all_columns"], "metrics": None}
+    if kind == "table":
+        metrics = params["metrics"]
+        return {
+            "columns": params["groupby"], "metrics": metrics, "orderby": [[metrics[0], False]],
+            "row_limit": params["row_limit"],
+        }
+    assert kind == "echarts_timeseries_line", kind
+    return {
+        "columns": [axis(params["x_axis"], params.get("time_grain_sqla")), *params["groupby"]], "metrics": params["metrics"],
+        "series_columns": params["groupby"],
+    }
+
+
 def main(prepared, folder):
     """The whole of it, in `folder`, with a copy of the tables that `prepared` has."""
     if not (prepared / "prepared").exists():
@@ -71,7 +96,8 @@ def main(prepared, folder):
 
     from superset.app import create_app
 
-    client = create_app().test_client()
+    app = create_app()
+    client = app.test_client()
     login = {"username": "admin", "password": "secret", "provider": "db", "refresh": True}
     token = client.post("/api/v1/security/login", json=login).json["access_token"]
     headers = {"Authorization": f"Bearer {token}"}
@@ -99,19 +125,55 @@ def main(prepared, folder):
     assert columns["ts"]["is_dttm"] and columns["class_name"]["groupby"], columns
 
     def chart(dataset, columns, metrics, **more):
+        """The rows of a chart; without `metrics` it shows rows as they are."""
         query = {"columns": columns, "metrics": metrics, "row_limit": 100, "orderby": [], **more}
         asked = {"datasource": {"id": dataset, "type": "table"}, "queries": [query], "result_format": "json", "result_type": "full"}
         answer = ask("POST", "chart/data", json=asked)["result"][0]
-        assert answer["status"] == "success" and answer["rowcount"] > 0, answer
+        assert answer["status"] == "success" and answer["rowcount"] > 0, (answer["query"], answer["error"])
         return answer["data"]
 
     count = {"expressionType": "SQL", "sqlExpression": "COUNT(*)", "label": "n"}
-    minute = {"timeGrain": "PT1M", "columnType": "BASE_AXIS", "sqlExpression": "ts", "label": "ts", "expressionType": "SQL"}
+    minute = axis("ts", "PT1M")
     rows = chart(dataset, [minute, "class_name"], [count], filters=[{"col": "confidence", "op": ">=", "val": 0.1}])
     assert all(row["n"] > 0 and row["ts"] is not None for row in rows), rows
     print("a chart's rows:", rows[:3])
     mean = {"expressionType": "SIMPLE", "aggregate": "AVG", "column": columns["confidence"], "label": "mean"}
     print("a metric:", chart(dataset, [], [mean]))
+    from superset.db_engine_specs.postgres import PostgresEngineSpec
+
+    with app.app_context():
+        grains = [grain for grain in PostgresEngineSpec.get_time_grain_expressions() if grain]
+    refused = {}
+    for grain in grains:
+        try:
+            rows = chart(dataset, [axis("ts", grain)], [count])
+        except AssertionError as error:
+            refused[grain] = str(error)
+            continue
+        assert sum(row["n"] for row in rows) > 0 and rows[0]["ts"] is not None, (grain, rows)
+    print("grains of time:", len(grains), "of which refused:", sorted(refused))
+    within = {"col": "ts", "op": "TEMPORAL_RANGE", "val": "1969-01-01 : 2100-01-01"}
+    asked = [
+        {"col": "class_name", "op": "IN", "val": ["car", "person"]},
+        {"col": "class_name", "op": "NOT IN", "val": ["car"]},
+        {"col": "class_name", "op": "ILIKE", "val": "P%"},
+        {"col": "class_name", "op": "LIKE", "val": "p%"},
+        {"col": "class_name", "op": "IS NOT NULL"},
+        {"col": "frame_number", "op": ">=", "val": 1},
+        {"col": "interpolated", "op": "IS FALSE"},
+        within,
+    ]
+    for one in asked:
+        chart(dataset, ["class_name"], [count], filters=[one])
+    few = chart(dataset, [minute, "class_name"], [count], filters=[within], series_columns=["class_name"], series_limit=1,
+                series_limit_metric=count)
+    assert len({row["class_name"] for row in few}) == 1, few
+    least = chart(dataset, ["class_name"], [count], orderby=[[count, True]], row_limit=1)
+    assert least[0]["n"] == min(row["n"] for row in chart(dataset, ["class_name"], [count])), least
+    assert len(chart(dataset, ["source", "frame_number", "ts"], None, row_limit=7)) == 7
+    values = ask("GET", f"datasource/table/{dataset}/column/class_name/values/")["result"]
+    assert set(values) == {row["class_name"] for row in chart(dataset, ["class_name"], [count])}, values
+    print("filters, series, orders, rows, values of a filter:", values)
 
     asked = {"database_id": database, "sql": "SELECT source, count(*) AS n FROM detections GROUP BY 1", "schema": "public", "runAsync": False}
     answer = ask("POST", "sqllab/execute/", json=asked)
@@ -128,14 +190,8 @@ def main(prepared, folder):
     charts = ask("GET", "chart/")["result"]
     assert len(charts) == 5, charts
     for made in charts:
-        known = ask("GET", f"dataset/{made['datasource_id']}")["result"]
-        metrics = [metric["metric_name"] for metric in known["metrics"]]
-        params = json.loads(made["params"])
-        columns = params.get("groupby") or params.get("all_columns") or params.get("x_axis") or []
-        columns = [columns] if isinstance(columns, str) else columns
-        if not columns and not metrics:
-            columns = [column["column_name"] for column in known["columns"]]
-        print("imported:", made["slice_name"], chart(made["datasource_id"], columns, metrics)[:1])
+        print("imported:", made["slice_name"], chart(made["datasource_id"], **query_of(json.loads(made["params"])))[:1])
+    assert not refused, refused
 
 
 with tempfile.TemporaryDirectory(prefix="vigil-superset-") as folder:

@@ -4,6 +4,8 @@
 //! The seconds of a difference of times have a fraction, as in PostgreSQL; DataFusion drops it there
 //! and keeps it in intervals.
 
+mod scale;
+
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, AsArray, Int64Array};
@@ -17,6 +19,8 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature, Volatility, cast,
 };
 use datafusion::scalar::ScalarValue;
+
+pub(crate) use self::scale::IntervalPlanner;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
