@@ -20,7 +20,8 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 
 use super::array_subquery::ArraySubqueryToNull;
 use super::{
-    Lines, base64, bytea, composite_field, depth, distinct_from, exists, like_escape, templates, using,
+    Lines, base64, bytea, composite_field, depth, distinct_from, exists, like_escape, templates,
+    using,
 };
 use crate::SqlError;
 
