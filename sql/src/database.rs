@@ -17,6 +17,7 @@ use crate::catalog::system::SYSTEM_SCHEMA;
 use crate::catalog::{PublicSchema, SystemSchema, pg};
 use crate::channels::Channels;
 use crate::comments::Comments;
+use crate::intervals::IntervalPlanner;
 use crate::memory::{Memory, QueryLimits};
 use crate::overflow::CheckedArithmetic;
 use crate::roles::Roles;
@@ -201,6 +202,7 @@ fn base_state(
     functions::register(&context, engine);
     let state = context.state();
     let mut planners = vigil_udfs::expr_planners();
+    planners.push(Arc::new(IntervalPlanner));
     planners.extend(state.expr_planners().iter().cloned());
     Ok(SessionStateBuilder::new_from_existing(state)
         .with_expr_planners(planners)

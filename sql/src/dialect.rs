@@ -17,6 +17,7 @@ mod identifier;
 mod like_escape;
 mod lines;
 mod ordinary;
+mod templates;
 mod using;
 
 use std::sync::Arc;

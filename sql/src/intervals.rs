@@ -1,5 +1,10 @@
 //! Intervals are compared by how long they are, as in PostgreSQL: a month has 30 days, a day 24 hours.
 //! DataFusion compares months, then days, then the rest, so that 25 hours are less than one day.
+//!
+//! The seconds of a difference of times have a fraction, as in PostgreSQL; DataFusion drops it there
+//! and keeps it in intervals.
+
+mod scale;
 
 use std::sync::{Arc, LazyLock};
 
@@ -11,9 +16,11 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{Between, InList, ScalarFunction};
 use datafusion::logical_expr::{
     BinaryExpr, ColumnarValue, Expr, ExprSchemable, Operator, ScalarFunctionArgs, ScalarUDF,
-    ScalarUDFImpl, Signature, Volatility,
+    ScalarUDFImpl, Signature, Volatility, cast,
 };
 use datafusion::scalar::ScalarValue;
+
+pub(crate) use self::scale::IntervalPlanner;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 
@@ -21,7 +28,8 @@ const MICROS_A_DAY: i64 = 24 * 60 * 60 * 1_000_000;
 const DAYS_A_MONTH: i64 = 30;
 const NANOS_A_MICRO: i64 = 1_000;
 
-/// A comparison of intervals as one of their lengths; other expressions as they are.
+/// A comparison of intervals as one of their lengths, and `extract(epoch FROM …)` of a difference of
+/// times as that of an interval; other expressions as they are.
 pub(crate) fn by_length(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let is_interval =
         |expr: &Expr| expr.get_type(schema).is_ok_and(|data_type| data_type == INTERVAL);
@@ -44,8 +52,27 @@ pub(crate) fn by_length(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             let list = list.into_iter().map(|item| *length(item)).collect();
             Transformed::yes(Expr::InList(InList { expr: length(*expr), list, negated }))
         }
+        Expr::ScalarFunction(ScalarFunction { func, mut args })
+            if func.name() == "date_part" && is_epoch_of_difference(&args, schema) =>
+        {
+            if let Some(difference) = args.pop() {
+                args.push(cast(difference, INTERVAL));
+            }
+            Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args }))
+        }
         other => Transformed::no(other),
     }
+}
+
+fn is_epoch_of_difference(args: &[Expr], schema: &DFSchema) -> bool {
+    let [Expr::Literal(part, _), times] = args else { return false };
+    let is_epoch = match part {
+        ScalarValue::Utf8(Some(part)) | ScalarValue::Utf8View(Some(part)) => {
+            part.eq_ignore_ascii_case("epoch")
+        }
+        _ => false,
+    };
+    is_epoch && matches!(times.get_type(schema), Ok(DataType::Duration(_)))
 }
 
 fn is_comparison(operator: Operator) -> bool {

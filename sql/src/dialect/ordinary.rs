@@ -20,7 +20,8 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 
 use super::array_subquery::ArraySubqueryToNull;
 use super::{
-    Lines, base64, bytea, composite_field, depth, distinct_from, exists, like_escape, using,
+    Lines, base64, bytea, composite_field, depth, distinct_from, exists, like_escape, templates,
+    using,
 };
 use crate::SqlError;
 
@@ -62,6 +63,7 @@ pub(super) fn parse(
     exists::rewrite(&mut planned);
     composite_field::rewrite(&mut planned);
     base64::rewrite(&mut planned);
+    templates::rewrite(&mut planned)?;
     using::rewrite(&mut planned);
     Ok(Ordinary { planned, written })
 }

@@ -265,6 +265,17 @@ pub(super) fn compare(left: &Value, right: &Value) -> Result<Option<Ordering>, S
             (Some(left), Some(right)) => left.total_cmp(&right),
             _ => return Err(unlike(left, right)),
         },
+        // The library's catalog has the names of procedures, not their OIDs, and "-" for none.
+        (V::Text(name), V::Int(0)) if left.int().is_none() => {
+            if name.as_ref() == "-" {
+                Ordering::Equal
+            } else {
+                Ordering::Greater
+            }
+        }
+        (V::Int(0), V::Text(_)) if right.int().is_none() => {
+            return Ok(compare(right, left)?.map(Ordering::reverse));
+        }
         (V::Int(_) | V::Reg(..), V::Text(_)) | (V::Text(_), V::Int(_) | V::Reg(..)) => {
             match (left.int(), right.int()) {
                 (Some(left), Some(right)) => left.cmp(&right),
@@ -409,6 +420,9 @@ mod tests {
         assert_eq!(equal(Value::Int(16), Value::text("16")), Some(Ordering::Equal));
         assert_eq!(equal(Value::Bool(true), Value::text("t")), Some(Ordering::Equal));
         assert_eq!(equal(Value::Null, Value::Int(1)), None);
+        // `typreceive <> 0`
+        assert_eq!(equal(Value::text("boolrecv"), Value::Int(0)), Some(Ordering::Greater));
+        assert_eq!(equal(Value::Int(0), Value::text("-")), Some(Ordering::Equal));
         assert_eq!(
             equal(Value::array(vec![Value::Int(1)]), Value::text("{1}")),
             Some(Ordering::Equal)

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 /// Schema, name and query of each.
-const VIEWS: [(&str, &str, &str); 22] = [
+const VIEWS: [(&str, &str, &str); 30] = [
     (
         "information_schema",
         "tables",
@@ -212,8 +212,78 @@ const VIEWS: [(&str, &str, &str); 22] = [
         "pg_catalog",
         "pg_locks",
         "SELECT NULL::text AS locktype, NULL::int AS database, NULL::int AS relation,
-                NULL::int AS transactionid, NULL::int AS pid, NULL::text AS mode,
-                NULL::bool AS granted WHERE false",
+                NULL::int AS page, NULL::int2 AS tuple, NULL::text AS virtualxid,
+                NULL::int AS transactionid, NULL::int AS classid, NULL::int AS objid,
+                NULL::int2 AS objsubid, NULL::text AS virtualtransaction, NULL::int AS pid,
+                NULL::text AS mode, NULL::bool AS granted, NULL::bool AS fastpath,
+                NULL::timestamptz AS waitstart WHERE false",
+    ),
+    // What Vigil has none of, as a PostgreSQL without them says it.
+    (
+        "pg_catalog",
+        "pg_seclabels",
+        "SELECT NULL::int AS objoid, NULL::int AS classoid, NULL::int AS objsubid,
+                NULL::text AS objtype, NULL::int AS objnamespace, NULL::text AS objname,
+                NULL::text AS provider, NULL::text AS label WHERE false",
+    ),
+    (
+        "pg_catalog",
+        "pg_user_mappings",
+        "SELECT NULL::int AS umid, NULL::int AS srvid, NULL::text AS srvname,
+                NULL::int AS umuser, NULL::text AS usename, NULL::text[] AS umoptions
+         WHERE false",
+    ),
+    (
+        "pg_catalog",
+        "pg_prepared_xacts",
+        "SELECT NULL::int AS transaction, NULL::text AS gid, NULL::timestamptz AS prepared,
+                NULL::text AS owner, NULL::text AS database WHERE false",
+    ),
+    (
+        "pg_catalog",
+        "pg_stat_replication",
+        "SELECT NULL::int AS pid, NULL::int AS usesysid, NULL::text AS usename,
+                NULL::text AS application_name, NULL::text AS client_addr,
+                NULL::text AS client_hostname, NULL::int AS client_port,
+                NULL::timestamptz AS backend_start, NULL::int AS backend_xmin,
+                NULL::text AS state, NULL::text AS sent_lsn, NULL::text AS write_lsn,
+                NULL::text AS flush_lsn, NULL::text AS replay_lsn, NULL::text AS write_lag,
+                NULL::text AS flush_lag, NULL::text AS replay_lag,
+                NULL::int AS sync_priority, NULL::text AS sync_state,
+                NULL::timestamptz AS reply_time WHERE false",
+    ),
+    (
+        "pg_catalog",
+        "pg_stat_subscription",
+        "SELECT NULL::int AS subid, NULL::text AS subname, NULL::int AS pid,
+                NULL::int AS relid, NULL::text AS received_lsn,
+                NULL::timestamptz AS last_msg_send_time,
+                NULL::timestamptz AS last_msg_receipt_time, NULL::text AS latest_end_lsn,
+                NULL::timestamptz AS latest_end_time WHERE false",
+    ),
+    (
+        "pg_catalog",
+        "pg_statio_all_sequences",
+        "SELECT NULL::int AS relid, NULL::text AS schemaname, NULL::text AS relname,
+                NULL::bigint AS blks_read, NULL::bigint AS blks_hit WHERE false",
+    ),
+    (
+        "pg_catalog",
+        "pg_stat_user_functions",
+        "SELECT NULL::int AS funcid, NULL::text AS schemaname, NULL::text AS funcname,
+                NULL::bigint AS calls, NULL::float8 AS total_time, NULL::float8 AS self_time
+         WHERE false",
+    ),
+    (
+        "pg_catalog",
+        "pg_stats",
+        "SELECT NULL::text AS schemaname, NULL::text AS tablename, NULL::text AS attname,
+                NULL::bool AS inherited, NULL::float4 AS null_frac, NULL::int AS avg_width,
+                NULL::float4 AS n_distinct, NULL::text AS most_common_vals,
+                NULL::text AS most_common_freqs, NULL::text AS histogram_bounds,
+                NULL::float4 AS correlation, NULL::text AS most_common_elems,
+                NULL::text AS most_common_elem_freqs, NULL::text AS elem_count_histogram
+         WHERE false",
     ),
     (
         "pg_catalog",

@@ -307,3 +307,27 @@ async fn dbeaver_browses_schemas_tables_and_types() {
     let data = "SELECT * FROM public.detections LIMIT 200";
     assert!(rows(&client, data).await.len() >= 10);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pgadmin_and_adbc_find_what_they_ask_for() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    for sql in [
+        "SELECT pid, locktype, page, tuple, virtualxid, granted, fastpath FROM pg_catalog.pg_locks",
+        "SELECT sl.label, sl.provider FROM pg_catalog.pg_seclabels sl WHERE sl.objsubid = 0",
+        "SELECT null_frac, n_distinct FROM pg_catalog.pg_stats WHERE schemaname = 'public'",
+        "SELECT gid, database, owner FROM pg_catalog.pg_prepared_xacts",
+        "SELECT count(*) FROM pg_catalog.pg_stat_replication HAVING count(*) > 0",
+    ] {
+        assert!(rows(&client, sql).await.is_empty(), "{sql}");
+    }
+    let types = rows(
+        &client,
+        "SELECT oid, typname, typreceive, typbasetype, typrelid, typarray FROM pg_catalog.pg_type
+         WHERE (typreceive != 0 OR typsend != 0) AND typtype != 'r'
+           AND typreceive::TEXT != 'array_recv'",
+    )
+    .await;
+    let names = column(&types, 1);
+    assert!(names.contains(&"bool") && !names.contains(&"trigger"), "{names:?}");
+}
