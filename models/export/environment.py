@@ -174,7 +174,7 @@ def environment(folder, pins, with_own_packages=False):
     return place / "bin/python"
 
 
-def export(module, inputs, names, outputs, axes, path, precision="float32"):
+def export(module, inputs, names, outputs, axes, path, precision="float32", opset=14):
     """Writes a torch module as an ONNX graph: `inputs` are example tensors with `names`, `axes`
     gives names to open dimensions."""
     import onnx
@@ -191,15 +191,18 @@ def export(module, inputs, names, outputs, axes, path, precision="float32"):
             input_names=names,
             output_names=outputs,
             dynamic_axes=axes,
-            opset_version=14,
+            opset_version=opset,
             do_constant_folding=True,
         )
-    graph = convert(scratch, precision)
-    # Neither the exporter's version nor the paths of its source belong into a fixture.
+    save(onnx, plain(convert(scratch, precision)), path)
+    shutil.rmtree(scratch)
+
+
+def plain(graph):
+    """The graph without the paths of the exporter's source, which do not belong into a fixture."""
     for node in graph.graph.node:
         node.doc_string = ""
-    save(onnx, graph, path)
-    shutil.rmtree(scratch)
+    return graph
 
 
 def convert(scratch, precision):

@@ -66,15 +66,22 @@ def tiny():
         anchor_image_size=[SIDE, SIDE],
     )
     model = RTDetrForObjectDetection(config).eval()
-    # Freshly made layers say nearly the same everywhere, and the best queries are then a matter of
-    # rounding; wider weights tell them apart.
+    widen(model)
+    return model
+
+
+def widen(model, gain=1.0):
+    """Gives a model larger random weights, those of convolutions by a `gain` more. Freshly made
+    layers say nearly the same everywhere, and the best queries are then a matter of rounding; wider
+    weights tell them apart."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.dim() > 1:
                 parameter.copy_(torch.randn_like(parameter) / parameter[0].numel() ** 0.5)
+                if parameter.dim() == 4:
+                    parameter.mul_(gain)
             elif name.endswith("class_embed.0.bias") or name.endswith("class_embed.1.bias"):
                 parameter.fill_(-1.0)
-    return model
 
 
 class Outputs(torch.nn.Module):
@@ -117,7 +124,7 @@ def main():
     path = folder / "model.onnx"
     export(model, path)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    lines = []
+    found_in = {}
     for width, height in SIZES:
         picture = draw(width, height)
         inputs = processor(picture, return_tensors="pt")
@@ -127,12 +134,23 @@ def main():
         )
         size = torch.tensor([[picture.height, picture.width]])
         best = processor.post_process_object_detection(found, threshold=0.0, target_sizes=size)[0]
-        rows = [
-            [int(label), round(float(score), 6)] + [round(float(value), 3) for value in box]
-            for label, score, box in zip(best["labels"], best["scores"], best["boxes"])
-        ]
-        lines.append(f'  "{width}x{height}": {json.dumps(rows)}')
-    (folder / "detections.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+        found_in[f"{width}x{height}"] = rows(best["labels"], best["scores"], best["boxes"])
+    write(found_in, folder / "detections.json")
+
+
+def rows(labels, scores, boxes):
+    """Class, confidence, x1, y1, x2, y2 of each box that has an area, as the tests read them."""
+    return [
+        [int(label), round(float(score), 6)] + [round(float(value), 3) for value in box]
+        for label, score, box in zip(labels, scores, boxes)
+        if box[2] > box[0] and box[3] > box[1]
+    ]
+
+
+def write(found_in, path):
+    """Writes the rows of each picture, one picture a line."""
+    lines = [f"  {json.dumps(name)}: {json.dumps(found)}" for name, found in found_in.items()]
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 //! Detectors on real photos, compared with what Python references found
-//! (`models/export/reference_detect.py`, `models/export/tiny_detr.py`), and what they refuse.
+//! (`models/export/reference_detect.py`, `tiny_detr.py`, `tiny_dfine.py`, `tiny_rfdetr.py`), and what
+//! they refuse.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -11,9 +12,9 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use common::{fixture, grey, photo, service, shared};
-use vigil_models::backend::Device;
+use vigil_models::backend::{Device, SessionOptions};
 use vigil_models::{
-    BBox, DetectOptions, Detection, DetectorHandle, Image, ModelError, OpenOptions,
+    BBox, DetectOptions, Detection, DetectorHandle, Image, ModelError, OpenOptions, Registry,
 };
 
 /// Class, confidence, x1, y1, x2, y2, as the reference writes them.
@@ -221,6 +222,78 @@ fn rt_detr_finds_what_transformers_finds() {
     let reference: Reference = fixture("tiny-detr/detections.json");
     let (good, all) = agreement_on_waves(reference, &detector, &options, (0.99, 0.001));
     assert!(all > 100 && good * 100 >= all * 99, "{good} of {all}");
+}
+
+/// The two forms in which D-FINE is exported: with logits, and with the best already chosen.
+#[test]
+fn d_fine_finds_what_transformers_finds_in_both_forms() {
+    let labels = "family = \"detr\"\nlabels = [\"a\", \"b\", \"c\", \"d\", \"e\"]";
+    let options = DetectOptions { confidence_threshold: 0.0, ..DetectOptions::default() };
+    for graph in ["model.onnx", "own.onnx"] {
+        let text = format!("{labels}\ninput = [128, 128]");
+        let folder = custom(&text, &fixture_file(&format!("tiny-dfine/{graph}")));
+        let service = service(folder.path(), 1);
+        let detector = service.detector("custom").unwrap();
+        let reference: Reference = fixture("tiny-dfine/detections.json");
+        let (good, all) = agreement_on_waves(reference, &detector, &options, (0.99, 0.001));
+        assert!(all > 200 && good * 100 >= all * 99, "{graph}: {good} of {all}");
+    }
+}
+
+/// Pictures of different sizes in one run of the form that is told sizes.
+#[test]
+fn d_fine_that_chooses_by_itself_takes_batches() {
+    let text =
+        "family = \"detr\"\nlabels = [\"a\", \"b\", \"c\", \"d\", \"e\"]\ninput = [128, 128]";
+    let folder = custom(text, &fixture_file("tiny-dfine/own.onnx"));
+    let registry = Registry::open(folder.path()).unwrap();
+    let entry = registry.entry("custom").unwrap();
+    let session = SessionOptions { intra_threads: 1, ..SessionOptions::default() };
+    let mut detector = vigil_models::open_detector(&registry, entry, session).unwrap();
+    let options = DetectOptions { confidence_threshold: 0.5, ..DetectOptions::default() };
+    let pictures = [(200, 150), (640, 360), (97, 301)].map(|(width, height)| waves(width, height));
+    let asked: Vec<_> = pictures.iter().map(|picture| (&**picture, &options)).collect();
+    let together = detector.detect(&asked).unwrap();
+    assert_eq!(together.len(), pictures.len());
+    for (one, among) in asked.iter().zip(&together) {
+        let alone = detector.detect(&[*one]).unwrap().concat();
+        let (same, all) = paired(&alone, among, 0.99, 0.001);
+        assert!(all > 10 && same == all, "{same} of {all}");
+    }
+}
+
+/// The package scales in floats and we in bytes, as `OpenCV` does: half a step of a byte moves the
+/// boxes of a network with random weights a little.
+#[test]
+fn rf_detr_finds_what_its_package_finds() {
+    let others: Vec<String> = (0..90).map(|class| format!("\"{class}\"")).collect();
+    for (labels, reference) in [
+        ("\"coco91-id\"".to_owned(), "detections"),
+        (format!("[{}]", others.join(", ")), "background"),
+    ] {
+        let text = format!("family = \"detr\"\nlabels = {labels}\ninput = [128, 128]");
+        let folder = custom(&text, &fixture_file("tiny-rfdetr/model.onnx"));
+        let service = service(folder.path(), 1);
+        let detector = service.detector("custom").unwrap();
+        let options = DetectOptions { confidence_threshold: 0.0, ..DetectOptions::default() };
+        let rows: Reference = fixture(&format!("tiny-rfdetr/{reference}.json"));
+        let (good, all) = agreement_on_waves(rows, &detector, &options, (0.95, 0.005));
+        assert!(all > 100 && good * 100 >= all * 99, "{reference}: {good} of {all}");
+    }
+}
+
+/// Two labels for a graph of five classes are told when it finds another one, as its outputs do not
+/// say how many there are.
+#[test]
+fn classes_that_have_no_label_are_an_error() {
+    let text = "family = \"detr\"\nlabels = [\"a\", \"b\"]\ninput = [128, 128]";
+    let folder = custom(text, &fixture_file("tiny-dfine/own.onnx"));
+    let service = service(folder.path(), 1);
+    let detector = service.detector("custom").unwrap();
+    let error = detector.detect(waves(200, 150), DetectOptions::default()).unwrap_err();
+    assert!(matches!(error, ModelError::Run { .. }), "{error:?}");
+    let detail = error.detail().unwrap_or_default();
+    assert!(detail.contains("the run gave class ") && detail.contains("2 labels"), "{detail}");
 }
 
 /// How many boxes that a reference found in waves of some sizes (`200x120`) a detector finds, too,

@@ -14,7 +14,7 @@ use half::slice::HalfFloatSliceExt;
 use ort::environment::{Environment, ThreadManager};
 use ort::logging::LogLevel;
 use ort::session::{SessionInputValue, SessionOutputs};
-use ort::value::{TensorElementType, TensorRef, ValueType};
+use ort::value::{PrimitiveTensorElementType, TensorElementType, TensorRef, ValueType};
 
 use super::device::{Device, RunsOn};
 use super::library;
@@ -171,12 +171,27 @@ impl Outputs<'_> {
     /// # Errors
     /// [`ModelError::Run`] when there is none of that name or it holds no floats.
     pub fn f32(&self, name: &str) -> Result<(Vec<usize>, &[f32]), ModelError> {
+        self.tensor(name)
+    }
+
+    /// The output `name`: its shape and its integers, row-major.
+    ///
+    /// # Errors
+    /// [`ModelError::Run`] when there is none of that name or it holds no 64-bit integers.
+    pub fn i64(&self, name: &str) -> Result<(Vec<usize>, &[i64]), ModelError> {
+        self.tensor(name)
+    }
+
+    fn tensor<T: PrimitiveTensorElementType>(
+        &self,
+        name: &str,
+    ) -> Result<(Vec<usize>, &[T]), ModelError> {
         let value = self
             .inner
             .get(name)
             .ok_or_else(|| run_error(self.name, &format!("the run gave no \"{name}\"")))?;
         let (shape, data) = value
-            .try_extract_tensor::<f32>()
+            .try_extract_tensor::<T>()
             .map_err(|error| run_error(self.name, &error.to_string()))?;
         Ok((sizes(shape), data))
     }

@@ -1,4 +1,4 @@
-//! What detectors of one input tensor share: choosing and loading graphs, letterboxing, batches,
+//! What detectors that take one picture tensor share: choosing and loading graphs, letterboxing, batches,
 //! test-time augmentation, and the way back to the picture. A [`Family`] says how pictures go in
 //! and what the outputs mean.
 
@@ -19,7 +19,7 @@ use crate::{DetectOptions, Detection, Detector, Image, ModelError, Registry};
 /// Pictures in one run at most, so that a long list does not need a tensor of its length.
 const MAX_BATCH: usize = 16;
 
-/// A family of detectors with one input, batch × 3 × height × width.
+/// A family of detectors that take pictures as batch × 3 × height × width.
 pub(super) trait Family: Default + Send {
     /// How pictures lie in the input.
     const PLACE: Place;
@@ -48,11 +48,15 @@ pub(super) trait Family: Default + Send {
     ) -> Result<Vec<Vec<Detection>>, ModelError>;
 }
 
-/// The input of a graph.
+/// The inputs of a graph.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tensors {
-    /// The input's name.
+    /// The name of the input for pictures.
     pub(super) input: &'static str,
+    /// The name of another input, batch × 2 integers, for the width and height of what boxes are
+    /// to be in. They are given those of the pictures' input, so that a [`Placement`] leads from
+    /// there to the picture whatever the graph does.
+    pub(super) sizes: Option<&'static str>,
     /// How a picture becomes its numbers.
     pub(super) fit: Fit,
 }
@@ -288,12 +292,19 @@ impl<F: Family> GridDetector<F> {
         }
         let shape = [batch, 3, size.1 as usize, size.0 as usize];
         let name = graph.tensors.input;
-        let outputs = if graph.half {
+        let pictures = if graph.half {
             self.half_tensor.resize(self.tensor.len(), f16::ZERO);
             self.half_tensor.convert_from_f32_slice(&self.tensor);
-            graph.session.run(&[Input::f16(name, &shape, &self.half_tensor)])?
+            Input::f16(name, &shape, &self.half_tensor)
         } else {
-            graph.session.run(&[Input::f32(name, &shape, &self.tensor)])?
+            Input::f32(name, &shape, &self.tensor)
+        };
+        let outputs = match graph.tensors.sizes {
+            Some(name) => {
+                let sizes = [i64::from(size.0), i64::from(size.1)].repeat(batch);
+                graph.session.run(&[pictures, Input::i64(name, &[batch, 2], &sizes)])?
+            }
+            None => graph.session.run(&[pictures])?,
         };
         let options = jobs.iter().map(|job| images[job.picture].1).collect();
         let run = Run { name: &self.name, labels: &self.labels, size, options };

@@ -51,7 +51,7 @@ impl Family for Yolov8 {
 
     fn check(session: &Session, labels: &[String]) -> Result<Tensors, ModelError> {
         grid::expect_floats(session, OUTPUT, &[None, Some(BOX_ROWS + labels.len()), None])?;
-        Ok(Tensors { input: INPUT, fit: FIT })
+        Ok(Tensors { input: INPUT, sizes: None, fit: FIT })
     }
 
     fn candidates(

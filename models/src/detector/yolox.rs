@@ -50,7 +50,7 @@ impl Family for Yolox {
             divisor: [1.0; 3],
             offset: [0.0; 3],
         };
-        Ok(Tensors { input: INPUT, fit })
+        Ok(Tensors { input: INPUT, sizes: None, fit })
     }
 
     fn candidates(
