@@ -1,6 +1,5 @@
-//! PostgreSQL's templates of times in `to_char`, `to_timestamp` and `to_date`, such as
-//! `YYYY-MM-DD HH24:MI:SS`, as the ones that DataFusion reads. It takes PostgreSQL's for plain text, and
-//! writes them as they are.
+//! PostgreSQL's templates of times in `to_timestamp` and `to_date`, such as `YYYY-MM-DD HH24:MI:SS`, as the
+//! ones that DataFusion reads. `to_char`, which writes, has them all (`vigil_udfs::to_char`).
 //!
 //! A template with `%` is DataFusion's own and stays.
 
@@ -71,7 +70,7 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<(), SqlError> {
 fn is_of_templates(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
-    matches!(name, "to_char" | "to_timestamp" | "to_date")
+    matches!(name, "to_timestamp" | "to_date")
 }
 
 fn refused(template: &str) -> SqlError {
