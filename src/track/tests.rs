@@ -3,9 +3,12 @@
 
 mod bad_input;
 mod iou;
+mod kalman;
 mod lives;
+mod looks;
 mod methods;
 mod mistakes;
+mod ocsort;
 mod scenes;
 
 use std::collections::BTreeMap;
