@@ -9,6 +9,7 @@ mod looks;
 mod methods;
 mod mistakes;
 mod ocsort;
+mod operator;
 mod scenes;
 
 use std::collections::BTreeMap;
