@@ -3,6 +3,7 @@
 
 use vigil_models::BBox;
 
+use crate::track::CameraMotion;
 use crate::track::kalman::BoxFilter;
 
 type Square<const N: usize> = [[f64; N]; N];
@@ -171,5 +172,35 @@ fn blocks_are_the_filter_of_eight_dimensions() {
             dense.correct(&seen(now), f64::from(noise(now)));
             agree(&blocks, &dense, "corrected");
         }
+    }
+}
+
+/// A filter that goes with the camera is where one would be that saw the boxes as the camera shows
+/// them now.
+#[test]
+fn a_filter_moves_with_the_camera() {
+    let [a, b, c, f] = [1.2, 0.0, -30.0, 15.0];
+    let motion = CameraMotion { x: [a, b, c], y: [b, a, f] };
+    let shown =
+        |bbox: BBox| BBox::new(a * bbox.x1 + c, a * bbox.y1 + f, a * bbox.x2 + c, a * bbox.y2 + f);
+    let (mut moved, mut seen_so) = (BoxFilter::new(&seen(0)), BoxFilter::new(&shown(seen(0))));
+    for n in 1..10 {
+        moved.predict(1.0);
+        moved.correct(&seen(n), 1.0);
+        seen_so.predict(1.0);
+        seen_so.correct(&shown(seen(n)), 1.0);
+    }
+    moved.move_with(&motion);
+    for frames in [0.0, 1.0, 20.0] {
+        moved.predict(frames);
+        seen_so.predict(frames);
+        let (found, expected) = (moved.bbox(), seen_so.bbox());
+        let apart = [
+            found.x1 - expected.x1,
+            found.y1 - expected.y1,
+            found.x2 - expected.x2,
+            found.y2 - expected.y2,
+        ];
+        assert!(apart.iter().all(|apart| apart.abs() < 1e-2), "{found:?} {expected:?}");
     }
 }
