@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, unbounded};
+use crossbeam_channel::{Receiver, bounded};
 use timely::dataflow::Stream;
 use timely::dataflow::operators::probe::Handle;
 use timely::dataflow::operators::vec::UnorderedInput;
@@ -109,7 +109,7 @@ type Requests = Receiver<(Vec<BBox>, AppearanceReply)>;
 
 /// A network that answers when the test says so.
 fn network() -> (Appearance, Requests) {
-    let (requests, waiting) = unbounded();
+    let (requests, waiting) = bounded(1);
     let appearance: Appearance = Box::new(move |_image, boxes, reply| {
         requests.send((boxes, reply)).unwrap();
         Ok(())
