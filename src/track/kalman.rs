@@ -37,13 +37,19 @@ impl Axis {
         }
     }
 
-    /// Goes `frames` on; the standard deviations are those that a frame adds.
+    /// Goes `frames` on; the standard deviations are those that a frame adds. That is what as many
+    /// steps of one frame come to, in which the noise of the velocity is noise of the value later.
     pub fn predict(&mut self, frames: f32, value_std: f32, velocity_std: f32) {
+        let velocity_noise = velocity_std * velocity_std;
+        // Sums of 0 + 1 + … + (frames - 1), and of their squares.
+        let sum = frames * (frames - 1.0) / 2.0;
+        let squares = sum * (2.0 * frames - 1.0) / 3.0;
         self.value += frames * self.velocity;
         self.value_variance += frames * (2.0 * self.covariance + frames * self.velocity_variance)
-            + frames * value_std * value_std;
-        self.covariance += frames * self.velocity_variance;
-        self.velocity_variance += frames * velocity_std * velocity_std;
+            + frames * value_std * value_std
+            + squares * velocity_noise;
+        self.covariance += frames * self.velocity_variance + sum * velocity_noise;
+        self.velocity_variance += frames * velocity_noise;
     }
 
     /// Learns of a measurement with this standard deviation.

@@ -28,6 +28,12 @@ impl Looks for Average {
         for (mean, x) in self.0.iter_mut().zip(feature.iter()) {
             *mean = alpha * *mean + (1.0 - alpha) * x / length;
         }
+        // As the authors' code does: else the mean of looks that differ grows short, and the next
+        // one counts for more than it should.
+        let length = self.0.iter().map(|x| x * x).sum::<f32>().sqrt();
+        if length > 0.0 {
+            self.0.iter_mut().for_each(|mean| *mean /= length);
+        }
     }
 
     fn distance(&self, feature: &[f32]) -> Option<f32> {
@@ -82,5 +88,37 @@ impl Tracker for StrongSort {
 
     fn finish_into(&mut self, out: &mut Assignment) {
         self.0.finish_into(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With the half of each, the average goes half the angle to what is seen, again and again, as
+    /// only an average of length 1 does.
+    #[test]
+    fn the_average_keeps_its_length() {
+        let options = TrackOptions { ema_alpha: 0.5, ..TrackOptions::default() };
+        let looks = |degrees: f32| -> Arc<[f32]> {
+            // Of any length: the direction counts.
+            [3.0 * degrees.to_radians().cos(), 3.0 * degrees.to_radians().sin()].into()
+        };
+        let mut average = Average::default();
+        average.learn(&looks(0.0), &options);
+        for expected in [45.0_f32, 67.5, 78.75] {
+            average.learn(&looks(90.0), &options);
+            let distance = average.distance(&looks(0.0)).expect("something is remembered");
+            assert!((distance - (1.0 - expected.to_radians().cos())).abs() < 1e-5, "{expected}");
+        }
+    }
+
+    /// NSA (Du et al. 2021) scales the noise by 1 - confidence.
+    #[test]
+    fn a_sure_detection_has_little_noise() {
+        for (confidence, expected) in [(0.0, 1.0), (0.3, 0.7), (0.9, 0.1)] {
+            assert!((Average::noise(confidence) - expected).abs() < 1e-6, "{confidence}");
+        }
+        assert!(Average::noise(1.0) > 0.0, "the filter would believe it and nothing else");
     }
 }

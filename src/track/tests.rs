@@ -3,9 +3,13 @@
 
 mod bad_input;
 mod iou;
+mod kalman;
 mod lives;
+mod looks;
 mod methods;
 mod mistakes;
+mod ocsort;
+mod operator;
 mod scenes;
 
 use std::collections::BTreeMap;

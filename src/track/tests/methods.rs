@@ -103,6 +103,18 @@ fn a_hidden_track_is_waited_for() {
     }
 }
 
+/// Likeness times confidence is .25 · .9, so that the pair costs .775.
+#[test]
+fn match_thresh_is_the_highest_cost_of_bytetracks_first_association() {
+    for (match_thresh, is_taken) in [(0.8, true), (0.78, true), (0.77, false), (0.5, false)] {
+        let options = TrackOptions { match_thresh, ..TrackOptions::default() };
+        let mut tracker = stood_still("bytetrack", &options);
+        let made = tracker.update(&frame(10, &[person(124.0, 50.0, 0.9)]));
+        let expected = Some(TrackId(1)).filter(|_| is_taken);
+        assert_eq!(made.tracks, [expected], "match_thresh {match_thresh}");
+    }
+}
+
 #[test]
 fn without_appearances_none_is_asked_for() {
     for name in ["deepsort", "strongsort"] {

@@ -93,3 +93,17 @@ pub(super) fn real(name: &str, scores: mot::Scores) -> Option<BTreeMap<i64, Vec<
     let file = vigil_test_data::file(&format!("data/mot/{name}/det.txt"))?;
     Some(mot::read_detections(&file, scores).expect("detections"))
 }
+
+/// The boxes of each track with their frames, without its number: which boxes are one object's.
+pub(super) fn partition(frames: &mot::Frames) -> Vec<Vec<(i64, [u64; 4])>> {
+    let mut tracks: BTreeMap<i64, Vec<(i64, [u64; 4])>> = BTreeMap::new();
+    for (number, of) in frames {
+        for labelled in of {
+            let boxes = tracks.entry(labelled.id).or_default();
+            boxes.push((*number, labelled.ltwh.map(f64::to_bits)));
+        }
+    }
+    let mut tracks: Vec<_> = tracks.into_values().collect();
+    tracks.sort_unstable();
+    tracks
+}
