@@ -3,7 +3,8 @@
 //!
 //! An analyzer rule makes one query of it: the rows of the left side get numbers, the sub-query's
 //! operators work on pairs of a row and a row of the sub-query, and its limit becomes a rank within
-//! the number. The answers are right; no index is used, as each pair's distance is computed.
+//! the number. The answers are right as they are; an engine with an index may put a search for each row
+//! in the place of the join of all pairs, below the rank.
 
 use std::sync::Arc;
 
@@ -20,8 +21,9 @@ use datafusion::optimizer::AnalyzerRule;
 
 /// The column with the number of a row of the left side.
 const ROW: &str = "__lateral_row";
-/// The column with a row's rank among those of one row.
-const RANK: &str = "__lateral_rank";
+/// The column with a row's rank among those of one row: a filter of it lets the ranks of an
+/// `OFFSET` and a `LIMIT` through, as literals of `UInt64`.
+pub const RANK: &str = "__lateral_rank";
 /// What the columns with the values of an order begin with.
 const KEY: &str = "__lateral_key_";
 
