@@ -1,13 +1,16 @@
 //! Appearances in `embeddings`: what a track looked like is a row of its own, follows the track when
 //! it turns out to be another one, and finds where else something alike was seen.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use anyhow::{Result, ensure};
 use vigil::SourceId;
 use vigil::tables::FrameCommit;
 use vigil::track::{Correction, KeptAppearance, TrackId};
 
 use super::fixture::{Fixture, vector_of};
+use crate::server::vigil;
 
 /// Commits what tracks looked like: a track, a frame, and words in the place of a picture.
 fn commit(fixture: &Fixture, source: i64, name: &str, looks: &[(i64, i64, &str)]) {
@@ -124,4 +127,67 @@ fn appearances_have_an_index_beside_captions() {
     let sql =
         "SELECT rows, pending FROM vigil_catalog.indexes WHERE name = 'embeddings_appearance_idx'";
     assert_eq!(fixture.rows(sql), [["2816", "184"]]);
+}
+
+/// The same pictures twice, with a tracker that looks at boxes: each track has a row about once a
+/// second, and of the other source the track that was made of the same pictures is most like it.
+#[test]
+fn a_tracker_that_looks_leaves_appearances() -> Result<()> {
+    if vigil_test_data::model("osnet-x0.25").is_none() {
+        return Ok(());
+    }
+    let create = |name: &str| {
+        format!(
+            "CREATE SOURCE {name} FROM LOAD GENERATOR MOVING_BOXES (objects = 3, frames = 100, \
+             width = 320, height = 240, seed = 7) WITH (captioner = 'none', tracker = 'deepsort');"
+        )
+    };
+    let alike = |track: i64| {
+        format!(
+            "SELECT 'alike', {track}, source, track_id, score > 0.999 \
+             FROM similar_tracks('first', {track}, 1);"
+        )
+    };
+    let script = [
+        create("first"),
+        create("second"),
+        "WAIT FOR SOURCE first; WAIT FOR SOURCE second;".to_owned(),
+        "SELECT 'row', e.track_id, e.frame_number, e.model FROM embeddings e JOIN detections d \
+         ON d.source = e.source AND d.frame_number = e.frame_number AND d.track_id = e.track_id \
+         WHERE e.source = 'first' AND e.kind = 'appearance' ORDER BY e.track_id, e.frame_number;"
+            .to_owned(),
+        "SELECT 'all', count(*) FROM embeddings WHERE kind = 'appearance';".to_owned(),
+        (1..=3).map(alike).collect(),
+    ]
+    .concat();
+    let home = tempfile::tempdir()?;
+    let output = vigil(home.path())
+        .args(["sql", "--format", "csv", "--models"])
+        .arg(vigil_test_data::models())
+        .arg(&script)
+        .output()?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout)?;
+    let of = |label: &str| -> Vec<Vec<&str>> {
+        let lines = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        lines.filter(|fields| fields[0] == label).map(|fields| fields[1..].to_vec()).collect()
+    };
+    let mut frames: BTreeMap<&str, Vec<i64>> = BTreeMap::new();
+    for row in of("row") {
+        frames.entry(row[0]).or_default().push(row[1].parse()?);
+        ensure!(row[2].starts_with("osnet-x0.25:"), "{text}");
+    }
+    ensure!(frames.keys().eq(&["1", "2", "3"]), "{text}");
+    for frames in frames.values() {
+        // Four seconds at 25 frames a second, looked at every ten frames at the latest.
+        ensure!((3..=4).contains(&frames.len()) && frames[0] < 10, "{text}");
+        ensure!(frames.windows(2).all(|two| (25..=35).contains(&(two[1] - two[0]))), "{text}");
+    }
+    let rows = of("row").len();
+    assert_eq!(of("all"), [[(2 * rows).to_string().as_str()]], "{text}");
+    for (track, row) in ["1", "2", "3"].into_iter().zip(of("alike")) {
+        ensure!(row[..3] == [track, "second", track] && ["t", "true"].contains(&row[3]), "{text}");
+    }
+    assert_eq!(of("alike").len(), 3, "{text}");
+    Ok(())
 }
