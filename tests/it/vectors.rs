@@ -17,6 +17,9 @@ fn cosine_distance(left: &[f32], right: &[f32]) -> f64 {
     1.0 - sum(left, right) / (sum(left, left).sqrt() * sum(right, right).sqrt())
 }
 
+/// A filter, a limit, the way that is taken; which rows count, and how many of them are skipped and wanted.
+type Case = (&'static str, &'static str, &'static str, fn(usize) -> bool, usize, usize);
+
 #[test]
 fn an_index_gives_what_a_computation_by_hand_gives() {
     let Some(mut fixture) = Fixture::new() else { return };
@@ -36,7 +39,7 @@ fn an_index_gives_what_a_computation_by_hand_gives() {
         .map(|sentence| cosine_distance(&wanted_vector, &vector_of(sentence)))
         .collect();
     let is_any: fn(usize) -> bool = |_| true;
-    let cases: [(&str, &str, &str, fn(usize) -> bool, usize, usize); 9] = [
+    let cases: [Case; 9] = [
         ("", "LIMIT 10", "graph", is_any, 0, 10),
         ("", "LIMIT 500", "graph", is_any, 0, 500),
         ("", "LIMIT 10 OFFSET 20", "graph", is_any, 20, 10),

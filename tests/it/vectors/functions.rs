@@ -13,6 +13,9 @@ use super::fixture::Fixture;
 /// Rows of real sentences.
 const ROWS: usize = 200;
 
+/// More arguments of a call, the distance of a row, and how many rows come.
+type Case<'a> = (&'a str, &'a dyn Fn(usize) -> f64, usize);
+
 #[test]
 fn a_search_has_a_metric_and_a_threshold() {
     if vigil_test_data::model("all-minilm-l6-v2-int8").is_none() {
@@ -58,7 +61,7 @@ fn a_search_has_a_metric_and_a_threshold() {
     let threshold = 0.35;
     let above = (0..ROWS).filter(|row| 1.0 - cosine(*row) >= threshold).count();
     assert!((1..50).contains(&above), "a threshold that {above} rows pass tells nothing");
-    let cases: [(&str, &dyn Fn(usize) -> f64, usize); 7] = [
+    let cases: [Case<'_>; 7] = [
         ("", &cosine, 10),
         (", 25", &cosine, 25),
         (", 100, NULL, 'cosine'", &cosine, 100),
