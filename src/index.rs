@@ -8,11 +8,13 @@
 //! | `table_rows` | the rows of a table in one snapshot, by position |
 //! | `vector_index` | a graph and which rows of the table are in it |
 //! | `registry` | all indexes, and the thread that fills them |
-//! | `scan` | one query: which way to take, and the rows that it gives |
+//! | `scan`, `walk` | one query: which way to take, and the rows that it gives |
+//! | `sample` | how many of the true nearest rows queries find |
 //! | `indexable` | the scan that table providers put into plans |
 //! | `distance`, `query` | what a query sorts by, and the vector that it searches for |
 //! | `plan` | the rule that puts a search under `ORDER BY … LIMIT` |
 //! | `node` | the plan's node that searches |
+//! | `lateral`, `nearest_join` | the same for each row of another query |
 //!
 //! A row is in the graph or it is searched exactly: no query waits for the graph, and none misses a
 //! row. The graph holds no rows, only vectors and where they are in the table, so a query gives the
@@ -24,11 +26,14 @@ mod distance;
 mod graph;
 mod indexable;
 mod kernel;
+mod lateral;
 mod links;
+mod nearest_join;
 mod node;
 mod plan;
 mod query;
 mod registry;
+mod sample;
 mod scan;
 mod search;
 mod table_rows;
@@ -36,6 +41,7 @@ mod table_rows;
 mod tests;
 mod vector_index;
 mod visited;
+mod walk;
 
 pub use self::codes::Precision;
 pub use self::definition::{Definition, IndexError};

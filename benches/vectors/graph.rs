@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
+use anyhow::{Context, Result};
 use vigil::index::{
     Graph, GraphOptions, LinkScratch, Metric, Precision, Resumable, RowKey, Search,
 };
@@ -66,9 +67,15 @@ fn recall(graph: &Graph, data: &Data, ef: usize) -> f64 {
     data.recall(&found, None)
 }
 
-/// The least ef, in steps of five, with at least this recall.
-pub(crate) fn ef_for(graph: &Graph, data: &Data, wanted: f64) -> usize {
-    (20..=400).step_by(5).find(|ef| recall(graph, data, *ef) >= wanted).unwrap_or(400)
+/// The least ef with at least this recall, and the recall with it.
+///
+/// # Errors
+/// When no ef up to 400 has it.
+pub(crate) fn ef_for(graph: &Graph, data: &Data, wanted: f64) -> Result<(usize, f64)> {
+    let mut with_recall = (K..=400).map(|ef| (ef, recall(graph, data, ef)));
+    with_recall
+        .find(|(_, recall)| *recall >= wanted)
+        .with_context(|| format!("a recall of {wanted} is not reached with ef = 400"))
 }
 
 /// Seconds for all queries, one after the other.

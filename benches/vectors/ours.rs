@@ -70,7 +70,9 @@ impl Ours {
     pub(crate) fn load(&mut self, data: &Data) -> Result<Client> {
         let url = format!("host=127.0.0.1 port={} user=vigil dbname=vigil", self.address.port());
         let mut client = Client::connect(&url)?;
-        for index in ["captions_embedding_idx", "embeddings_embedding_idx"] {
+        for index in
+            ["captions_embedding_idx", "embeddings_caption_idx", "embeddings_appearance_idx"]
+        {
             client.run(&format!("DROP INDEX {index}"))?;
         }
         for camera in 0..CAMERAS {

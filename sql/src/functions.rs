@@ -6,6 +6,7 @@ mod backend;
 mod bm25;
 mod frame_image;
 mod hybrid_search;
+mod similar_tracks;
 mod text_matches;
 mod vector_search;
 mod version;
@@ -28,6 +29,8 @@ pub(crate) fn register(context: &SessionContext, engine: &Arc<dyn Engine>) {
     context.register_udtf(vector_search::DOC.name, Arc::new(search));
     let search = hybrid_search::HybridSearch { engine: Arc::clone(engine) };
     context.register_udtf(hybrid_search::DOC.name, Arc::new(search));
+    let search = similar_tracks::SimilarTracks { engine: Arc::clone(engine) };
+    context.register_udtf(similar_tracks::DOC.name, Arc::new(search));
 }
 
 /// `frame_image` over the engine as a session sees it.
@@ -43,6 +46,7 @@ pub fn docs() -> Vec<&'static FunctionDoc> {
         &version::DOC,
         &vector_search::DOC,
         &hybrid_search::DOC,
+        &similar_tracks::DOC,
         &backend::PID_DOC,
         &backend::CANCEL_DOC,
         &backend::TERMINATE_DOC,

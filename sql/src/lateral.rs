@@ -3,25 +3,28 @@
 //!
 //! An analyzer rule makes one query of it: the rows of the left side get numbers, the sub-query's
 //! operators work on pairs of a row and a row of the sub-query, and its limit becomes a rank within
-//! the number. The answers are right; no index is used, as each pair's distance is computed.
+//! the number. The answers are right as they are; an engine with an index may put a search for each row
+//! in the place of the join of all pairs, below the rank.
 
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, JoinType, ScalarValue};
+use datafusion::common::{Column, JoinType, ScalarValue, TableReference};
 use datafusion::error::Result;
 use datafusion::functions_window::expr_fn::row_number;
+use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
-    Expr, ExprFunctionExt, FetchType, Join, Limit, LogicalPlan, LogicalPlanBuilder, SkipType, Sort,
-    SortExpr, Subquery, SubqueryAlias, col, lit,
+    Expr, ExprFunctionExt, FetchType, Filter, Join, Limit, LogicalPlan, LogicalPlanBuilder,
+    SkipType, Sort, SortExpr, Subquery, SubqueryAlias, col, lit,
 };
 use datafusion::optimizer::AnalyzerRule;
 
 /// The column with the number of a row of the left side.
 const ROW: &str = "__lateral_row";
-/// The column with a row's rank among those of one row.
-const RANK: &str = "__lateral_rank";
+/// The column with a row's rank among those of one row: a filter of it lets the ranks of an
+/// `OFFSET` and a `LIMIT` through, as literals of `UInt64`.
+pub const RANK: &str = "__lateral_rank";
 /// What the columns with the values of an order begin with.
 const KEY: &str = "__lateral_key_";
 
@@ -31,7 +34,14 @@ pub(crate) struct NearestOfEach;
 
 impl AnalyzerRule for NearestOfEach {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        let plan = plan.transform_up(|plan| match &plan {
+        let plan = plan.transform_down(|plan| match &plan {
+            LogicalPlan::Filter(filter) => Ok(match filtered_first(filter)? {
+                Some(rewritten) => Transformed::yes(rewritten),
+                None => Transformed::no(plan),
+            }),
+            _ => Ok(Transformed::no(plan)),
+        })?;
+        let plan = plan.data.transform_up(|plan| match &plan {
             LogicalPlan::Join(join) => Ok(match rewrite(join)? {
                 Some(rewritten) => Transformed::yes(rewritten),
                 None => Transformed::no(plan),
@@ -46,8 +56,47 @@ impl AnalyzerRule for NearestOfEach {
     }
 }
 
-/// The join of rows with a limited sub-query of each; `None` for every other one.
-fn rewrite(join: &Join) -> Result<Option<LogicalPlan>> {
+/// Conditions of the left side alone, below its rows' numbers instead of above the join: no other
+/// rule takes them there, and rows that do not fulfil them need no search.
+fn filtered_first(filter: &Filter) -> Result<Option<LogicalPlan>> {
+    let LogicalPlan::Join(join) = filter.input.as_ref() else { return Ok(None) };
+    if limited(join)?.is_none() {
+        return Ok(None);
+    }
+    let is_of_left = |condition: &Expr| {
+        let mut columns = condition.column_refs().into_iter();
+        columns.all(|column| join.left.schema().has_column(column))
+            && !condition.is_volatile()
+            && !condition.contains_outer()
+            && !has_subquery(condition)
+    };
+    let (of_left, others): (Vec<Expr>, Vec<Expr>) =
+        split_conjunction_owned(filter.predicate.clone()).into_iter().partition(is_of_left);
+    let Some(of_left) = conjunction(of_left) else { return Ok(None) };
+    let left = LogicalPlanBuilder::from(join.left.as_ref().clone()).filter(of_left)?.build()?;
+    let join = LogicalPlan::Join(Join { left: Arc::new(left), ..join.clone() });
+    match conjunction(others) {
+        Some(others) => LogicalPlanBuilder::from(join).filter(others)?.build().map(Some),
+        None => Ok(Some(join)),
+    }
+}
+
+fn has_subquery(expr: &Expr) -> bool {
+    let is_one = |expr: &Expr| {
+        Ok(matches!(
+            expr,
+            Expr::Exists(_)
+                | Expr::InSubquery(_)
+                | Expr::ScalarSubquery(_)
+                | Expr::SetComparison(_)
+        ))
+    };
+    expr.exists(is_one).unwrap_or(true)
+}
+
+/// The limited sub-query of each row that a join has on its right, and its name; `None` for every
+/// other join.
+fn limited(join: &Join) -> Result<Option<(&LogicalPlan, Option<&TableReference>)>> {
     if join.join_type != JoinType::Inner || !join.on.is_empty() {
         return Ok(None);
     }
@@ -60,9 +109,13 @@ fn rewrite(join: &Join) -> Result<Option<LogicalPlan>> {
         _ => return Ok(None),
     };
     let Subquery { subquery, .. } = subquery;
-    if !is_correlated(subquery)? || !has_limit(subquery)? {
-        return Ok(None);
-    }
+    let is_limited = is_correlated(subquery)? && has_limit(subquery)?;
+    Ok(is_limited.then_some((subquery.as_ref(), alias)))
+}
+
+/// The join of rows with a limited sub-query of each; `None` for every other one.
+fn rewrite(join: &Join) -> Result<Option<LogicalPlan>> {
+    let Some((subquery, alias)) = limited(join)? else { return Ok(None) };
     let number = row_number().alias(ROW);
     let left =
         LogicalPlanBuilder::from(join.left.as_ref().clone()).window(vec![number])?.build()?;

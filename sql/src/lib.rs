@@ -73,6 +73,7 @@ pub use crate::engine::{
 };
 pub use crate::error::SqlError;
 pub use crate::functions::docs as function_docs;
+pub use crate::lateral::RANK as LATERAL_RANK;
 pub use crate::memory::QueryLimits;
 pub use crate::notice::Notice;
 pub use crate::session::{

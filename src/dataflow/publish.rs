@@ -21,7 +21,7 @@ use crate::engine::RunningSource;
 use crate::fault::Fault;
 use crate::keyframe::SelectedFrame;
 use crate::tables::{CaptionCommit, CaptionRow, DetectionRow, FrameCommit, FrameRow, Tables};
-use crate::track::{Correction, TrackFact};
+use crate::track::{Correction, KeptAppearance, TrackFact};
 
 /// What is committed.
 pub struct Published<'scope> {
@@ -48,6 +48,7 @@ struct Pending {
 struct PendingFrame {
     row: FrameRow,
     detections: Vec<DetectionRow>,
+    appearances: Arc<[KeptAppearance]>,
     left_decoder: Instant,
 }
 
@@ -181,6 +182,7 @@ fn commit_frames(
     for frame in frames.into_values() {
         commit.frames.push(frame.row);
         commit.detections.extend(frame.detections);
+        commit.appearances.extend_from_slice(&frame.appearances);
     }
     source.count_commit(commit.frames.len(), commit.detections.len(), more_tracks);
     tables.commit_frames(source.id, commit)?;
@@ -240,7 +242,8 @@ fn frame_rows(selected: SelectedFrame, names: &ObjectNames) -> PendingFrame {
             is_interpolated: false,
         })
         .collect();
-    PendingFrame { row, detections, left_decoder: tracked.frame.left_decoder }
+    let left_decoder = tracked.frame.left_decoder;
+    PendingFrame { row, detections, appearances: tracked.appearances, left_decoder }
 }
 
 fn caption_row(embedded: EmbeddedFrame) -> CaptionRow {

@@ -147,7 +147,7 @@ impl Engine {
                 Some(network)
             }
         };
-        let looker = self.looker(&spec)?;
+        let looker = self.looker(&spec, &mut context)?;
         let parts = SourceParts {
             id,
             spec,
@@ -171,8 +171,9 @@ impl Engine {
         Ok(OpenOptions { device: options.device, half_precision })
     }
 
-    /// Who looks at the frames of a source, when its tracker asks.
-    fn looker(&self, spec: &SourceSpec) -> Result<Option<Looker>, Error> {
+    /// Who looks at the frames of a source, when its tracker asks. The model's name goes into
+    /// `context`.
+    fn looker(&self, spec: &SourceSpec, context: &mut RowContext) -> Result<Option<Looker>, Error> {
         let options = spec.options.track_options();
         if !spec.options.tracker.asks_appearance {
             return Ok(None);
@@ -180,6 +181,7 @@ impl Engine {
         let appearance: Option<Appearance> = if options.appearance_embedding {
             let name = &spec.options.reid_model;
             let network = self.service.reid_on(name, self.opened(name, &spec.options)?)?;
+            context.reid = Some(network.id().to_string());
             Some(Box::new(move |image, boxes, reply| network.submit(image, boxes, reply)))
         } else {
             None

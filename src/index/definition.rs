@@ -141,19 +141,30 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// The index that a table with vectors has from the start.
-    pub fn built_in(table: StandardTable) -> Option<Self> {
-        let column = table.schema().index_of("embedding").ok()?;
-        Some(Self {
-            name: format!("{}_embedding_idx", table.name()),
-            table,
-            column,
-            metric: Metric::Cosine,
-            precision: Precision::Full,
-            m: 16,
-            ef_construction: 200,
-            predicate: None,
-        })
+    /// The indexes that tables with vectors have from the start. A table whose rows are of several
+    /// kinds has one for each of them, as their vectors differ in length and do not compare.
+    pub fn built_in() -> Vec<Self> {
+        let captions = StandardTable::Captions;
+        let embeddings = StandardTable::Embeddings;
+        let kind = |kind: &str| Some(format!("kind = '{kind}'"));
+        let built_in = [
+            ("captions_embedding_idx", captions, None),
+            ("embeddings_caption_idx", embeddings, kind("caption")),
+            ("embeddings_appearance_idx", embeddings, kind("appearance")),
+        ];
+        let definition = |(name, table, predicate): (&str, StandardTable, Option<String>)| {
+            Some(Self {
+                name: name.to_owned(),
+                table,
+                column: table.schema().index_of("embedding").ok()?,
+                metric: Metric::Cosine,
+                precision: Precision::Full,
+                m: 16,
+                ef_construction: 200,
+                predicate,
+            })
+        };
+        built_in.into_iter().filter_map(definition).collect()
     }
 
     /// Checks a statement; `name` is the one that it gets.

@@ -5,7 +5,7 @@
 //! writes one caption a thousand times, and a thousand nodes without any distance between them
 //! would be linked among themselves alone.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::codes::{Codes, Precision};
@@ -84,6 +84,8 @@ pub struct Graph {
     entry: AtomicU64,
     /// Held while the entry changes.
     entry_lock: Mutex<()>,
+    /// Nodes with edges.
+    linked: AtomicUsize,
     pub(super) visited: VisitedPool,
 }
 
@@ -103,6 +105,7 @@ impl Graph {
             view: RwLock::default(),
             entry: AtomicU64::new(NO_ENTRY),
             entry_lock: Mutex::default(),
+            linked: AtomicUsize::new(0),
             visited: VisitedPool::default(),
         }
     }
@@ -173,30 +176,38 @@ impl Graph {
         let raising = is_above(self.entry())
             .then(|| self.entry_lock.lock().unwrap_or_else(PoisonError::into_inner))
             .filter(|_| is_above(self.entry()));
-        let Some((entry_level, entry)) = self.entry() else {
-            self.set_entry(top, node);
-            return;
-        };
         let LinkScratch { vector, decoded, candidates, chosen, edges } = scratch;
         let query = view.codes[chunk].decode(self.options.dimensions, at, vector);
-
-        let mut nearest = (view.distance(self.options.metric, query, entry), entry);
-        for level in (top + 1..=entry_level).rev() {
-            nearest = self.descend(&view, query, nearest, level);
-        }
-        let mut starts = vec![nearest];
-        edges.clear();
-        for level in (0..=top.min(entry_level)).rev() {
-            let ef = self.options.ef_construction;
-            self.search_level(&view, query, &starts, ef, level, candidates);
-            starts = candidates.nearest();
-            starts.retain(|(_, found)| *found != node);
-            if level == 0 && self.becomes_twin(&view, node, &starts) {
+        let entry_level = loop {
+            let linked = self.linked.load(Ordering::Relaxed);
+            let Some((entry_level, entry)) = self.entry() else {
+                self.linked.store(1, Ordering::Relaxed);
+                self.set_entry(top, node);
                 return;
+            };
+            let mut nearest = (view.distance(self.options.metric, query, entry), entry);
+            for level in (top + 1..=entry_level).rev() {
+                nearest = self.descend(&view, query, nearest, level);
             }
-            self.choose(&view, &starts, self.options.m, decoded, chosen);
-            edges.extend(chosen.iter().map(|neighbour| (level, *neighbour)));
-        }
+            let mut starts = vec![nearest];
+            edges.clear();
+            for level in (0..=top.min(entry_level)).rev() {
+                let ef = self.options.ef_construction;
+                self.search_level(&view, query, &starts, ef, level, candidates);
+                starts = candidates.nearest();
+                starts.retain(|(_, found)| *found != node);
+                if level == 0 && self.becomes_twin(&view, node, &starts) {
+                    return;
+                }
+                self.choose(&view, &starts, self.options.m, decoded, chosen);
+                edges.extend(chosen.iter().map(|neighbour| (level, *neighbour)));
+            }
+            // A thread that was kept from running finds the graph grown: edges to what were the nearest
+            // of a few nodes are not kept by those, and nobody would be led to this one.
+            if self.linked.load(Ordering::Relaxed) <= 2 * linked {
+                break entry_level;
+            }
+        };
         for level in 0..=top.min(entry_level) {
             chosen.clear();
             chosen.extend(edges.iter().filter(|(on, _)| *on == level).map(|(_, node)| *node));
@@ -206,6 +217,7 @@ impl Graph {
         for (level, neighbour) in edges.iter().rev() {
             self.connect(&view, *neighbour, node, *level, decoded, chosen);
         }
+        self.linked.fetch_add(1, Ordering::Relaxed);
         if raising.is_some() {
             self.set_entry(top, node);
         }

@@ -20,7 +20,7 @@ use vigil_sql::{Cut, SearchSettings};
 
 use super::query::Query;
 use super::registry::Indexes;
-use super::scan::{self, Outcome, Request, Target, Way};
+use super::scan::{self, Outcome, Request, Target, Ties, Way};
 use super::table_rows::TableRows;
 use crate::tables::Tables;
 
@@ -45,6 +45,9 @@ pub(super) struct Prepared {
     pub(super) target: Target,
     pub(super) query: Query,
     pub(super) k: usize,
+    /// So many of them are the rows of a page.
+    pub(super) page: usize,
+    pub(super) ties: Ties,
     /// Over the columns of `projection`.
     pub(super) predicate: Option<Arc<dyn PhysicalExpr>>,
     pub(super) projection: Option<Vec<usize>>,
@@ -62,6 +65,8 @@ impl Prepared {
             snapshot: self.tables.at(cut.as_deref()),
             query: self.query.vector()?,
             k: self.k,
+            page: self.page,
+            ties: self.ties,
             predicate: self.predicate.clone(),
             projection: self.projection.clone(),
             settings: self.settings,

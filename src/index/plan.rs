@@ -16,6 +16,7 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
@@ -24,7 +25,7 @@ use super::indexable::IndexableScan;
 use super::kernel::Metric;
 use super::node::{Prepared, VectorScan};
 use super::registry::Indexes;
-use super::scan::{Nulls, Target};
+use super::scan::{Nulls, Target, Ties};
 use super::vector_index::{VectorIndex, norm};
 
 /// Puts indexes into plans.
@@ -40,10 +41,20 @@ impl PhysicalOptimizerRule for UseIndexes {
         plan: Arc<dyn ExecutionPlan>,
         _: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        // The rows that the limit above the next sort leaves out.
+        let mut skipped = 0;
         let plan = plan.transform_down(|plan| {
-            let with_index = match plan.downcast_ref::<SortExec>() {
-                Some(sort) => self.under(sort)?,
-                None => None,
+            if let Some(limit) = plan.downcast_ref::<GlobalLimitExec>() {
+                skipped = limit.skip();
+            } else if !plan.is::<ProjectionExec>() && !plan.is::<SortExec>() {
+                skipped = 0;
+            }
+            let with_index = if let Some(sort) = plan.downcast_ref::<SortExec>() {
+                self.under(sort, std::mem::take(&mut skipped))?
+            } else if let Some(filter) = plan.downcast_ref::<FilterExec>() {
+                self.under_rank(filter)?
+            } else {
+                None
             };
             Ok(match with_index {
                 Some(input) => Transformed::yes(replace_children_if_necessary(plan, vec![input])?),
@@ -77,8 +88,9 @@ struct Found<'a> {
 }
 
 impl UseIndexes {
-    /// The sort's input with a search in it, if one fits.
-    fn under(&self, sort: &SortExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    /// The sort's input with a search in it, if one fits; `skipped` of the sort's rows are left
+    /// out above it.
+    fn under(&self, sort: &SortExec, skipped: usize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let (Some(k), first) = (sort.fetch(), sort.expr().first()) else { return Ok(None) };
         let Some(found) = descend(sort.input(), Arc::clone(&first.expr))? else {
             return Ok(None);
@@ -106,6 +118,8 @@ impl UseIndexes {
             },
             query: distance.query,
             k,
+            page: k.saturating_sub(skipped),
+            ties: if sort.expr().len() > 1 { Ties::Ordered } else { Ties::Any },
             predicate: (!found.conditions.is_empty())
                 .then(|| conjunction(found.conditions.clone())),
             projection: scan.projection.clone(),

@@ -53,7 +53,7 @@ impl Query {
 
 /// The finite elements of the first vector.
 #[expect(clippy::cast_possible_truncation, reason = "a vector holds `float4`")]
-fn elements(array: &ArrayRef) -> Option<Vec<f32>> {
+pub(super) fn elements(array: &ArrayRef) -> Option<Vec<f32>> {
     if array.is_empty() || array.is_null(0) {
         return None;
     }

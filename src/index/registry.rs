@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use datafusion::common::DFSchema;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 use vigil_sql::catalog::StandardTable;
 use vigil_sql::{CreateIndex, IndexBuild, IndexInfo};
@@ -14,7 +15,7 @@ use vigil_sql::{CreateIndex, IndexBuild, IndexInfo};
 use super::definition::{Definition, IndexError};
 use super::graph::Graph;
 use super::kernel::Metric;
-use super::scan;
+use super::sample;
 use super::table_rows::TableRows;
 use super::vector_index::VectorIndex;
 use crate::tables::{Snapshot, Tables};
@@ -57,12 +58,12 @@ impl Indexes {
         let (samples, sampled) = bounded(SAMPLES);
         let (wake, woken) = bounded(1);
         tables.tell(wake.clone());
-        let built_in = StandardTable::ALL.into_iter().filter_map(Definition::built_in);
-        let list = built_in
-            .map(|definition| {
-                (definition.name.clone(), Arc::new(VectorIndex::new(definition, None)))
-            })
-            .collect();
+        let mut list = BTreeMap::new();
+        for definition in Definition::built_in() {
+            let predicate = predicate(&definition).map_err(std::io::Error::other)?;
+            let name = definition.name.clone();
+            list.insert(name, Arc::new(VectorIndex::new(definition, predicate)));
+        }
         let list = Mutex::new(list);
         let indexes = Arc::new(Self {
             tables,
@@ -132,20 +133,7 @@ impl Indexes {
 
     fn build(&self, create: &CreateIndex, name: &str) -> Result<Arc<VectorIndex>, IndexError> {
         let definition = Definition::check(create, name.to_owned())?;
-        let predicate = match &definition.predicate {
-            None => None,
-            Some(text) => {
-                let schema = DFSchema::try_from(definition.table.schema());
-                let predicate = schema.and_then(|schema| {
-                    let context = SessionContext::new();
-                    let expr = context.parse_sql_expr(text, &schema)?;
-                    context.create_physical_expr(expr, &schema)
-                });
-                Some(predicate.map_err(|error| {
-                    IndexError::Predicate(error.strip_backtrace().to_lowercase())
-                })?)
-            }
-        };
+        let predicate = predicate(&definition)?;
         let index = Arc::new(VectorIndex::new(definition, predicate));
         let rows = TableRows::new(&self.tables.snapshot(), index.definition.table);
         let building = (name.to_owned(), ("CREATE INDEX", Arc::clone(&index)));
@@ -247,6 +235,19 @@ impl Indexes {
     }
 }
 
+/// The condition of a partial index, over the columns of its table.
+fn predicate(definition: &Definition) -> Result<Option<Arc<dyn PhysicalExpr>>, IndexError> {
+    let Some(text) = &definition.predicate else { return Ok(None) };
+    let predicate = DFSchema::try_from(definition.table.schema()).and_then(|schema| {
+        let context = SessionContext::new();
+        let expr = context.parse_sql_expr(text, &schema)?;
+        context.create_physical_expr(expr, &schema)
+    });
+    predicate
+        .map(Some)
+        .map_err(|error| IndexError::Predicate(error.strip_backtrace().to_lowercase()))
+}
+
 fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
@@ -260,7 +261,7 @@ fn tend(indexes: &Weak<Indexes>, woken: &Receiver<()>, sampled: &Receiver<Sample
         }
         recv(sampled) -> sample => {
             let Ok(sample) = sample else { return false };
-            scan::check_sample(&sample);
+            sample::check_sample(&sample);
         }
     }
     true

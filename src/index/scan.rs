@@ -10,11 +10,15 @@
 //!
 //! What comes out has the `k` nearest rows, as far as the graph finds them, and perhaps a few more:
 //! the sort above it orders them by the exact distance. There are `k` whenever `k` rows match.
+//!
+//! The pages of a list (`LIMIT page OFFSET n`, so `k = n + page`) repeat no row: they are cut from
+//! one list, whatever `n` is. The graph is walked in batches of a size that depends on the page
+//! alone, and a row of a later batch that is nearer than one of an earlier batch was missed then
+//! and is left out. Only where the graph has no more rows does an exact list take its place.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::prep_null_mask_filter;
@@ -24,13 +28,12 @@ use datafusion::physical_expr::PhysicalExpr;
 use vigil_sql::SearchSettings;
 use vigil_sql::catalog::StandardTable;
 
-use super::codes::Precision;
-use super::graph::{Graph, RowKey};
+use super::graph::Graph;
 use super::kernel::{Metric, product_and_square};
-use super::registry::{Indexes, SAMPLE_EVERY, Sample};
-use super::search::{Resumable, Search, SearchStatistics};
+use super::registry::Indexes;
+use super::search::SearchStatistics;
 use super::table_rows::{TableRows, vector};
-use super::vector_index::{Built, Parts, VectorIndex, norm, prepared};
+use super::vector_index::{Parts, VectorIndex, norm, prepared};
 use crate::tables::Snapshot;
 
 /// How the rows were found.
@@ -60,8 +63,12 @@ pub(super) struct Request {
     pub(super) snapshot: Arc<Snapshot>,
     /// The query as the client gave it; without one no row has a distance.
     pub(super) query: Option<Vec<f32>>,
-    /// So many rows are wanted.
+    /// So many rows are wanted, those of the pages before included.
     pub(super) k: usize,
+    /// So many of them are the rows of a page.
+    pub(super) page: usize,
+    /// Whether it is known which of equally near rows come first.
+    pub(super) ties: Ties,
     /// The condition, over the columns of `projection`.
     pub(super) predicate: Option<Arc<dyn PhysicalExpr>>,
     /// The table's columns that the plan reads; `None` is all.
@@ -90,6 +97,15 @@ pub(super) enum Nulls {
     Last,
 }
 
+/// Whether something decides between rows that are equally near.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ties {
+    /// Any may come.
+    Any,
+    /// The order has more terms, so all that are as near as the last one must be looked at.
+    Ordered,
+}
+
 /// What was found.
 #[derive(Clone, Debug)]
 pub(super) struct Outcome {
@@ -110,7 +126,7 @@ const SMALL: usize = 65_536;
 /// Rows of a sample.
 const SAMPLED_ROWS: usize = 2_048;
 /// Distances this near to the last one wanted may change places when they are computed exactly.
-const SLACK: f32 = 1e-5;
+pub(super) const SLACK: f32 = 1e-5;
 
 /// Tables up to this size are scanned by one thread.
 const FOR_ONE_THREAD: usize = 16_384;
@@ -138,7 +154,8 @@ pub(super) fn run(request: &Request, rows: &TableRows, indexes: &Indexes) -> Res
     else {
         return scan.exactly(request.matching(rows)?.as_ref());
     };
-    if k.saturating_mul(WANTED_SHARE) > graph.rows() {
+    let page = request.page.min(k);
+    if page.saturating_mul(WANTED_SHARE) > graph.rows() {
         return scan.exactly(request.matching(rows)?.as_ref());
     }
     if request.target.nulls == Nulls::First && scan.lacks_distances(&built.parts()) {
@@ -160,7 +177,7 @@ pub(super) fn run(request: &Request, rows: &TableRows, indexes: &Indexes) -> Res
     }
     let matching = request.matching(rows)?;
     let count = matching.as_ref().map_or(rows.rows(), Matching::count);
-    if count > FEW && count > k.saturating_mul(WANTED_SHARE) {
+    if count > FEW && count > page.saturating_mul(WANTED_SHARE) {
         let outcome = scan.in_graph(built, matching.as_ref())?;
         if outcome.positions.len() >= k {
             return Ok(outcome);
@@ -180,7 +197,7 @@ fn everything(request: &Request, rows: &TableRows) -> Result<Outcome> {
 }
 
 /// Which rows fulfil the condition, by position.
-struct Matching(Vec<bool>);
+pub(super) struct Matching(pub(super) Vec<bool>);
 
 impl Matching {
     fn count(&self) -> usize {
@@ -247,7 +264,7 @@ impl Request {
     }
 
     /// Those of `positions` that fulfil the condition.
-    fn passing(&self, rows: &TableRows, positions: &[usize]) -> Result<Vec<usize>> {
+    pub(super) fn passing(&self, rows: &TableRows, positions: &[usize]) -> Result<Vec<usize>> {
         let Some(predicate) = &self.predicate else { return Ok(positions.to_vec()) };
         let Some(batch) = rows.gather(positions, self.projection.as_deref())? else {
             return Ok(Vec::new());
@@ -280,101 +297,17 @@ struct Part {
     greatest_square: f32,
 }
 
-struct Scan<'a> {
-    request: &'a Request,
-    rows: &'a TableRows,
+pub(super) struct Scan<'a> {
+    pub(super) request: &'a Request,
+    pub(super) rows: &'a TableRows,
     /// Normalised for the cosine.
-    query: &'a [f32],
-    k: usize,
-}
-
-/// The positions of the rows of each part of the graph, as far as they are in the snapshot and
-/// linked.
-fn visible(parts: &Parts, rows: &TableRows) -> Vec<Range<usize>> {
-    let mut visible = vec![0..0; parts.count()];
-    for (source, positions) in rows.sources() {
-        if let Some(number) = parts.number(source) {
-            let done = parts.done(source).min(positions.len());
-            visible[number] = positions.start..positions.start + done;
-        }
-    }
-    visible
-}
-
-fn position(visible: &[Range<usize>], key: RowKey) -> Option<usize> {
-    let rows = visible.get(key.part as usize)?;
-    let position = rows.start + key.row as usize;
-    rows.contains(&position).then_some(position)
+    pub(super) query: &'a [f32],
+    pub(super) k: usize,
 }
 
 impl Scan<'_> {
-    /// One batch from the graph of rows that match, and the rows not in it yet.
-    fn in_graph(&self, built: &Built, matching: Option<&Matching>) -> Result<Outcome> {
-        // Before the search: what is linked from now on is searched twice at worst, never missed.
-        let parts = built.parts();
-        let visible = visible(&parts, self.rows);
-        let Some(graph) = built.graph() else { return self.exactly(matching) };
-        let accept = |key| {
-            position(&visible, key).is_some_and(|at| matching.is_none_or(|matching| matching.0[at]))
-        };
-        let mut search = Search::new(graph, self.query, accept, Resumable::No);
-        let most = match matching {
-            Some(_) => self.request.settings.max_scan_tuples.max(self.k),
-            None => usize::MAX,
-        };
-        let found = search.next_batch(self.request.settings.ef_search.max(self.k), most);
-        let statistics = search.statistics();
-        let mut nearest: Vec<(f32, usize)> = found
-            .iter()
-            .filter_map(|found| Some((found.distance, position(&visible, found.key)?)))
-            .collect();
-        self.rank_again(&mut nearest);
-        let scanned = self.scan_pending(&parts, matching, &mut nearest);
-        let way = if matching.is_some() { Way::Traversal } else { Way::Graph };
-        Ok(Outcome { positions: self.cut(nearest, 1.0), way, statistics, scanned })
-    }
-
-    /// Batches from the graph, each tested, until enough rows fulfil the condition.
-    fn iteratively(&self, built: &Built) -> Result<Outcome> {
-        let parts = built.parts();
-        let visible = visible(&parts, self.rows);
-        let Some(graph) = built.graph() else { return self.exactly(None) };
-        let accept = |key| position(&visible, key).is_some();
-        let mut search = Search::new(graph, self.query, accept, Resumable::Yes);
-        let ef = self.request.settings.ef_search.max(self.k);
-        let most = self.request.settings.max_scan_tuples.max(self.k);
-        let mut nearest: Vec<(f32, usize)> = Vec::new();
-        loop {
-            let batch = search.next_batch(ef, most);
-            if batch.is_empty() {
-                break;
-            }
-            let batch: Vec<(f32, usize)> = batch
-                .iter()
-                .filter_map(|found| Some((found.distance, position(&visible, found.key)?)))
-                .collect();
-            let positions: Vec<usize> = batch.iter().map(|(_, position)| *position).collect();
-            let passing = self.request.passing(self.rows, &positions)?;
-            // Both are in the order of the batch.
-            let mut passing = passing.into_iter().peekable();
-            nearest.extend(batch.into_iter().filter(|(_, at)| passing.next_if_eq(at).is_some()));
-            if nearest.len() >= self.k {
-                break;
-            }
-        }
-        let mut statistics = search.statistics();
-        statistics.filtered += statistics.returned - nearest.len();
-        self.rank_again(&mut nearest);
-        let pending = self.pending(&parts);
-        let pending = self.request.passing(self.rows, &pending)?;
-        let scanned = pending.len();
-        nearest.extend(pending.into_iter().filter_map(|at| Some((self.distance(at)?, at))));
-        let positions = self.cut(nearest, 1.0);
-        Ok(Outcome { positions, way: Way::Iterative, statistics, scanned })
-    }
-
     /// All rows that match, by as many threads as there are cores.
-    fn exactly(&self, matching: Option<&Matching>) -> Result<Outcome> {
+    pub(super) fn exactly(&self, matching: Option<&Matching>) -> Result<Outcome> {
         let rows = self.rows.rows();
         let threads = match rows {
             0..=FOR_ONE_THREAD => 1,
@@ -437,7 +370,7 @@ impl Scan<'_> {
         let mut at = positions.start;
         while at < positions.end {
             let (number, first) = self.rows.locate(at);
-            let batch = &self.rows.batches()[number];
+            let batch = self.rows.batch(number);
             let last = batch.num_rows().min(first + positions.end - at);
             for row in first..last {
                 let position = at + row - first;
@@ -471,57 +404,21 @@ impl Scan<'_> {
             || self.pending(parts).into_iter().any(|at| self.distance(at).is_none())
     }
 
-    /// Positions of rows that are not in the graph yet.
-    fn pending(&self, parts: &Parts) -> Vec<usize> {
-        let sources = self.rows.sources();
-        sources.flat_map(|(source, rows)| rows.skip(parts.done(source))).collect()
-    }
-
-    fn scan_pending(
-        &self,
-        parts: &Parts,
-        matching: Option<&Matching>,
-        nearest: &mut Vec<(f32, usize)>,
-    ) -> usize {
-        let mut scanned = 0;
-        for at in self.pending(parts) {
-            let passes = matching.is_none_or(|matching| matching.0[at]);
-            if passes && let Some(distance) = self.distance(at) {
-                scanned += 1;
-                nearest.push((distance, at));
-            }
-        }
-        scanned
-    }
-
     /// The distance by the table's own values.
-    fn distance(&self, at: usize) -> Option<f32> {
+    pub(super) fn distance(&self, at: usize) -> Option<f32> {
         let Target { column, metric, .. } = self.request.target;
         let vector = self.rows.vector(column, at)?;
         (vector.len() == self.query.len()).then(|| between(metric, self.query, vector))?
     }
 
-    /// Puts the table's own values in the place of what the graph kept in fewer bits.
-    fn rank_again(&self, nearest: &mut [(f32, usize)]) {
-        let index = self.request.target.index.as_ref();
-        if index.is_none_or(|index| index.definition.precision == Precision::Full) {
-            return;
-        }
-        for (distance, at) in nearest {
-            if let Some(exact) = self.distance(*at) {
-                *distance = exact;
-            }
-        }
-    }
-
     /// The `k` nearest, and those that are as near as the last of them for all that sums of `f32`
     /// can tell; `scale` is how large their terms may be.
-    fn cut(&self, mut nearest: Vec<(f32, usize)>, scale: f32) -> Vec<usize> {
+    pub(super) fn cut(&self, mut nearest: Vec<(f32, usize)>, scale: f32) -> Vec<usize> {
         if nearest.len() > self.k && self.k > 0 {
             let by_distance =
                 |left: &(f32, usize), right: &(f32, usize)| left.0.total_cmp(&right.0);
             let (_, last, _) = nearest.select_nth_unstable_by(self.k - 1, by_distance);
-            let limit = last.0 + SLACK * (scale.max(1.0) + last.0.abs());
+            let limit = limit(last.0, scale);
             nearest.retain(|(distance, _)| *distance <= limit);
         }
         if self.k == 0 {
@@ -529,26 +426,16 @@ impl Scan<'_> {
         }
         nearest.into_iter().map(|(_, position)| position).collect()
     }
+}
 
-    fn perhaps_sample(&self, outcome: &Outcome, indexes: &Indexes) {
-        let Some(index) = &self.request.target.index else { return };
-        if index.predicate.is_some()
-            || !index.queries.fetch_add(1, Ordering::Relaxed).is_multiple_of(SAMPLE_EVERY)
-        {
-            return;
-        }
-        indexes.sample(Sample {
-            index: Arc::clone(index),
-            snapshot: Arc::clone(&self.request.snapshot),
-            query: self.query.to_vec(),
-            found: outcome.positions.clone(),
-        });
-    }
+/// The greatest distance that may be the same as this one, for all that sums of `f32` can tell.
+pub(super) fn limit(distance: f32, scale: f32) -> f32 {
+    distance + SLACK * (scale.max(1.0) + distance.abs())
 }
 
 /// The distance of a prepared query and a vector as the table has it; `None` for the cosine of a
 /// vector of zeros.
-fn between(metric: Metric, query: &[f32], vector: &[f32]) -> Option<f32> {
+pub(super) fn between(metric: Metric, query: &[f32], vector: &[f32]) -> Option<f32> {
     if metric != Metric::Cosine {
         return Some(metric.distance(query, vector, 1.0));
     }
@@ -559,29 +446,4 @@ fn between(metric: Metric, query: &[f32], vector: &[f32]) -> Option<f32> {
     // The square is too small or too large for `f32`, unless the vector is one of zeros.
     let norm = norm(vector);
     (norm > 0.0).then(|| metric.distance(query, vector, 1.0 / norm))
-}
-
-/// How many rows a sample compares.
-const RECALL_AT: usize = 10;
-
-/// Answers a sample exactly and counts how many of the true ten nearest rows were found.
-pub(super) fn check_sample(sample: &Sample) {
-    let definition = &sample.index.definition;
-    let rows = TableRows::new(&sample.snapshot, definition.table);
-    let distance = |at: usize| {
-        let vector = rows.vector(definition.column, at)?;
-        (vector.len() == sample.query.len()).then_some(())?;
-        between(definition.metric, &sample.query, vector)
-    };
-    let mut exact: Vec<f32> = (0..rows.rows()).filter_map(distance).collect();
-    let wanted = RECALL_AT.min(sample.found.len());
-    if wanted == 0 || exact.len() < wanted {
-        return;
-    }
-    let (_, last, _) = exact.select_nth_unstable_by(wanted - 1, f32::total_cmp);
-    // By distance, not by row: rows with the same vector are as good as each other.
-    let limit = *last + SLACK * last.abs().max(f32::MIN_POSITIVE);
-    let found = sample.found.iter().filter_map(|at| distance(*at));
-    let matched = found.filter(|distance| *distance <= limit).count().min(wanted);
-    sample.index.count_sample(wanted, matched);
 }

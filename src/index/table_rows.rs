@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::interleave_record_batch;
@@ -14,13 +15,13 @@ use arrow::error::ArrowError;
 use vigil_sql::catalog::StandardTable;
 
 use crate::source_id::SourceId;
-use crate::tables::Snapshot;
+use crate::tables::{Chunk, Snapshot};
 
 /// The rows of a table.
 #[derive(Debug, Default)]
 pub(super) struct TableRows {
-    batches: Vec<RecordBatch>,
-    /// The position of each batch's first row.
+    chunks: Vec<Arc<Chunk>>,
+    /// The position of each chunk's first row.
     starts: Vec<usize>,
     /// The positions of each source's rows.
     sources: BTreeMap<SourceId, Range<usize>>,
@@ -42,7 +43,7 @@ impl TableRows {
             for chunk in chunks.iter() {
                 all.starts.push(all.rows);
                 all.rows += chunk.batch.num_rows();
-                all.batches.push(chunk.batch.clone());
+                all.chunks.push(Arc::clone(chunk));
             }
             all.sources.insert(id, first..all.rows);
         }
@@ -65,8 +66,13 @@ impl TableRows {
     }
 
     /// The batches in order.
-    pub(super) fn batches(&self) -> &[RecordBatch] {
-        &self.batches
+    pub(super) fn batches(&self) -> impl Iterator<Item = &RecordBatch> {
+        self.chunks.iter().map(|chunk| &chunk.batch)
+    }
+
+    /// One of the batches.
+    pub(super) fn batch(&self, number: usize) -> &RecordBatch {
+        &self.chunks[number].batch
     }
 
     /// The batch that a position is in, and the row in it.
@@ -78,7 +84,7 @@ impl TableRows {
     /// The vector at a position; `None` when it is NULL.
     pub(super) fn vector(&self, column: usize, position: usize) -> Option<&[f32]> {
         let (batch, row) = self.locate(position);
-        vector(self.batches.get(batch)?, column, row)
+        vector(&self.chunks.get(batch)?.batch, column, row)
     }
 
     /// The rows at `positions`, in their order, with the columns of `projection`.
@@ -103,7 +109,7 @@ impl TableRows {
             let at = match needed.get(&batch) {
                 Some(at) => *at,
                 None => {
-                    batches.push(projected(&self.batches[batch])?);
+                    batches.push(projected(self.batch(batch))?);
                     needed.insert(batch, batches.len() - 1);
                     batches.len() - 1
                 }

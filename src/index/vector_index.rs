@@ -18,7 +18,8 @@ use crate::source_id::SourceId;
 #[derive(Debug, Default)]
 pub(super) struct Built {
     graph: OnceLock<Graph>,
-    parts: RwLock<Parts>,
+    /// Replaced as a whole, so that a search keeps what it began with.
+    parts: RwLock<Arc<Parts>>,
     /// Held by who fills it.
     filling: Mutex<()>,
     /// Rows with a vector of another length than the graph's.
@@ -29,10 +30,13 @@ pub(super) struct Built {
 pub(super) struct Parts {
     /// The number of each source in the graph's keys.
     numbers: BTreeMap<SourceId, u32>,
-    /// For each of them: so many rows from the first one on need no exact search.
+    /// For each of them: so many rows from the first one on need no exact search, but for the
+    /// loose ones.
     done: Vec<usize>,
     /// For each of them: rows in the graph.
     linked: Vec<usize>,
+    /// Rows of the index that wait for others to fill a chunk with, in order.
+    loose: Vec<RowKey>,
 }
 
 impl Parts {
@@ -51,7 +55,23 @@ impl Parts {
     /// Whether some of a part's rows that need no exact search are not in the graph, as they have
     /// no vector.
     pub(super) fn has_gaps(&self, number: usize) -> bool {
-        self.linked[number] < self.done[number]
+        let loose = self.loose.iter().filter(|key| key.part as usize == number).count();
+        self.linked[number] + loose < self.done[number]
+    }
+
+    /// Rows that are neither in the graph nor after those that have been looked at, in order.
+    pub(super) fn loose(&self) -> &[RowKey] {
+        &self.loose
+    }
+
+    /// Whether a row waits for others; it may be on its way into the graph.
+    pub(super) fn is_loose(&self, key: RowKey) -> bool {
+        self.loose.binary_search(&key).is_ok()
+    }
+
+    fn source(&self, number: u32) -> Option<SourceId> {
+        let mut numbers = self.numbers.iter();
+        numbers.find_map(|(source, of)| (*of == number).then_some(*source))
     }
 
     fn number_or_new(&mut self, source: SourceId) -> usize {
@@ -72,8 +92,13 @@ impl Built {
     }
 
     /// Up to where each source is in the graph. Rows before that are linked already.
-    pub(super) fn parts(&self) -> Parts {
-        self.parts.read().unwrap_or_else(PoisonError::into_inner).clone()
+    pub(super) fn parts(&self) -> Arc<Parts> {
+        Arc::clone(&self.parts.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change_parts<T>(&self, change: impl FnOnce(&mut Parts) -> T) -> T {
+        let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut parts))
     }
 
     /// Whether a search of the graph answers for all vectors.
@@ -146,20 +171,23 @@ impl VectorIndex {
     pub(super) fn progress(&self, rows: &TableRows) -> (usize, usize) {
         let next = self.next().clone();
         let parts = next.unwrap_or_else(|| self.built()).parts();
-        let done = rows.sources().map(|(source, rows)| parts.done(source).min(rows.len()));
-        (done.sum(), rows.rows())
+        (rows.rows() - waiting(&parts, rows), rows.rows())
     }
 
     fn fill_one(&self, built: &Built, rows: &TableRows, threads: usize) -> Result<(), IndexError> {
         let _filling: MutexGuard<'_, ()> =
             built.filling.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut chunk = Chunk::default();
-        let mut links = Vec::new();
+        let mut filling = Filling::new(self, built, threads);
+        let before = built.parts();
+        for key in &before.loose {
+            let source = before.source(key.part).and_then(|source| rows.source(source));
+            let position = source.map(|source| source.start + key.row as usize);
+            if let Some(vector) = position.and_then(|at| rows.vector(self.definition.column, at)) {
+                filling.add(*key, vector);
+            }
+        }
         for (source, positions) in rows.sources() {
-            let number = {
-                let mut parts = built.parts.write().unwrap_or_else(PoisonError::into_inner);
-                parts.number_or_new(source)
-            };
+            let number = built.change_parts(|parts| parts.number_or_new(source));
             let done = built.parts().done(source);
             let mut batch = usize::MAX;
             let mut passes: Option<BooleanArray> = None;
@@ -167,41 +195,22 @@ impl VectorIndex {
                 let (in_batch, row) = rows.locate(position);
                 if in_batch != batch {
                     batch = in_batch;
-                    passes = self.passes(&rows.batches()[batch])?;
+                    passes = self.passes(rows.batch(batch))?;
                 }
                 let chosen = passes.as_ref().is_none_or(|passes| {
                     passes.value(row) && !arrow::array::Array::is_null(passes, row)
                 });
-                let vector = rows.vector(self.definition.column, position).filter(|_| chosen);
                 let row = position - positions.start;
-                chunk.seen.insert(number, row + 1);
-                let Some(vector) =
-                    vector.and_then(|vector| prepared(self.definition.metric, vector))
-                else {
-                    continue;
-                };
-                let graph = built.graph.get_or_init(|| Graph::new(self.options(vector.len())));
-                if vector.len() != graph.options().dimensions {
-                    built.other_lengths.fetch_add(1, Ordering::Relaxed);
-                    continue;
-                }
-                let row = u32::try_from(row).unwrap_or(u32::MAX);
-                chunk.keys.push(RowKey { part: u32::try_from(number).unwrap_or(u32::MAX), row });
-                chunk.vectors.extend(vector);
-                if chunk.keys.len() == Graph::CHUNK {
-                    let vectors = std::mem::take(&mut chunk.vectors);
-                    let first = graph.add_chunk(&chunk.keys, vectors);
-                    links.push((first, std::mem::take(&mut chunk)));
-                    // A small share at once, so that rows are found early.
-                    if links.len() == CHUNKS_AT_ONCE {
-                        link(built, graph, &mut links, threads);
-                    }
+                filling.seen.insert(number, row + 1);
+                let vector = rows.vector(self.definition.column, position);
+                if let Some(vector) = vector.filter(|_| chosen) {
+                    let part = u32::try_from(number).unwrap_or(u32::MAX);
+                    let row = u32::try_from(row).unwrap_or(u32::MAX);
+                    filling.add(RowKey { part, row }, vector);
                 }
             }
         }
-        if let Some(graph) = built.graph() {
-            link(built, graph, &mut links, threads);
-        }
+        filling.link();
         Ok(())
     }
 
@@ -247,8 +256,7 @@ impl VectorIndex {
     pub(super) fn info(&self, rows: &TableRows) -> IndexInfo {
         let built = self.built();
         let parts = built.parts();
-        let done: usize =
-            rows.sources().map(|(source, rows)| parts.done(source).min(rows.len())).sum();
+        let waiting = waiting(&parts, rows);
         let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let expected = self.expected.load(Ordering::Relaxed);
         let matched = self.matched.load(Ordering::Relaxed);
@@ -257,10 +265,13 @@ impl VectorIndex {
             table: self.definition.table.name().to_owned(),
             definition: self.definition.to_string(),
             rows: whole(self.linked()),
-            pending: whole(rows.rows() - done),
+            pending: whole(waiting),
             deleted: whole(self.deleted(rows)),
             bytes: whole(built.graph().map_or(0, Graph::bytes)),
-            progress: if rows.rows() == 0 { 1.0 } else { done as f64 / rows.rows() as f64 },
+            progress: match rows.rows() {
+                0 => 1.0,
+                rows => (rows - waiting) as f64 / rows as f64,
+            },
             recall_at_10: (expected > 0).then(|| matched as f64 / expected as f64),
             sampled_queries: i64::try_from(self.sampled.load(Ordering::Relaxed))
                 .unwrap_or(i64::MAX),
@@ -271,20 +282,86 @@ impl VectorIndex {
 /// Chunks that are linked before their rows count as found.
 const CHUNKS_AT_ONCE: usize = 16;
 
+/// Rows of `rows` that are not in the graph and may have to be.
+fn waiting(parts: &Parts, rows: &TableRows) -> usize {
+    let done: usize = rows.sources().map(|(source, rows)| parts.done(source).min(rows.len())).sum();
+    let loose = parts.loose.iter().filter(|key| {
+        let source = parts.source(key.part).and_then(|source| rows.source(source));
+        source.is_some_and(|source| (key.row as usize) < source.len())
+    });
+    rows.rows() - done + loose.count()
+}
+
 /// Rows on their way into the graph.
-#[derive(Debug, Default)]
-struct Chunk {
+struct Filling<'a> {
+    index: &'a VectorIndex,
+    built: &'a Built,
+    threads: usize,
+    /// Those that wait for others to fill a chunk with.
     keys: Vec<RowKey>,
     vectors: Vec<f32>,
-    /// Up to where each source has been read when the chunk was full.
+    /// Full chunks that are not linked yet: their first node, and their rows.
+    chunks: Vec<(u32, Vec<RowKey>)>,
+    /// Up to where each source has been read.
     seen: BTreeMap<usize, usize>,
 }
 
-/// Links chunks and says that their rows are in the graph.
-fn link(built: &Built, graph: &Graph, chunks: &mut Vec<(u32, Chunk)>, threads: usize) {
+impl<'a> Filling<'a> {
+    fn new(index: &'a VectorIndex, built: &'a Built, threads: usize) -> Self {
+        Self {
+            index,
+            built,
+            threads,
+            keys: Vec::new(),
+            vectors: Vec::new(),
+            chunks: Vec::new(),
+            seen: BTreeMap::new(),
+        }
+    }
+
+    fn add(&mut self, key: RowKey, vector: &[f32]) {
+        let Some(vector) = prepared(self.index.definition.metric, vector) else { return };
+        let graph = self.built.graph.get_or_init(|| Graph::new(self.index.options(vector.len())));
+        if vector.len() != graph.options().dimensions {
+            self.built.other_lengths.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.keys.push(key);
+        self.vectors.extend(vector);
+        if self.keys.len() == Graph::CHUNK {
+            let keys = std::mem::take(&mut self.keys);
+            let first = graph.add_chunk(&keys, std::mem::take(&mut self.vectors));
+            self.chunks.push((first, keys));
+            // A small share at once, so that rows are found early.
+            if self.chunks.len() == CHUNKS_AT_ONCE {
+                self.link();
+            }
+        }
+    }
+
+    /// Links the full chunks and says that all rows up to here are in the graph or loose.
+    fn link(&mut self) {
+        if let Some(graph) = self.built.graph() {
+            link(graph, &self.chunks, self.threads);
+        }
+        self.built.change_parts(|parts| {
+            for key in self.chunks.drain(..).flat_map(|(_, keys)| keys) {
+                parts.linked[key.part as usize] += 1;
+            }
+            for (number, seen) in &self.seen {
+                parts.done[*number] = parts.done[*number].max(*seen);
+            }
+            parts.loose.clone_from(&self.keys);
+            parts.loose.sort_unstable();
+        });
+    }
+}
+
+/// Links the nodes of chunks.
+fn link(graph: &Graph, chunks: &[(u32, Vec<RowKey>)], threads: usize) {
     let nodes: Vec<u32> = chunks
         .iter()
-        .flat_map(|(first, chunk)| (0..chunk.keys.len()).map(move |at| first + at as u32))
+        .flat_map(|(first, keys)| (0..keys.len()).map(move |at| first + at as u32))
         .collect();
     let next = AtomicU32::new(0);
     let work = || {
@@ -301,15 +378,6 @@ fn link(built: &Built, graph: &Graph, chunks: &mut Vec<(u32, Chunk)>, threads: u
         }
         work();
     });
-    let mut parts = built.parts.write().unwrap_or_else(PoisonError::into_inner);
-    for (_, chunk) in chunks.drain(..) {
-        for key in &chunk.keys {
-            parts.linked[key.part as usize] += 1;
-        }
-        for (number, seen) in chunk.seen {
-            parts.done[number] = parts.done[number].max(seen);
-        }
-    }
 }
 
 /// A vector as the graph of `metric` wants it; `None` for one of zeros under the cosine.

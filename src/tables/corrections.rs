@@ -1,5 +1,6 @@
 //! Corrections of rows of `detections` that are there already: a detection gets its track, or
-//! another one, or loses it; a filled box takes the place of an earlier one.
+//! another one, or loses it; a filled box takes the place of an earlier one. A row of `embeddings`
+//! that tells of a track gets the other one, or loses it, too.
 //!
 //! Only chunks that hold a frame in question are looked at, and of those only the column
 //! `track_id` is made anew, unless a row goes.
@@ -136,6 +137,30 @@ impl DetectionCorrections {
         let keep: BooleanArray =
             (0..batch.num_rows()).map(|row| Some(!dropped.contains(&row))).collect();
         Ok(Some(filter_record_batch(&batch, &keep)?))
+    }
+
+    /// A batch of `embeddings` with the tracks that its rows belong to now; `None` when it is right.
+    ///
+    /// # Errors
+    /// When a column is not there.
+    pub(super) fn with_tracks(
+        &self,
+        batch: &RecordBatch,
+    ) -> Result<Option<RecordBatch>, ArrowError> {
+        let schema = batch.schema();
+        let track_at = schema.index_of("track_id")?;
+        let tracks = batch.column(track_at).as_primitive::<Int64Type>();
+        let renamed = |track: i64| match self.renamed.get(&TrackId(track)) {
+            Some(renamed) => renamed.map(|track| track.0),
+            None => Some(track),
+        };
+        let corrected: Int64Array = tracks.iter().map(|track| track.and_then(renamed)).collect();
+        if corrected == *tracks {
+            return Ok(None);
+        }
+        let mut columns = batch.columns().to_vec();
+        columns[track_at] = Arc::new(corrected);
+        RecordBatch::try_new(schema, columns).map(Some)
     }
 
     /// The rows of adopted detections: the detections of a frame lie in their order in one batch,

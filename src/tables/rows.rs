@@ -11,7 +11,7 @@ use arrow::error::ArrowError;
 use vigil_models::Detection;
 use vigil_sql::catalog::{CAPTION_DIMENSIONS, StandardTable};
 
-use crate::track::TrackId;
+use crate::track::{KeptAppearance, TrackId};
 
 /// What is the same in all rows of a source.
 #[derive(Clone, Debug)]
@@ -230,6 +230,31 @@ pub fn caption_embeddings(
         Arc::new(Int64Array::new_null(rows.len())),
         Arc::new(vectors.finish()),
         texts(rows.iter().map(|_| context.embedder.as_deref().unwrap_or_default())),
+    ];
+    RecordBatch::try_new(StandardTable::Embeddings.schema(), columns)
+}
+
+/// A batch of `embeddings`: one row for each appearance.
+///
+/// # Errors
+/// When the columns do not fit the schema.
+pub fn appearance_embeddings(
+    context: &RowContext,
+    rows: &[KeptAppearance],
+) -> Result<RecordBatch, ArrowError> {
+    let mut vectors = ListBuilder::new(Float32Builder::new());
+    for row in rows {
+        vectors.values().append_slice(&row.vector);
+        vectors.append(true);
+    }
+    let columns: Vec<ArrayRef> = vec![
+        texts(rows.iter().map(|_| context.source.as_str())),
+        bigints(rows.iter().map(|row| row.frame_number)),
+        timestamps(rows.iter().map(|row| row.ts_micros)),
+        texts(rows.iter().map(|_| "appearance")),
+        bigints(rows.iter().map(|row| row.track.0)),
+        Arc::new(vectors.finish()),
+        texts(rows.iter().map(|_| context.reid.as_deref().unwrap_or_default())),
     ];
     RecordBatch::try_new(StandardTable::Embeddings.schema(), columns)
 }

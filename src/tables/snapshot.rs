@@ -15,7 +15,7 @@ use super::rows::{self, CaptionRow, DetectionRow, FrameRow, RowContext};
 use super::track_rows::TrackRows;
 use crate::dataflow::clock::Tick;
 use crate::source_id::SourceId;
-use crate::track::{Correction, TrackFact};
+use crate::track::{Correction, KeptAppearance, TrackFact};
 
 /// Up to where a table of a source is complete.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,7 +26,8 @@ pub struct Progress {
     pub last_frame: Option<(i64, i64)>,
 }
 
-/// Rows that become visible together: frames, their detections and what they do to the tracks.
+/// Rows that become visible together: frames, their detections, what they do to the tracks, and
+/// what tracks looked like.
 #[derive(Clone, Debug, Default)]
 pub struct FrameCommit {
     /// New frames.
@@ -38,6 +39,8 @@ pub struct FrameCommit {
     pub corrections: Vec<Correction>,
     /// Differences of `tracks`, consolidated.
     pub tracks: Vec<(TrackFact, isize)>,
+    /// What tracks looked like, for `embeddings`.
+    pub appearances: Vec<KeptAppearance>,
     /// Up to where these tables are complete now; `last_frame` is taken from the frames.
     pub tick: Option<Tick>,
 }
@@ -66,9 +69,9 @@ pub struct SourceTables {
     pub captions: Chunks,
     /// `embeddings`.
     pub embeddings: Chunks,
-    /// Up to where `frames`, `detections` and `tracks` are complete.
+    /// Up to where `frames`, `detections`, `tracks` and the appearances in `embeddings` are complete.
     pub frame_progress: Progress,
-    /// Up to where `captions` and `embeddings` are complete.
+    /// Up to where `captions` and their vectors in `embeddings` are complete.
     pub caption_progress: Progress,
 }
 
@@ -104,7 +107,8 @@ impl SourceTables {
         let context = Arc::clone(&self.context);
         self.frames.push(rows::frames(&context, &commit.frames)?)?;
         self.detections.push(rows::detections(&context, &commit.detections)?)?;
-        self.correct_detections(&commit.corrections)?;
+        self.embeddings.push(rows::appearance_embeddings(&context, &commit.appearances)?)?;
+        self.correct(&commit.corrections)?;
         self.tracks.apply(&context, commit.tracks)?;
         let last = commit.frames.last().map(|row| (row.frame_number, row.ts_micros));
         self.frame_progress =
@@ -112,13 +116,18 @@ impl SourceTables {
         Ok(())
     }
 
-    fn correct_detections(&mut self, corrections: &[Correction]) -> Result<(), ArrowError> {
+    fn correct(&mut self, corrections: &[Correction]) -> Result<(), ArrowError> {
         if corrections.is_empty() {
             return Ok(());
         }
         let corrections = DetectionCorrections::new(corrections);
         self.detections.correct(|chunk| match chunk.frame_numbers {
             Some(frames) if corrections.touch(frames) => corrections.apply(&chunk.batch),
+            _ => Ok(None),
+        })?;
+        // Their number and their order stay, as an index finds rows by position.
+        self.embeddings.correct(|chunk| match chunk.frame_numbers {
+            Some(frames) if corrections.touch(frames) => corrections.with_tracks(&chunk.batch),
             _ => Ok(None),
         })?;
         self.detections.push(rows::detections(&self.context, &corrections.filled())?)
@@ -207,7 +216,12 @@ impl Tables {
     /// # Errors
     /// When the rows do not fit the schemas.
     pub fn commit_frames(&self, id: SourceId, commit: FrameCommit) -> Result<(), ArrowError> {
-        self.change(id, |tables| tables.add_frames(commit))
+        let has_vectors = !commit.appearances.is_empty();
+        self.change(id, |tables| tables.add_frames(commit))?;
+        if has_vectors {
+            self.notify();
+        }
+        Ok(())
     }
 
     /// Makes captions and their vectors visible; of a source that is gone, nothing.

@@ -17,6 +17,7 @@ use timely::dataflow::operators::generic::builder_rc::OperatorBuilder;
 use timely::dataflow::operators::{Capability, InputCapability};
 use vigil_models::Detection;
 
+use super::kept::{Keeper, KeptAppearance};
 use super::look::{Look, Looker};
 use super::memory::Memory;
 use super::{
@@ -42,6 +43,8 @@ pub struct TrackedFrame {
     pub tracks: Arc<[Option<TrackId>]>,
     /// What changed in the life of the tracks.
     pub changes: Arc<[StateChange]>,
+    /// What tracks looked like, in this frame and in earlier ones.
+    pub appearances: Arc<[KeptAppearance]>,
     /// From leaving the decoder to here.
     pub processing: Duration,
 }
@@ -109,6 +112,7 @@ pub fn track<'scope>(
         drop(initial);
         let mut waiting: BTreeMap<Tick, Held> = BTreeMap::new();
         let mut memory = Memory::default();
+        let mut keeper = Keeper::default();
         // The frame that is being looked at, and what is known of it.
         let mut asked: Option<Tick> = None;
         move |frontiers| {
@@ -157,8 +161,10 @@ pub fn track<'scope>(
                 let assignment = match held.step {
                     Step::Frame(detected) => {
                         let ts_micros = ts_micros(&detected, start_micros);
-                        let assignment = assign(tracker.as_mut(), &detected, &look, ts_micros);
-                        let frame = TrackedFrame::new(detected, ts_micros, &assignment);
+                        let (assignment, appearances) =
+                            assign(tracker.as_mut(), &mut keeper, &detected, &look, ts_micros);
+                        let frame =
+                            TrackedFrame::new(detected, ts_micros, &assignment, appearances);
                         if let Some(found) = &frame.detections {
                             memory.note(frame.frame.frame_number, ts_micros, Arc::clone(found));
                         }
@@ -216,7 +222,12 @@ impl Held {
 }
 
 impl TrackedFrame {
-    fn new(detected: DetectedFrame, ts_micros: i64, assignment: &Assignment) -> Self {
+    fn new(
+        detected: DetectedFrame,
+        ts_micros: i64,
+        assignment: &Assignment,
+        appearances: Vec<KeptAppearance>,
+    ) -> Self {
         let DetectedFrame { frame, mut detections } = detected;
         if let Some(found) = detections.as_mut().filter(|f| f.len() == assignment.boxes.len()) {
             let moved = found.iter().zip(&assignment.boxes);
@@ -229,6 +240,7 @@ impl TrackedFrame {
             detections,
             tracks: Arc::from(assignment.tracks.as_slice()),
             changes: Arc::from(assignment.changes.as_slice()),
+            appearances: Arc::from(appearances),
         }
     }
 
@@ -273,11 +285,15 @@ fn needs(tracker: &mut dyn Tracker, detected: &DetectedFrame, start_micros: i64)
 
 fn assign(
     tracker: &mut dyn Tracker,
+    keeper: &mut Keeper,
     detected: &DetectedFrame,
     look: &Look,
     ts_micros: i64,
-) -> Assignment {
-    input(detected, look, ts_micros).map(|frame| tracker.update(&frame)).unwrap_or_default()
+) -> (Assignment, Vec<KeptAppearance>) {
+    let Some(frame) = input(detected, look, ts_micros) else { return Default::default() };
+    let assignment = tracker.update(&frame);
+    let appearances = keeper.keep(&frame, &assignment);
+    (assignment, appearances)
 }
 
 fn diffs(

@@ -25,7 +25,7 @@ fn psql_connects_describes_and_asks() -> Result<()> {
         (r"\d detections", &["track_id", "bigint", "timestamp with time zone", "confidence"]),
         (r"\d+ captions", &["embedding", "vector(384)"]),
         (r"\d captions", &["objects", "json", "Indexes:", "hnsw (embedding vector_cosine_ops)"]),
-        (r"\di", &["captions_embedding_idx", "embeddings_embedding_idx", "index"]),
+        (r"\di", &["captions_embedding_idx", "embeddings_appearance_idx", "index"]),
         (r"\dn", &["public", "vigil_catalog"]),
         (r"\l", &["vigil"]),
         (r"\conninfo", &["127.0.0.1"]),

@@ -1,184 +1,63 @@
-//! Search by meaning through SQL: rows are committed as a source commits them, and every answer of
-//! an index is compared with that of the same statement without one.
+//! Search by meaning through SQL: rows are committed as a source commits them, and answers of an
+//! index are compared with what is computed by hand, or with the same statement without one.
 
-use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::Arc;
+mod appearances;
+mod fixture;
+mod functions;
 
-use arrow::array::{Array, RecordBatch};
-use arrow::util::display::{ArrayFormatter, FormatOptions};
-use futures::TryStreamExt;
-use vigil::source::SourceDefaults;
-use vigil::tables::{CaptionCommit, CaptionRow, RowContext};
-use vigil::{Engine, EngineConfig, SourceId};
-use vigil_sql::{Database, Outcome, Session, SqlError};
+use vigil::SourceId;
 
-const DIMENSIONS: usize = 384;
+use self::fixture::{DIMENSIONS, Fixture, literal, recall, vector_of};
 
-struct Fixture {
-    engine: Arc<Engine>,
-    session: Session,
-    runtime: tokio::runtime::Runtime,
-    sentences: Vec<String>,
-    _data: tempfile::TempDir,
-}
-
-/// A sum of directions, one for each word: sentences with words in common are near.
-fn vector_of(sentence: &str) -> Vec<f32> {
-    let mut vector = vec![0.0; DIMENSIONS];
-    for word in sentence.split_whitespace() {
-        let mut hasher = DefaultHasher::new();
-        word.to_lowercase().hash(&mut hasher);
-        let mut bits = hasher.finish() | 1;
-        for element in &mut vector {
-            bits ^= bits << 13;
-            bits ^= bits >> 7;
-            bits ^= bits << 17;
-            *element += f32::from((bits >> 56) as u8) / 128.0 - 1.0;
-        }
-    }
-    let length = vector.iter().map(|element| element * element).sum::<f32>().sqrt();
-    vector.iter().map(|element| element / length.max(f32::MIN_POSITIVE)).collect()
-}
-
-fn literal(sentence: &str) -> String {
-    let elements: Vec<String> = vector_of(sentence).iter().map(f32::to_string).collect();
-    format!("'[{}]'", elements.join(","))
-}
-
-impl Fixture {
-    /// An engine and the sentences, or nothing where there is no test data.
-    fn new() -> Option<Self> {
-        let path = vigil_test_data::file("data/captions/flickr8k-captions.txt")?;
-        let text = std::fs::read_to_string(path).expect("it is there");
-        let lines = text.lines().filter_map(|line| line.split_once('\t'));
-        let sentences = lines.map(|(_, sentence)| sentence.to_owned()).collect();
-        let data = tempfile::tempdir().expect("a folder");
-        let engine = Engine::start(EngineConfig {
-            data: data.path().display().to_string(),
-            models_dir: vigil_test_data::models(),
-            workers: 1,
-            inference_threads: 1,
-            defaults: SourceDefaults::default(),
-            base_dir: vigil_test_data::root().join("data"),
-            places: Default::default(),
-        })
-        .expect("an engine");
-        let session = Database::new(Arc::<Engine>::clone(&engine)).expect("a database").session();
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        Some(Self { engine, session, runtime, sentences, _data: data })
-    }
-
-    /// Commits rows of a source as its dataflow does.
-    fn commit(&self, source: i64, name: &str, rows: std::ops::Range<usize>) {
-        let tables = self.engine.tables();
-        if tables.snapshot().source(SourceId(source)).is_none() {
-            let context = RowContext {
-                source: name.to_owned(),
-                detector: None,
-                tracker: "iou".into(),
-                captioner: Some("test:1".into()),
-                embedder: Some("words:1".into()),
-                reid: None,
-                labels: Arc::from([]),
-            };
-            tables.add_source(SourceId(source), context);
-        }
-        let captions = rows.map(|row| CaptionRow {
-            frame_number: i64::try_from(row).expect("few rows"),
-            ts_micros: i64::try_from(row).expect("few rows") * 40_000,
-            caption: Some(self.sentences[row].clone()),
-            scene: None,
-            objects: BTreeMap::new(),
-            embedding: Some(Arc::from(vector_of(&self.sentences[row]))),
-        });
-        let commit = CaptionCommit { captions: captions.collect(), tick: None };
-        tables.commit_captions(SourceId(source), &commit).expect("rows of the schema");
-    }
-
-    fn try_rows(&mut self, sql: &str) -> Result<Vec<Vec<String>>, SqlError> {
-        let statements = self.session.parse(sql)?;
-        let mut rows = Vec::new();
-        for statement in statements {
-            let outcome = self.runtime.block_on(self.session.execute(&statement))?;
-            if let Outcome::Rows { batches, .. } = outcome {
-                let batches: Vec<RecordBatch> =
-                    self.runtime.block_on(batches.try_collect()).map_err(SqlError::from)?;
-                rows = batches.iter().flat_map(shown).collect();
-            }
-        }
-        Ok(rows)
-    }
-
-    fn rows(&mut self, sql: &str) -> Vec<Vec<String>> {
-        self.try_rows(sql).unwrap_or_else(|error| panic!("{sql:.200}: {error}"))
-    }
-
-    fn refused(&mut self, sql: &str) -> (String, String) {
-        let error = self.try_rows(sql).expect_err(sql);
-        (error.sqlstate().to_owned(), error.to_string())
-    }
-
-    /// Builds the index over what is there, so that a test knows what the graph holds.
-    fn reindex(&mut self) {
-        self.rows("REINDEX INDEX captions_embedding_idx");
-    }
-
-    fn plan(&mut self, sql: &str) -> String {
-        let lines = self.rows(&format!("EXPLAIN ANALYZE {sql}"));
-        lines.concat().join("\n")
-    }
-}
-
-fn shown(batch: &RecordBatch) -> Vec<Vec<String>> {
-    let options = FormatOptions::default();
-    let columns: Vec<_> = batch
-        .columns()
-        .iter()
-        .map(|column| (column, ArrayFormatter::try_new(column, &options).expect("displayable")))
-        .collect();
-    let value = |row: usize| {
-        let values = columns.iter().map(|(column, shown)| {
-            if column.is_null(row) { "NULL".to_owned() } else { shown.value(row).to_string() }
-        });
-        values.collect()
+/// The distance as the definition says, in `f64`.
+fn cosine_distance(left: &[f32], right: &[f32]) -> f64 {
+    let sum = |left: &[f32], right: &[f32]| -> f64 {
+        left.iter().zip(right).map(|(l, r)| f64::from(*l) * f64::from(*r)).sum()
     };
-    (0..batch.num_rows()).map(value).collect()
+    1.0 - sum(left, right) / (sum(left, left).sqrt() * sum(right, right).sqrt())
 }
 
-/// The share of the rows of `expected` that are in `found`.
-fn recall(found: &[Vec<String>], expected: &[Vec<String>]) -> f64 {
-    let hits = expected.iter().filter(|row| found.contains(row)).count();
-    if expected.is_empty() { 1.0 } else { hits as f64 / expected.len() as f64 }
-}
+/// A filter, a limit, the way that is taken; which rows count, and how many of them are skipped and wanted.
+type Case = (&'static str, &'static str, &'static str, fn(usize) -> bool, usize, usize);
 
 #[test]
-fn an_index_gives_what_a_scan_gives() {
+fn an_index_gives_what_a_computation_by_hand_gives() {
     let Some(mut fixture) = Fixture::new() else { return };
     fixture.commit(1, "lobby", 0..6000);
     fixture.commit(2, "yard", 6000..8000);
     fixture.reindex();
-    let query = literal("two dogs run in the snow");
-    // Distances are compared: sentences that are equally far may change places.
+    let text = "two dogs run in the snow";
+    let query = literal(text);
     let statement = |filter: &str, limit: &str| {
         format!(
-            "SELECT round(embedding <=> {query}, 4) AS d FROM captions {filter} ORDER BY embedding <=> {query} {limit}"
+            "SELECT frame_number, embedding <=> {query} FROM captions {filter} ORDER BY embedding <=> {query} {limit}"
         )
     };
-    let cases = [
-        ("", "LIMIT 10", "graph"),
-        ("", "LIMIT 500", "graph"),
-        ("", "LIMIT 10 OFFSET 20", "graph"),
-        ("WHERE source = 'lobby'", "LIMIT 10", "traversal"),
-        ("WHERE frame_number % 100 = 3", "LIMIT 10", "exact"),
-        ("WHERE source = 'yard' AND frame_number < 6010", "LIMIT 20", "exact"),
-        ("WHERE source = 'nowhere'", "LIMIT 10", "exact"),
-        ("", "LIMIT 100000", "exact"),
-        ("", "LIMIT 0", ""),
+    let wanted_vector = vector_of(text);
+    let of_row: Vec<f64> = fixture.sentences[..8000]
+        .iter()
+        .map(|sentence| cosine_distance(&wanted_vector, &vector_of(sentence)))
+        .collect();
+    let is_any: fn(usize) -> bool = |_| true;
+    let cases: [Case; 9] = [
+        ("", "LIMIT 10", "graph", is_any, 0, 10),
+        ("", "LIMIT 500", "graph", is_any, 0, 500),
+        ("", "LIMIT 10 OFFSET 20", "graph", is_any, 20, 10),
+        ("WHERE source = 'lobby'", "LIMIT 10", "traversal", |row| row < 6000, 0, 10),
+        ("WHERE frame_number % 100 = 3", "LIMIT 10", "exact", |row| row % 100 == 3, 0, 10),
+        (
+            "WHERE source = 'yard' AND frame_number < 6010",
+            "LIMIT 20",
+            "exact",
+            |row| (6000..6010).contains(&row),
+            0,
+            20,
+        ),
+        ("WHERE source = 'nowhere'", "LIMIT 10", "exact", |_| false, 0, 10),
+        ("", "LIMIT 100000", "exact", is_any, 0, 100_000),
+        ("", "LIMIT 0", "", is_any, 0, 0),
     ];
-    let mut with_index = Vec::new();
-    for (filter, limit, way) in cases {
+    for (filter, limit, way, counts, skipped, wanted) in cases {
         let sql = statement(filter, limit);
         if !way.is_empty() {
             let plan = fixture.plan(&sql);
@@ -186,18 +65,26 @@ fn an_index_gives_what_a_scan_gives() {
             assert!(plan.contains(&format!("way={way}")), "{filter} {limit}: {plan}");
             assert!(plan.contains("candidates="), "{plan}");
         }
-        with_index.push(fixture.rows(&sql));
-    }
-    fixture.rows("DROP INDEX captions_embedding_idx");
-    for ((filter, limit, way), found) in cases.iter().zip(with_index) {
-        let sql = statement(filter, limit);
-        let expected = fixture.rows(&sql);
+        let mut expected: Vec<f64> =
+            (0..8000).filter(|row| counts(*row)).map(|row| of_row[row]).collect();
+        expected.sort_by(f64::total_cmp);
+        let expected: Vec<f64> = expected.into_iter().skip(skipped).take(wanted).collect();
+        let found = fixture.rows(&sql);
         assert_eq!(found.len(), expected.len(), "{filter} {limit}");
-        let share = recall(&found, &expected);
-        assert!(share >= 0.95, "{filter} {limit}: {share}");
-        if *way == "exact" {
-            assert_eq!(found, expected, "{filter} {limit}");
+        let mut last = f64::NEG_INFINITY;
+        let mut near = 0;
+        for row in &found {
+            let number: usize = row[0].parse().expect("a number");
+            let distance: f64 = row[1].parse().expect("a distance");
+            assert!(counts(number), "{filter}: row {number} does not match");
+            assert!((distance - of_row[number]).abs() < 1e-6, "{row:?} {}", of_row[number]);
+            assert!(distance >= last, "{filter} {limit}: not in order");
+            last = distance;
+            near += usize::from(expected.last().is_some_and(|far| distance <= far + 1e-6));
         }
+        let share = if found.is_empty() { 1.0 } else { near as f64 / found.len() as f64 };
+        let least = if way == "exact" { 1.0 } else { 0.97 };
+        assert!(share >= least, "{filter} {limit}: {share}");
     }
 }
 
@@ -428,17 +315,50 @@ fn the_known_failures_of_others_do_not_happen() {
         );
         assert_eq!(fixture.rows(&sql).len(), 500);
     }
-    // Pages within ef_search are cut from the same candidates.
-    fixture.rows("SET hnsw.ef_search = 1000; RESET hnsw.iterative_scan");
-    let mut seen = std::collections::BTreeSet::new();
-    for page in 0..20 {
-        let sql =
-            format!("SELECT frame_number FROM captions {order} LIMIT 25 OFFSET {}", page * 25);
-        for row in fixture.rows(&sql) {
-            assert!(seen.insert(row.clone()), "page {page} repeats {row:?}");
+    // The pages of a list repeat no row, also far beyond ef_search, with a filter and without.
+    fixture.rows("RESET hnsw.iterative_scan");
+    for (ef_search, filter, pages) in
+        [(10, "", 40), (100, "", 40), (10, "WHERE frame_number % 2 = 0", 20), (1000, "", 20)]
+    {
+        fixture.rows(&format!("SET hnsw.ef_search = {ef_search}"));
+        let mut seen = std::collections::BTreeSet::new();
+        for page in 0..pages {
+            let offset = page * 25;
+            let sql = format!(
+                "SELECT frame_number FROM captions {filter} {order} LIMIT 25 OFFSET {offset}"
+            );
+            for row in fixture.rows(&sql) {
+                assert!(seen.insert(row.clone()), "ef {ef_search}: page {page} repeats {row:?}");
+            }
         }
+        assert_eq!(seen.len(), pages * 25, "ef {ef_search} {filter}");
     }
-    assert_eq!(seen.len(), 500);
+}
+
+/// A still scene has one caption a thousand times: what decides among rows that are equally near
+/// is asked of all of them, on every page.
+#[test]
+fn pages_of_equally_near_rows_are_in_order() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..1200);
+    let sentence = fixture.sentences[3].clone();
+    for row in 1200..1500 {
+        fixture.sentences[row] = sentence.clone();
+    }
+    fixture.commit(2, "still", 1200..1500);
+    fixture.reindex();
+    let query = literal(&sentence);
+    let mut expected = vec!["3".to_owned()];
+    expected.extend((1200..1500).map(|row| row.to_string()));
+    let mut found = Vec::new();
+    for page in 0..20 {
+        let sql = format!(
+            "SELECT frame_number FROM captions ORDER BY embedding <=> {query}, frame_number LIMIT 15 OFFSET {}",
+            page * 15
+        );
+        found.extend(fixture.rows(&sql).concat());
+    }
+    assert_eq!(found, expected[..300]);
 }
 
 #[test]
@@ -530,6 +450,7 @@ fn lateral_gives_the_nearest_of_each_row() {
     fixture.commit(1, "lobby", 0..500);
     let sql = "SELECT a.frame_number, near.frame_number, round(near.distance, 4) FROM (SELECT * FROM captions WHERE frame_number < 3) AS a, LATERAL (SELECT b.frame_number, b.embedding <=> a.embedding AS distance FROM captions b WHERE b.frame_number <> a.frame_number ORDER BY b.embedding <=> a.embedding, b.frame_number LIMIT 2) AS near ORDER BY 1, 3, 2";
     let found = fixture.rows(sql);
+    assert_nearest_join(&fixture.plan(sql), "searches=3");
     let mut expected = Vec::new();
     for row in 0..3 {
         let query = literal(&fixture.sentences[row].clone());
@@ -540,6 +461,44 @@ fn lateral_gives_the_nearest_of_each_row() {
     assert_eq!(found, expected);
     let sql = "SELECT count(*) FROM captions a CROSS JOIN LATERAL (SELECT b.frame_number FROM captions b ORDER BY a.embedding <-> b.embedding LIMIT 3 OFFSET 1) AS near WHERE a.frame_number < 10";
     assert_eq!(fixture.rows(sql), [["30"]]);
+    assert_nearest_join(&fixture.plan(sql), "searches=10");
+}
+
+fn assert_nearest_join(plan: &str, figures: &str) {
+    let line = plan.lines().find(|line| line.contains("NearestJoin"));
+    let line = line.unwrap_or_else(|| panic!("no search for each row in {plan}"));
+    assert!(line.contains(figures), "{line}");
+}
+
+#[test]
+fn lateral_goes_through_the_index() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..4096);
+    fixture.reindex();
+    let near = "SELECT b.frame_number, b.embedding <=> a.embedding AS distance FROM captions b WHERE b.frame_number <> a.frame_number ORDER BY b.embedding <=> a.embedding LIMIT 5";
+    let sql = format!(
+        "SELECT a.frame_number, round(near.distance, 5) FROM (SELECT * FROM captions WHERE frame_number % 256 = 7) AS a, LATERAL ({near}) AS near ORDER BY 1, 2"
+    );
+    let plan = fixture.plan(&sql);
+    assert_nearest_join(&plan, "index=captions_embedding_idx");
+    assert_nearest_join(&plan, "through_graph=16");
+    let found = fixture.rows(&sql);
+    let vectors: Vec<Vec<f32>> = fixture.sentences[..4096].iter().map(|s| vector_of(s)).collect();
+    let mut expected = Vec::new();
+    for row in (0..4096).filter(|row| row % 256 == 7) {
+        let others = (0..4096).filter(|other| *other != row);
+        let mut distances: Vec<f64> =
+            others.map(|other| cosine_distance(&vectors[row], &vectors[other])).collect();
+        distances.sort_by(f64::total_cmp);
+        expected.extend(distances[..5].iter().map(|distance| (row, *distance)));
+    }
+    assert_eq!(found.len(), expected.len());
+    let is_right = |(found, (row, distance)): &(&Vec<String>, &(usize, f64))| {
+        let found_distance: f64 = found[1].parse().expect("a distance");
+        found[0] == row.to_string() && (found_distance - distance).abs() < 1e-4
+    };
+    let right = found.iter().zip(&expected).filter(is_right).count();
+    assert!(right * 100 >= expected.len() * 97, "{right} of {}", expected.len());
 }
 
 #[test]

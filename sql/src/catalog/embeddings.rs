@@ -10,8 +10,11 @@ pub(super) fn columns() -> Vec<Column> {
         column::bigint("frame_number", "the frame that it comes from"),
         column::timestamptz("ts", "when the camera saw that frame"),
         column::text("kind", "caption or appearance"),
-        column::bigint("track_id", "the track whose appearance it is; null for captions")
-            .nullable(),
+        column::bigint(
+            "track_id",
+            "the track whose appearance it is; null for captions and where the track was noise",
+        )
+        .nullable(),
         column::vector("embedding", "the vector, L2-normalised").of_model_in("model"),
         column::text(
             "model",

@@ -1,5 +1,6 @@
 //! The arguments of table functions: constants, read one by one, each refused with a hint.
 
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::Expr;
@@ -64,6 +65,18 @@ impl<'a> Arguments<'a> {
     pub(super) fn needed_text(&self, at: usize, name: &str) -> Result<&'a str> {
         self.text(at, name)?
             .ok_or_else(|| refused(format!("{}() needs {name}", self.function), self.call))
+    }
+
+    /// The least cosine similarity; `None` where there is none and where it is NULL.
+    pub(super) fn similarity(&self, at: usize) -> Result<Option<f64>> {
+        let Some(value) = self.constant(at, "the similarity threshold")? else { return Ok(None) };
+        match value.cast_to(&DataType::Float64)? {
+            ScalarValue::Float64(Some(value)) if (-1.0..=1.0).contains(&value) => Ok(Some(value)),
+            _ => Err(refused(
+                "the similarity threshold is out of range",
+                "It lies between -1 and 1.",
+            )),
+        }
     }
 
     /// How many rows are wanted, from 1 to `most`.

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::ScalarValue;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions_window::expr_fn::row_number;
@@ -25,7 +24,7 @@ pub(super) static DOC: FunctionDoc = FunctionDoc {
         ("table", "`captions` or `embeddings`, a constant text"),
         ("text", "what to search for, a constant text; the default embedder embeds it"),
         ("k", "how many rows, a constant from 1 to 100"),
-        ("similarity_threshold", "0..1, a constant, or NULL; with the metric `cosine` alone"),
+        ("similarity_threshold", "-1..1, a constant, or NULL; with the metric `cosine` alone"),
         ("metric", "`cosine`, `euclidean` or `manhattan`, a constant text"),
     ],
     examples: &[Example {
@@ -75,18 +74,7 @@ impl VectorSearch {
                 ));
             }
         };
-        let threshold = match arguments.constant(3, "the similarity threshold")? {
-            None => None,
-            Some(value) => match value.cast_to(&arrow::datatypes::DataType::Float64)? {
-                ScalarValue::Float64(Some(value)) if (-1.0..=1.0).contains(&value) => Some(value),
-                _ => {
-                    return Err(refused(
-                        "the similarity threshold is out of range",
-                        "It lies between -1 and 1.",
-                    ));
-                }
-            },
-        };
+        let threshold = arguments.similarity(3)?;
         if threshold.is_some() && metric != "cosine" {
             return Err(refused(
                 "a similarity threshold needs the metric cosine",

@@ -15,8 +15,9 @@ static DOC: StatementDoc = StatementDoc {
     ON table USING hnsw ( column operator_class )
     [ WITH ( option = value [, ...] ) ] [ WHERE condition ]",
     description: "Makes an index for `ORDER BY column <=> vector LIMIT n` and its like: a \
-hierarchical navigable small world graph. `captions.embedding` and `embeddings.embedding` have one \
-from the start.
+hierarchical navigable small world graph. `captions.embedding` has one from the \
+start, and `embeddings.embedding` one for each kind: `WHERE kind = 'caption'` and \
+`WHERE kind = 'appearance'`.
 
 The operator classes are pgvector's: `vector_cosine_ops` for `<=>`, `vector_l2_ops` for `<->`, \
 `vector_ip_ops` for `<#>` and `vector_l1_ops` for `<+>`. Options are `m` (16), \

@@ -1,0 +1,182 @@
+//! The ways through the graph: batches of the nearest rows, nearest first, until there are enough.
+
+use std::ops::Range;
+
+use datafusion::error::Result;
+
+use super::codes::Precision;
+use super::graph::{Graph, RowKey};
+use super::scan::{Matching, Outcome, Request, Scan, Ties, Way, limit};
+use super::search::{Found, Resumable, Search, SearchStatistics};
+use super::table_rows::TableRows;
+use super::vector_index::{Built, Parts};
+
+/// Rows that a batch has beyond those of a page, so that rows as near as the last one are in it.
+const BEYOND_PAGE: usize = 8;
+
+/// The positions of the rows of each part of the graph, as far as they are in the snapshot and
+/// linked.
+fn visible(parts: &Parts, rows: &TableRows) -> Vec<Range<usize>> {
+    let mut visible = vec![0..0; parts.count()];
+    for (source, positions) in rows.sources() {
+        if let Some(number) = parts.number(source) {
+            let done = parts.done(source).min(positions.len());
+            visible[number] = positions.start..positions.start + done;
+        }
+    }
+    visible
+}
+
+fn position(visible: &[Range<usize>], key: RowKey) -> Option<usize> {
+    let rows = visible.get(key.part as usize)?;
+    let position = rows.start + key.row as usize;
+    rows.contains(&position).then_some(position)
+}
+
+impl Scan<'_> {
+    /// Rows from the graph that match, and the rows not in it yet.
+    pub(super) fn in_graph(&self, built: &Built, matching: Option<&Matching>) -> Result<Outcome> {
+        // Before the search: what is linked from now on is searched twice at worst, never missed.
+        let parts = built.parts();
+        let visible = visible(&parts, self.rows);
+        let Some(graph) = built.graph() else { return self.exactly(matching) };
+        let accept = |key| {
+            position(&visible, key).is_some_and(|at| matching.is_none_or(|matching| matching.0[at]))
+        };
+        let most = match matching {
+            Some(_) => self.request.settings.max_scan_tuples.max(self.k),
+            None => usize::MAX,
+        };
+        let place = |found: &Found| {
+            let at = position(&visible, found.key).filter(|_| !parts.is_loose(found.key))?;
+            Some((found.distance, at))
+        };
+        let (mut nearest, statistics) = self.walk(graph, accept, most, |batch: &[Found]| {
+            Ok(batch.iter().filter_map(place).collect())
+        })?;
+        let pending = self.pending(&parts);
+        let passing = pending.into_iter().filter(|at| matching.is_none_or(|all| all.0[*at]));
+        let scanned = self.add_exactly(passing, &mut nearest);
+        let way = if matching.is_some() { Way::Traversal } else { Way::Graph };
+        Ok(Outcome { positions: self.cut(nearest, 1.0), way, statistics, scanned })
+    }
+
+    /// Batches from the graph, each tested, until enough rows fulfil the condition.
+    pub(super) fn iteratively(&self, built: &Built) -> Result<Outcome> {
+        let parts = built.parts();
+        let visible = visible(&parts, self.rows);
+        let Some(graph) = built.graph() else { return self.exactly(None) };
+        let accept = |key| position(&visible, key).is_some() && !parts.is_loose(key);
+        let most = self.request.settings.max_scan_tuples.max(self.k);
+        let (mut nearest, mut statistics) =
+            self.walk(graph, accept, most, |batch: &[Found]| {
+                let place = |found: &Found| Some((found.distance, position(&visible, found.key)?));
+                let batch: Vec<(f32, usize)> = batch.iter().filter_map(place).collect();
+                let positions: Vec<usize> = batch.iter().map(|(_, position)| *position).collect();
+                let passing = self.request.passing(self.rows, &positions)?;
+                // Both are in the order of the batch.
+                let mut passing = passing.into_iter().peekable();
+                Ok(batch.into_iter().filter(|(_, at)| passing.next_if_eq(at).is_some()).collect())
+            })?;
+        statistics.filtered += statistics.returned - nearest.len();
+        let pending = self.request.passing(self.rows, &self.pending(&parts))?;
+        let scanned = self.add_exactly(pending.into_iter(), &mut nearest);
+        let positions = self.cut(nearest, 1.0);
+        Ok(Outcome { positions, way: Way::Iterative, statistics, scanned })
+    }
+
+    /// Batches from the graph until there are enough rows of those that `keep` leaves, nearest
+    /// first. The rows are the first of a list that does not depend on how many are wanted.
+    fn walk(
+        &self,
+        graph: &Graph,
+        accept: impl Fn(RowKey) -> bool,
+        most: usize,
+        keep: impl Fn(&[Found]) -> Result<Vec<(f32, usize)>>,
+    ) -> Result<(Vec<(f32, usize)>, SearchStatistics)> {
+        let Request { settings, page, .. } = self.request;
+        let ef = settings.ef_search.max(page.saturating_add(BEYOND_PAGE)).min(graph.rows().max(1));
+        let mut resumable = if self.k > ef { Resumable::Yes } else { Resumable::No };
+        loop {
+            let mut search = Search::new(graph, self.query, &accept, resumable);
+            let mut nearest: Vec<(f32, usize)> = Vec::new();
+            loop {
+                let batch = search.next_batch(ef, most);
+                let is_last = batch.len() < ef;
+                let mut batch = keep(&batch)?;
+                if self.rank_again(&mut batch) {
+                    batch.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
+                }
+                let last = nearest.last().map_or(f32::NEG_INFINITY, |(distance, _)| *distance);
+                nearest.extend(batch.into_iter().filter(|(distance, _)| *distance >= last));
+                if is_last || self.is_enough(&nearest) {
+                    return Ok((nearest, search.statistics()));
+                }
+                if resumable == Resumable::No {
+                    break;
+                }
+            }
+            // One batch was not enough; a search that goes on has to remember more.
+            resumable = Resumable::Yes;
+        }
+    }
+
+    /// Whether the `k` nearest are among these, which are sorted, and those that are as near as
+    /// the last of them if something decides which of those come.
+    fn is_enough(&self, nearest: &[(f32, usize)]) -> bool {
+        let (Some((wanted, _)), Some((last, _))) =
+            (nearest.get(self.k.saturating_sub(1)), nearest.last())
+        else {
+            return false;
+        };
+        let is_first_page = self.k <= self.request.page;
+        (is_first_page && self.request.ties == Ties::Any) || *last > limit(*wanted, 1.0)
+    }
+
+    /// Positions of rows that are not in the graph yet.
+    pub(super) fn pending(&self, parts: &Parts) -> Vec<usize> {
+        let mut pending = Vec::new();
+        let loose = parts.loose();
+        for (source, rows) in self.rows.sources() {
+            let done = parts.done(source);
+            if let Some(number) = parts.number(source)
+                && !loose.is_empty()
+            {
+                let part = u32::try_from(number).unwrap_or(u32::MAX);
+                let from = loose.partition_point(|key| key.part < part);
+                let of_source = loose[from..].iter().take_while(|key| key.part == part);
+                let rows_before = of_source.map(|key| key.row as usize);
+                let within = rows_before.filter(|row| *row < done.min(rows.len()));
+                pending.extend(within.map(|row| rows.start + row));
+            }
+            pending.extend(rows.skip(done));
+        }
+        pending
+    }
+
+    /// Adds rows at some positions by their own distance and gives how many.
+    fn add_exactly(
+        &self,
+        positions: impl Iterator<Item = usize>,
+        nearest: &mut Vec<(f32, usize)>,
+    ) -> usize {
+        let before = nearest.len();
+        nearest.extend(positions.filter_map(|at| Some((self.distance(at)?, at))));
+        nearest.len() - before
+    }
+
+    /// Puts the table's own values in the place of what the graph kept in fewer bits; false where
+    /// it kept them whole.
+    fn rank_again(&self, nearest: &mut [(f32, usize)]) -> bool {
+        let index = self.request.target.index.as_ref();
+        if index.is_none_or(|index| index.definition.precision == Precision::Full) {
+            return false;
+        }
+        for (distance, at) in nearest {
+            if let Some(exact) = self.distance(*at) {
+                *distance = exact;
+            }
+        }
+        true
+    }
+}
