@@ -47,7 +47,7 @@ class RealPostgres:
             nobody = pwd.getpwnam("nobody")
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
             as_user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        program = programs()
+        program = self.within_reach(programs()) if as_user else programs()
         environment = dict(os.environ, LC_ALL="C", HOME=str(self.folder))
         common = {"cwd": self.folder, "env": environment, **as_user}
         log = open(self.folder / "log", "wb")
@@ -72,6 +72,20 @@ class RealPostgres:
                 time.sleep(0.1)
         self.__exit__()
         raise RuntimeError((self.folder / "log").read_text())
+
+    def within_reach(self, program):
+        """The programs where everybody may run them: a copy, if they lie below a folder that is its
+        owner's alone, such as root's home."""
+        if all(folder.stat().st_mode & 0o001 for folder in program.parents):
+            return program
+        # With the libraries beside the package, which the programs look for by their own place.
+        release = program.parent
+        package, copy = release.parent, self.folder / "programs"
+        libraries = package.with_name(f"{package.name}.libs")
+        if libraries.is_dir():
+            shutil.copytree(libraries, copy / libraries.name)
+        shutil.copytree(release, copy / package.name / release.name)
+        return copy / package.name / release.name / program.name
 
     def __exit__(self, *_):
         # Its fast way: connections that are open are closed.
