@@ -1,11 +1,13 @@
 //! `make bench-models`: the models against the bare ONNX Runtime session, against Python and against
-//! themselves, as ratios of one run. One file for each figure; a figure's file says what it is.
+//! themselves, as ratios of one run. One file for each figure, and one for those of a GPU; a
+//! figure's file says what it is.
 //!
 //! Sides are measured in turn, A B A B, and a figure is the median of the pairs' ratios. A figure
 //! whose model or video is not there is named on stderr and left out. With words after `--`, only
 //! figures that contain one of them are measured.
 
 mod caption_cache_over_none;
+mod cuda;
 mod detect_over_session;
 mod embed_over_python;
 mod letterbox_1080p;
@@ -24,6 +26,13 @@ const FIGURES: &[Figure] = &[
     ("rect_over_square", "ratio", rect_over_square::measure),
     ("embed_over_python", "ratio", embed_over_python::measure),
     ("caption_cache_over_none", "ratio", caption_cache_over_none::measure),
+    ("cuda_boxes_agree", "share", cuda::boxes_agree),
+    ("cuda_detect_over_session", "ratio", cuda::detect_over_session),
+    ("cuda_bound_over_plain", "ratio", cuda::bound_over_plain),
+    ("cuda_half_over_single", "ratio", cuda::half_over_single),
+    ("cuda_detect_over_cpu", "ratio", cuda::detect_over_cpu),
+    ("cuda_embed_over_cpu", "ratio", cuda::embed_over_cpu),
+    ("cuda_pipeline_over_cpu", "ratio", cuda::pipeline_over_cpu),
 ];
 
 fn main() -> Result<()> {

@@ -77,7 +77,8 @@ impl Default for ServiceOptions {
 impl ServiceOptions {
     fn session(&self, open: OpenOptions) -> SessionOptions {
         let OpenOptions { device, half_precision } = open;
-        SessionOptions { intra_threads: self.intra_threads.max(1), device, half_precision }
+        let intra_threads = self.intra_threads.max(1);
+        SessionOptions { intra_threads, device, half_precision, ..SessionOptions::default() }
     }
 }
 

@@ -1,4 +1,9 @@
 //! How an index keeps its vectors: whole, in half precision, or in eight bits.
+//!
+//! A walk through a graph asks for thousands of distances and needs few of them exactly. So whole
+//! vectors are kept in eight bits as well, where the metric is a product and there are enough
+//! elements for their errors to even out: a walk reads a quarter of the memory, and what it finds
+//! is ranked by the whole vectors.
 
 use std::sync::Arc;
 
@@ -16,30 +21,115 @@ pub enum Precision {
     Int8,
 }
 
+/// Elements from which on products of eight bits are near enough to walk by. Rounding errs by up to
+/// half a step in each element, so the cosine of vectors of `d` elements, the greatest of which is
+/// about `3 / sqrt(d)`, by about `0.007 / sqrt(d)` for each of the two: 0.0009 for 128.
+const STEPS_FROM: usize = 128;
+
+/// Whether a graph is walked by products of eight bits, where it has them.
+pub(super) fn walks_by_steps(metric: Metric, dimensions: usize) -> bool {
+    matches!(metric, Metric::Cosine | Metric::InnerProduct) && dimensions >= STEPS_FROM
+}
+
+/// Vectors in eight bits, one after the other.
+#[derive(Clone, Debug)]
+pub(super) struct Steps {
+    elements: Arc<[i8]>,
+    /// For each vector what a step counts.
+    scales: Arc<[f32]>,
+}
+
+impl Steps {
+    pub(super) fn encode(dimensions: usize, vectors: &[f32]) -> Self {
+        let vectors = vectors.chunks_exact(dimensions.max(1));
+        let scales: Arc<[f32]> = vectors.clone().map(scale).collect();
+        let elements = vectors
+            .zip(scales.iter())
+            .flat_map(|(vector, scale)| vector.iter().map(move |value| value / scale))
+            .map(|value| value.round() as i8)
+            .collect();
+        Self { elements, scales }
+    }
+
+    /// The vector `at` as others are compared with it.
+    #[inline]
+    pub(super) fn probe(&self, dimensions: usize, at: usize) -> Probe<'_> {
+        let elements = &self.elements[at * dimensions..(at + 1) * dimensions];
+        Probe::Steps { elements, scale: self.scales[at] }
+    }
+
+    fn bytes(&self) -> usize {
+        size_of_val(self.elements.as_ref()) + size_of_val(self.scales.as_ref())
+    }
+}
+
+/// A vector that others are compared with on a walk.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Probe<'a> {
+    Whole(&'a [f32]),
+    Steps { elements: &'a [i8], scale: f32 },
+}
+
 /// The vectors of one chunk, one after the other.
 #[derive(Clone, Debug)]
 pub(super) enum Codes {
-    Full(Arc<[f32]>),
+    /// With eight bits to walk by, or without.
+    Full(Arc<[f32]>, Option<Steps>),
     Half(Arc<[Half]>),
-    Int8 { elements: Arc<[i8]>, scales: Arc<[f32]> },
+    Int8(Steps),
 }
 
 impl Codes {
     /// Encodes vectors of `dimensions` elements each.
-    pub(super) fn encode(precision: Precision, dimensions: usize, vectors: Vec<f32>) -> Self {
+    pub(super) fn encode(
+        precision: Precision,
+        metric: Metric,
+        dimensions: usize,
+        vectors: Vec<f32>,
+    ) -> Self {
         match precision {
-            Precision::Full => Self::Full(vectors.into()),
-            Precision::Half => Self::Half(vectors.into_iter().map(Half::nearest).collect()),
-            Precision::Int8 => {
-                let vectors = vectors.chunks_exact(dimensions.max(1));
-                let scales: Arc<[f32]> = vectors.clone().map(scale).collect();
-                let elements = vectors
-                    .zip(scales.iter())
-                    .flat_map(|(vector, scale)| vector.iter().map(move |value| value / scale))
-                    .map(|value| value.round() as i8)
-                    .collect();
-                Self::Int8 { elements, scales }
+            Precision::Full => {
+                let steps = walks_by_steps(metric, dimensions)
+                    .then(|| Steps::encode(dimensions, &vectors));
+                Self::Full(vectors.into(), steps)
             }
+            Precision::Half => Self::Half(vectors.into_iter().map(Half::nearest).collect()),
+            Precision::Int8 => Self::Int8(Steps::encode(dimensions, &vectors)),
+        }
+    }
+
+    /// The distance of a probe and the vector `at`, as far as a walk needs it. A probe of steps is
+    /// for graphs that are walked by them.
+    #[inline]
+    pub(super) fn walk_distance(&self, metric: Metric, probe: Probe<'_>, at: usize) -> f32 {
+        match (probe, self) {
+            (Probe::Whole(query), _) => self.distance(metric, query, at),
+            (
+                Probe::Steps { elements: query, scale },
+                Self::Full(_, Some(steps)) | Self::Int8(steps),
+            ) => {
+                let span = at * query.len()..(at + 1) * query.len();
+                let scale = scale * steps.scales[at];
+                metric.distance_of_steps(query, &steps.elements[span], scale)
+            }
+            // No graph has both; a distance that is never the least one leads nowhere.
+            (Probe::Steps { .. }, Self::Full(_, None) | Self::Half(_)) => f32::INFINITY,
+        }
+    }
+
+    /// The vector `at` as others are compared with it on a walk.
+    #[inline]
+    pub(super) fn probe<'a>(
+        &'a self,
+        metric: Metric,
+        dimensions: usize,
+        at: usize,
+        scratch: &'a mut Vec<f32>,
+    ) -> Probe<'a> {
+        match self {
+            Self::Full(_, Some(steps)) => steps.probe(dimensions, at),
+            Self::Int8(steps) if walks_by_steps(metric, dimensions) => steps.probe(dimensions, at),
+            _ => Probe::Whole(self.decode(dimensions, at, scratch)),
         }
     }
 
@@ -48,14 +138,14 @@ impl Codes {
     pub(super) fn distance(&self, metric: Metric, query: &[f32], at: usize) -> f32 {
         let span = at * query.len()..(at + 1) * query.len();
         match self {
-            Self::Full(elements) => metric.distance(query, &elements[span], 1.0),
+            Self::Full(elements, _) => metric.distance(query, &elements[span], 1.0),
             Self::Half(elements) => metric.distance(query, &elements[span], 1.0),
-            Self::Int8 { elements, scales } => metric.distance(query, &elements[span], scales[at]),
+            Self::Int8(steps) => metric.distance(query, &steps.elements[span], steps.scales[at]),
         }
     }
 
     /// The vector `at`, as far as it was kept.
-    pub(super) fn decode<'a>(
+    fn decode<'a>(
         &'a self,
         dimensions: usize,
         at: usize,
@@ -63,12 +153,12 @@ impl Codes {
     ) -> &'a [f32] {
         let span = at * dimensions..(at + 1) * dimensions;
         match self {
-            Self::Full(elements) => return &elements[span],
+            Self::Full(elements, _) => return &elements[span],
             Self::Half(elements) => {
                 scratch.clear();
                 scratch.extend(elements[span].iter().map(|element| element.widen()));
             }
-            Self::Int8 { elements, scales } => {
+            Self::Int8(Steps { elements, scales }) => {
                 scratch.clear();
                 scratch.extend(elements[span].iter().map(|element| element.widen() * scales[at]));
             }
@@ -81,35 +171,45 @@ impl Codes {
         let span = at * dimensions..(at + 1) * dimensions;
         let other_span = other_at * dimensions..(other_at + 1) * dimensions;
         match (self, other) {
-            (Self::Full(left), Self::Full(right)) => left[span] == right[other_span],
+            (Self::Full(left, _), Self::Full(right, _)) => left[span] == right[other_span],
             (Self::Half(left), Self::Half(right)) => left[span] == right[other_span],
-            (
-                Self::Int8 { elements: left, scales: left_scales },
-                Self::Int8 { elements: right, scales: right_scales },
-            ) => left_scales[at] == right_scales[other_at] && left[span] == right[other_span],
+            (Self::Int8(left), Self::Int8(right)) => {
+                left.scales[at] == right.scales[other_at]
+                    && left.elements[span] == right.elements[other_span]
+            }
             _ => false,
         }
     }
 
-    /// Asks the memory for the vector `at`.
+    /// Asks the memory for what a walk reads of the vector `at`.
     #[inline]
     pub(super) fn prefetch(&self, dimensions: usize, at: usize) {
         let span = at * dimensions..(at + 1) * dimensions;
         match self {
-            Self::Full(elements) => kernel::prefetch(&elements[span]),
+            Self::Full(elements, None) => kernel::prefetch(&elements[span]),
             Self::Half(elements) => kernel::prefetch(&elements[span]),
-            Self::Int8 { elements, .. } => kernel::prefetch(&elements[span]),
+            Self::Full(_, Some(steps)) | Self::Int8(steps) => {
+                kernel::prefetch(&steps.elements[span]);
+            }
+        }
+    }
+
+    /// Asks the memory for a whole vector.
+    #[inline]
+    pub(super) fn prefetch_whole(&self, dimensions: usize, at: usize) {
+        if let Self::Full(elements, _) = self {
+            kernel::prefetch(&elements[at * dimensions..(at + 1) * dimensions]);
         }
     }
 
     /// Bytes of memory.
     pub(super) fn bytes(&self) -> usize {
         match self {
-            Self::Full(elements) => size_of_val(elements.as_ref()),
-            Self::Half(elements) => size_of_val(elements.as_ref()),
-            Self::Int8 { elements, scales } => {
-                size_of_val(elements.as_ref()) + size_of_val(scales.as_ref())
+            Self::Full(elements, steps) => {
+                size_of_val(elements.as_ref()) + steps.as_ref().map_or(0, Steps::bytes)
             }
+            Self::Half(elements) => size_of_val(elements.as_ref()),
+            Self::Int8(steps) => steps.bytes(),
         }
     }
 }

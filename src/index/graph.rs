@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use super::codes::{Codes, Precision};
+use super::codes::{Codes, Precision, Probe};
 use super::kernel::Metric;
 use super::links::{CHUNK, Links, NONE};
 use super::search::Candidates;
@@ -57,10 +57,18 @@ impl View {
         self.codes.len() * CHUNK
     }
 
+    /// As near as the node's vector is kept.
     #[inline]
     pub(super) fn distance(&self, metric: Metric, query: &[f32], node: u32) -> f32 {
         let (chunk, at) = place(node);
         self.codes[chunk].distance(metric, query, at)
+    }
+
+    /// As near as a walk needs it.
+    #[inline]
+    pub(super) fn walk_distance(&self, metric: Metric, probe: Probe<'_>, node: u32) -> f32 {
+        let (chunk, at) = place(node);
+        self.codes[chunk].walk_distance(metric, probe, at)
     }
 
     #[inline]
@@ -91,6 +99,9 @@ pub struct Graph {
 
 /// Edges that a node has at least, where there are so many candidates.
 const LEAST: usize = 8;
+
+/// So many of the nearest are looked at for the same vector: others may round to the same steps.
+const TWINS_AMONG: usize = 16;
 
 const NO_ENTRY: u64 = u64::MAX;
 
@@ -151,7 +162,8 @@ impl Graph {
         let first = u32::try_from(view.nodes()).unwrap_or(NONE);
         let levels: Vec<u8> =
             (0..keys.len()).map(|at| level(first as usize + at, self.options.m)).collect();
-        let codes = Codes::encode(self.options.precision, self.options.dimensions, vectors);
+        let GraphOptions { precision, metric, dimensions, .. } = self.options;
+        let codes = Codes::encode(precision, metric, dimensions, vectors);
         let links = Arc::new(Links::new(self.options.m, &levels));
         let view = Arc::make_mut(&mut view);
         view.codes.push(codes);
@@ -177,7 +189,8 @@ impl Graph {
             .then(|| self.entry_lock.lock().unwrap_or_else(PoisonError::into_inner))
             .filter(|_| is_above(self.entry()));
         let LinkScratch { vector, decoded, candidates, chosen, edges } = scratch;
-        let query = view.codes[chunk].decode(self.options.dimensions, at, vector);
+        let GraphOptions { dimensions, metric, .. } = self.options;
+        let query = view.codes[chunk].probe(metric, dimensions, at, vector);
         let entry_level = loop {
             let linked = self.linked.load(Ordering::Relaxed);
             let Some((entry_level, entry)) = self.entry() else {
@@ -185,7 +198,7 @@ impl Graph {
                 self.set_entry(top, node);
                 return;
             };
-            let mut nearest = (view.distance(self.options.metric, query, entry), entry);
+            let mut nearest = (view.walk_distance(metric, query, entry), entry);
             for level in (top + 1..=entry_level).rev() {
                 nearest = self.descend(&view, query, nearest, level);
             }
@@ -237,7 +250,7 @@ impl Graph {
             view.codes[chunk].same(at, &view.codes[other_chunk], other_at, dimensions)
         };
         let Some((_, twin)) =
-            nearest.iter().take(4).find(|(_, other)| *other != node && same(*other))
+            nearest.iter().take(TWINS_AMONG).find(|(_, other)| *other != node && same(*other))
         else {
             return false;
         };
@@ -253,7 +266,7 @@ impl Graph {
     pub(super) fn descend(
         &self,
         view: &View,
-        query: &[f32],
+        query: Probe<'_>,
         mut nearest: (f32, u32),
         level: usize,
     ) -> (f32, u32) {
@@ -264,7 +277,7 @@ impl Graph {
                 if neighbour as usize >= view.nodes() {
                     continue;
                 }
-                let distance = view.distance(self.options.metric, query, neighbour);
+                let distance = view.walk_distance(self.options.metric, query, neighbour);
                 if distance < nearest.0 {
                     nearest = (distance, neighbour);
                 }
@@ -278,7 +291,7 @@ impl Graph {
     fn search_level(
         &self,
         view: &View,
-        query: &[f32],
+        query: Probe<'_>,
         starts: &[(f32, u32)],
         ef: usize,
         level: usize,
@@ -303,7 +316,7 @@ impl Graph {
             }
             for index in 0..candidates.fresh.len() {
                 let neighbour = candidates.fresh[index];
-                let distance = view.distance(self.options.metric, query, neighbour);
+                let distance = view.walk_distance(self.options.metric, query, neighbour);
                 candidates.offer(distance, neighbour, ef);
             }
         }
@@ -329,8 +342,8 @@ impl Graph {
                 return;
             }
             let (chunk, at) = place(*node);
-            let vector = view.codes[chunk].decode(self.options.dimensions, at, decoded);
-            if chosen.iter().all(|other| view.distance(metric, vector, *other) >= *distance) {
+            let vector = view.codes[chunk].probe(metric, self.options.dimensions, at, decoded);
+            if chosen.iter().all(|other| view.walk_distance(metric, vector, *other) >= *distance) {
                 chosen.push(*node);
             }
         }
@@ -366,13 +379,14 @@ impl Graph {
         edges.push(new);
         if edges.len() > links.width(level) {
             let mut scratch = Vec::new();
-            let vector = view.codes[chunk].decode(self.options.dimensions, at, &mut scratch);
+            let GraphOptions { dimensions, metric, .. } = self.options;
+            let vector = view.codes[chunk].probe(metric, dimensions, at, &mut scratch);
             // An edge to a node beyond this view was written by another thread; it stays out of
             // the choice and out of the list, as its other direction remains.
             let mut by_distance: Vec<(f32, u32)> = edges
                 .iter()
                 .filter(|edge| (**edge as usize) < view.nodes())
-                .map(|edge| (view.distance(self.options.metric, vector, *edge), *edge))
+                .map(|edge| (view.walk_distance(metric, vector, *edge), *edge))
                 .collect();
             by_distance.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
             self.choose(view, &by_distance, links.width(level), decoded, chosen);

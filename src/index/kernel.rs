@@ -134,6 +134,12 @@ fn fold<S: Step, T: Stored, const FUSED: bool>(query: &[f32], stored: &[T], scal
     if S::IS_LINEAR { lanes[0] * scale } else { lanes[0] }
 }
 
+/// `Σ a·b` of eight-bit elements: exact, as 2¹⁷ products of at most 127² fit.
+#[inline(always)]
+fn fold_steps(left: &[i8], right: &[i8]) -> i32 {
+    left.iter().zip(right).map(|(left, right)| i32::from(*left) * i32::from(*right)).sum()
+}
+
 /// Sums of each kind in [`fold_both`]: half as many, so that both fit the registers.
 const LANES_OF_BOTH: usize = 32;
 
@@ -167,7 +173,17 @@ fn fold_both<const FUSED: bool>(query: &[f32], stored: &[f32]) -> (f32, f32) {
 
 #[cfg(target_arch = "x86_64")]
 mod wide {
-    use super::{Step, Stored, fold, fold_both};
+    use super::{Step, Stored, fold, fold_both, fold_steps};
+
+    #[target_feature(enable = "avx2,fma")]
+    pub(super) fn avx2_steps(left: &[i8], right: &[i8]) -> i32 {
+        fold_steps(left, right)
+    }
+
+    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
+    pub(super) fn avx512_steps(left: &[i8], right: &[i8]) -> i32 {
+        fold_steps(left, right)
+    }
 
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn avx2_both(query: &[f32], stored: &[f32]) -> (f32, f32) {
@@ -230,6 +246,19 @@ fn sum<S: Step, T: Stored>(query: &[f32], stored: &[T], scale: f32) -> f32 {
     }
 }
 
+#[inline]
+fn sum_of_steps(left: &[i8], right: &[i8]) -> i32 {
+    match *WIDTH {
+        Width::Plain => fold_steps(left, right),
+        // SAFETY: the processor has the instructions, as was asked when the width was chosen.
+        #[cfg(target_arch = "x86_64")]
+        Width::Avx2 => unsafe { wide::avx2_steps(left, right) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Width::Avx512 => unsafe { wide::avx512_steps(left, right) },
+    }
+}
+
 /// The inner product of `query` and `stored`, and the square of the length of `stored`.
 #[inline]
 pub(super) fn product_and_square(query: &[f32], stored: &[f32]) -> (f32, f32) {
@@ -269,6 +298,15 @@ impl Metric {
             Self::L1 => sum::<Differences, T>(query, stored, scale),
         }
     }
+
+    /// The distance of two vectors of eight-bit elements, by their product; `scale` is what a step of
+    /// the one times a step of the other counts.
+    #[inline]
+    #[expect(clippy::cast_precision_loss, reason = "steps are not exact either")]
+    pub(super) fn distance_of_steps(self, left: &[i8], right: &[i8], scale: f32) -> f32 {
+        let product = sum_of_steps(left, right) as f32 * scale;
+        if self == Self::Cosine { 1.0 - product } else { -product }
+    }
 }
 
 /// Asks the memory for a vector that is read soon.
@@ -278,7 +316,9 @@ pub fn prefetch<T>(stored: &[T]) {
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         const LINE: usize = 64;
-        let bytes = std::mem::size_of_val(stored).min(3 * LINE);
+        /// The processor asks for what follows by itself.
+        const LINES: usize = 8;
+        let bytes = std::mem::size_of_val(stored).min(LINES * LINE);
         let start = stored.as_ptr().cast::<i8>();
         for offset in (0..bytes).step_by(LINE) {
             // SAFETY: the address is within `stored`, and a prefetch reads nothing.

@@ -8,7 +8,8 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use super::graph::{Graph, RowKey, View, place};
+use super::codes::{Precision, Probe, Steps, walks_by_steps};
+use super::graph::{Graph, GraphOptions, RowKey, View, place};
 use super::links::NONE;
 use super::visited::Visited;
 
@@ -96,11 +97,16 @@ impl Candidates {
     }
 }
 
+/// How many vectors ahead memory is asked for while those that were found are ranked.
+const RANKED_AHEAD: usize = 3;
+
 /// A search that can go on.
 pub struct Search<'a, A> {
     graph: &'a Graph,
     view: Arc<View>,
     query: &'a [f32],
+    /// The query in eight bits, where the graph is walked by them.
+    steps: Option<Steps>,
     accept: A,
     visited: Visited,
     open: BinaryHeap<Reverse<u64>>,
@@ -118,10 +124,14 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
     pub fn new(graph: &'a Graph, query: &'a [f32], accept: A, resumable: Resumable) -> Self {
         let view = graph.view();
         let visited = graph.visited.take(view.nodes());
+        let options = graph.options();
+        let by_steps = options.precision != Precision::Half
+            && walks_by_steps(options.metric, options.dimensions);
         let mut search = Self {
             graph,
             view,
             query,
+            steps: by_steps.then(|| Steps::encode(query.len(), query)),
             accept,
             visited,
             open: BinaryHeap::new(),
@@ -144,9 +154,10 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
             self.visited = self.graph.visited.take(self.view.nodes());
         }
         let metric = self.graph.options().metric;
-        let mut nearest = (self.view.distance(metric, self.query, entry), entry);
+        let probe = probe(self.query, self.steps.as_ref());
+        let mut nearest = (self.view.walk_distance(metric, probe, entry), entry);
         for level in (1..=top).rev() {
-            nearest = self.graph.descend(&self.view, self.query, nearest, level);
+            nearest = self.graph.descend(&self.view, probe, nearest, level);
             self.statistics.hops += 1;
         }
         self.visited.mark(nearest.1);
@@ -169,6 +180,7 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
             self.expand(unpack(nearest).1, ef);
         }
         let mut batch: Vec<u64> = self.found.drain().collect();
+        self.rank(&mut batch);
         batch.sort_unstable();
         self.statistics.returned += batch.len();
         let found = |packed| {
@@ -176,6 +188,22 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
             Found { distance, key: self.view.key(node) }
         };
         batch.into_iter().map(found).collect()
+    }
+
+    /// Puts the distances of whole vectors in the place of those that the walk went by.
+    fn rank(&self, batch: &mut [u64]) {
+        let GraphOptions { precision, metric, .. } = *self.graph.options();
+        if precision != Precision::Full || self.steps.is_none() {
+            return;
+        }
+        for at in 0..batch.len() {
+            if let Some(ahead) = batch.get(at + RANKED_AHEAD) {
+                let (chunk, at) = place(unpack(*ahead).1);
+                self.view.codes[chunk].prefetch_whole(self.query.len(), at);
+            }
+            let (_, node) = unpack(batch[at]);
+            batch[at] = pack(self.view.distance(metric, self.query, node), node);
+        }
     }
 
     /// What the search has done so far.
@@ -211,8 +239,10 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
             }
         }
         self.statistics.visited += fresh.len();
+        let steps = self.steps.take();
+        let probe = probe(self.query, steps.as_ref());
         for neighbour in &fresh {
-            let distance = self.view.distance(metric, self.query, *neighbour);
+            let distance = self.view.walk_distance(metric, probe, *neighbour);
             let packed = pack(distance, *neighbour);
             let is_better =
                 self.found.len() < ef || self.found.peek().is_some_and(|worst| packed < *worst);
@@ -222,6 +252,7 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
             }
         }
         self.fresh = fresh;
+        self.steps = steps;
     }
 
     /// Gives the node's rows a place among the best `ef`, as far as they are accepted.
@@ -255,6 +286,14 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
 impl<A> Drop for Search<'_, A> {
     fn drop(&mut self) {
         self.graph.visited.give_back(std::mem::take(&mut self.visited));
+    }
+}
+
+/// What nodes are compared with.
+fn probe<'a>(query: &'a [f32], steps: Option<&'a Steps>) -> Probe<'a> {
+    match steps {
+        Some(steps) => steps.probe(query.len(), 0),
+        None => Probe::Whole(query),
     }
 }
 

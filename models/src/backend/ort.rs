@@ -50,8 +50,8 @@ impl Session {
         let open = |device| {
             let inner = build(&environment, name, path, options.intra_threads, device)?;
             let bound = match device {
-                Device::Cuda | Device::Tensorrt => Some(Bound::on_gpu(&inner)?),
-                Device::Auto | Device::Cpu => None,
+                Device::Cuda | Device::Tensorrt if options.bind => Some(Bound::on_gpu(&inner)?),
+                _ => None,
             };
             Ok((inner, bound))
         };

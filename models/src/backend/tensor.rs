@@ -15,13 +15,16 @@ pub struct SessionOptions {
     pub device: Device,
     /// Whether the model's float16 graphs are taken rather than its float32 ones.
     pub half_precision: bool,
+    /// Whether a GPU reads and writes tensors in locked memory that is kept from run to run. Without
+    /// it a run is a plain one, which is what it is measured against; a CPU's runs are plain.
+    pub bind: bool,
 }
 
 impl Default for SessionOptions {
     /// One thread for each core, the best device there is, float32.
     fn default() -> Self {
         let intra_threads = std::thread::available_parallelism().map_or(1, |cores| cores.get());
-        Self { intra_threads, device: Device::Auto, half_precision: false }
+        Self { intra_threads, device: Device::Auto, half_precision: false, bind: true }
     }
 }
 
