@@ -79,6 +79,7 @@ async fn texts_that_two_models_embed_are_not_compared() {
         let expected = "different vector models counting:1 and other:1";
         assert_eq!((message.as_str(), sqlstate), (expected, "22023"), "{sql}");
     }
-    let same = value("SELECT embed('a', 'other') <-> embed('a', 'other')").await.expect("one model");
+    let same =
+        value("SELECT embed('a', 'other') <-> embed('a', 'other')").await.expect("one model");
     assert_eq!(same, "0");
 }
