@@ -20,6 +20,10 @@ const GREY: u8 = 128;
 /// The words of a text that is longer than an embedder's own limit, whichever family it is of.
 const LONG_TEXT: usize = 512;
 
+/// No longer text is tried: the memory of a run grows with the square of its tokens, and graphs with
+/// a fixed number of positions mostly have fewer.
+const LONGEST_TEXT: usize = 2048;
+
 /// Opens and tries the model in `models_dir`, and adds to its files what their graphs say of
 /// themselves.
 ///
@@ -153,7 +157,7 @@ fn embedder(
     let mut embedder = open_embedder(registry, entry, options)?;
     embedder.embed(&texts, EmbedOptions::default())?;
     // A graph with fewer positions than its limit would fail at the first long text.
-    let long = "a dog ".repeat(entry.max_tokens.unwrap_or(LONG_TEXT));
+    let long = "a dog ".repeat(entry.max_tokens.unwrap_or(LONG_TEXT).min(LONGEST_TEXT));
     embedder.embed(&[&long], EmbedOptions::default()).map(drop).map_err(|error| {
         let said = error.detail().unwrap_or_default().trim_end_matches('.');
         let detail = format!(
