@@ -165,10 +165,18 @@ fn entry(new: &NewModel) -> Result<ModelEntry, ModelError> {
                 sets.join(", ")
             )));
         }
-        (Task::Captioner | Task::Embedder | Task::Reid, false) => {
-            return Err(bad(format!("A model of type {} has no labels.", new.task)));
+        (Task::Detector, false) | (_, true) => {}
+        (_, false) => return Err(bad(format!("A model of type {} has no labels.", new.task))),
+    }
+    // What a family does not look at is refused, as it would seem to do something.
+    if options.input.is_some() {
+        let heeded = matches!(new.task, Task::Detector | Task::Reid) && family != "ssd";
+        if !heeded {
+            return Err(bad(format!(
+                "A model of type {} and family {family} has no input: its graph says what it needs.",
+                new.task
+            )));
         }
-        _ => {}
     }
     if options.max_tokens.is_some() && new.task != Task::Embedder {
         return Err(bad(format!("A model of type {} has no max_tokens.", new.task)));

@@ -198,7 +198,9 @@ fn addresses_give_files_and_folders() {
     create(&service, &mine).unwrap();
     assert!(service.detector("mine").is_ok());
     let from = ModelOrigin::Url(format!("{server}/e/"));
-    create(&service, &new("sentences", Task::Embedder, "minilm", from)).unwrap();
+    let mut sentences = new("sentences", Task::Embedder, "minilm", from);
+    sentences.options.max_tokens = Some(24);
+    create(&service, &sentences).unwrap();
 
     let mut gone = detector("gone", "model.onnx");
     gone.from = ModelOrigin::Url(format!("{server}/d/other.onnx"));
@@ -314,6 +316,7 @@ fn sha256_of_a_folder_name_their_files() {
     let with = |sha256: Vec<(Option<String>, String)>| {
         let mut new = new("m", Task::Embedder, "minilm", path("tiny-bpe"));
         new.options.sha256 = sha256;
+        new.options.max_tokens = Some(24);
         create(&service, &new)
     };
     let error = with(vec![(None, of("model.onnx"))]).unwrap_err();
@@ -324,6 +327,58 @@ fn sha256_of_a_folder_name_their_files() {
     assert_eq!(error.sqlstate(), "XX001", "{error:?}");
     let both = ["model.onnx", "tokenizer.json"].map(|file| (Some(file.into()), of(file)));
     with(both.to_vec()).unwrap();
+}
+
+#[test]
+fn options_that_would_do_nothing_are_refused() {
+    let models = tempfile::tempdir().unwrap();
+    let service = self::service(models.path(), 1);
+    let refused = |new: &NewModel| {
+        let error = create(&service, new).unwrap_err();
+        assert_eq!(error.sqlstate(), "22023", "{error:?}");
+        error.detail().unwrap_or_default().to_owned()
+    };
+    for (task, family, from) in [
+        (Task::Captioner, "blip", "tiny-blip"),
+        (Task::Embedder, "minilm", "tiny-bpe"),
+        (Task::Reranker, "cross-encoder", "tiny-reranker"),
+        (Task::Linker, "aflink", "tiny-aflink/model.onnx"),
+    ] {
+        let mut labelled = new("m", task, family, path(from));
+        labelled.options.labels = Some("cat".into());
+        assert_eq!(refused(&labelled), format!("A model of type {task} has no labels."));
+        let mut sized = new("m", task, family, path(from));
+        sized.options.input = Some((64, 64));
+        let said = refused(&sized);
+        assert!(said.contains("has no input"), "{said}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (from, to) in [("model.onnx", "model.onnx"), ("batch2.onnx", "pairs.onnx")] {
+        fs::copy(fixtures().join("tiny-yolo").join(from), folder.path().join(to)).unwrap();
+    }
+    let mut several = detector("m", "model.onnx");
+    several.from = ModelOrigin::Path(folder.path().to_owned());
+    several.options.input = Some((64, 64));
+    let said = refused(&several);
+    assert!(said.contains("several graphs"), "{said}");
+    assert!(listing(models.path()).is_empty());
+}
+
+/// The graph has 64 positions, its family's limit is 256 tokens.
+#[test]
+fn an_embedder_that_fails_at_long_texts_is_refused() {
+    let models = tempfile::tempdir().unwrap();
+    let service = self::service(models.path(), 1);
+    let mut sentences = new("m", Task::Embedder, "minilm", path("tiny-bpe"));
+    for limit in [None, Some(9999)] {
+        sentences.options.max_tokens = limit;
+        let error = create(&service, &sentences).unwrap_err();
+        assert_eq!(error.sqlstate(), "22023", "{error:?}");
+        assert!(error.detail().unwrap().contains("max_tokens"), "{error:?}");
+    }
+    assert!(listing(models.path()).is_empty());
+    sentences.options.max_tokens = Some(64);
+    create(&service, &sentences).unwrap();
 }
 
 #[test]

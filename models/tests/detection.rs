@@ -385,6 +385,7 @@ fn test_time_augmentation_finds_the_same_things() {
     assert!(found.len() >= 4, "{found:?}");
     let (same, of) = paired(&found, &merged, 0.85, 0.2);
     assert_eq!(same, of, "plain {found:?}, augmented {merged:?}");
+    assert_ne!(found, merged, "the other views say something, too");
     for (i, one) in merged.iter().enumerate() {
         for other in &merged[i + 1..] {
             let overlap = one.bbox.iou(&other.bbox);

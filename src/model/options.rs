@@ -43,7 +43,7 @@ const OPTIONS: &[OptionDoc<ModelOptions>] = &[
     OptionDoc::new(
         ("input", "text", "the graph's own"),
         "a width and a height in pixels, such as 640x640",
-        "The picture that the network takes; a graph of another size is refused.",
+        "The picture that a detector (not an SSD) or re-identification network of one graph takes; a graph of another size is refused.",
         |model, text| {
             model.0.input = Some(sides(text)?);
             Some(())

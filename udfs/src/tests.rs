@@ -60,7 +60,7 @@ impl ModelCalls for CountingModel {
 
     fn dimensions(&self, model: Option<&str>) -> Result<usize, ModelError> {
         match model {
-            None | Some("counting") => Ok(self.dimensions),
+            None | Some("counting" | "other") => Ok(self.dimensions),
             Some(name) => {
                 let nearest = Some("counting".to_owned());
                 Err(ModelError::UnknownModel { name: name.to_owned(), nearest })
@@ -76,7 +76,8 @@ impl ModelCalls for CountingModel {
     }
 
     fn model_id(&self, model: Option<&str>) -> Result<String, ModelError> {
-        self.dimensions(model).map(|_| "counting:1".to_owned())
+        self.dimensions(model)?;
+        Ok(format!("{}:1", model.unwrap_or("counting")))
     }
 }
 

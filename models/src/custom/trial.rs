@@ -17,6 +17,13 @@ const SIDES: (u32, u32) = (64, 48);
 /// The grey that it is of.
 const GREY: u8 = 128;
 
+/// The words of a text that is longer than an embedder's own limit, whichever family it is of.
+const LONG_TEXT: usize = 512;
+
+/// No longer text is tried: the memory of a run grows with the square of its tokens, and graphs with
+/// a fixed number of positions mostly have fewer.
+const LONGEST_TEXT: usize = 2048;
+
 /// Opens and tries the model in `models_dir`, and adds to its files what their graphs say of
 /// themselves.
 ///
@@ -72,6 +79,10 @@ fn look_at_graphs(
 ) -> Result<(), ModelError> {
     let folder = models_dir.join(&entry.name);
     let several = entry.files.iter().filter(|file| file.is_graph()).count() > 1;
+    if several && entry.input.is_some() {
+        let detail = "FROM has several graphs, each of which says its own input.".into();
+        return Err(ModelError::BadOptions { detail });
+    }
     for at in 0..entry.files.len() {
         if !entry.files[at].is_graph() {
             continue;
@@ -144,7 +155,17 @@ fn embedder(
 ) -> Result<(), ModelError> {
     let texts = ["a person rides a bicycle", "a dog"];
     let mut embedder = open_embedder(registry, entry, options)?;
-    embedder.embed(&texts, EmbedOptions::default()).map(drop)
+    embedder.embed(&texts, EmbedOptions::default())?;
+    // A graph with fewer positions than its limit would fail at the first long text.
+    let long = "a dog ".repeat(entry.max_tokens.unwrap_or(LONG_TEXT).min(LONGEST_TEXT));
+    embedder.embed(&[&long], EmbedOptions::default()).map(drop).map_err(|error| {
+        let said = error.detail().unwrap_or_default().trim_end_matches('.');
+        let detail = format!(
+            "It fails at a text that is as long as its limit: {said}. Give the number of tokens that \
+             the network takes as max_tokens."
+        );
+        ModelError::BadOptions { detail }
+    })
 }
 
 fn reranker(

@@ -96,7 +96,7 @@ impl Detector for Ssd {
             let size = (image.width() as f32, image.height() as f32);
             let candidates = raw
                 .candidates(&self.labels, size, options)
-                .ok_or(ModelError::Run { name, detail: "a score or box is no number".into() })?;
+                .map_err(|detail| ModelError::Run { name, detail })?;
             answers.push(nms::suppress(candidates, options.iou_threshold, options.max_detections));
         }
         Ok(answers)
@@ -112,7 +112,11 @@ struct Raw<'a> {
 
 impl<'a> Raw<'a> {
     fn of(outputs: &'a Outputs<'_>, name: &str) -> Result<Self, ModelError> {
-        let count = outputs.f32(COUNT)?.1.first().copied().unwrap_or(0.0);
+        let count = outputs.f32(COUNT)?.1.first().copied().unwrap_or(f32::NAN);
+        if !count.is_finite() {
+            let detail = "the number of detections is no number".into();
+            return Err(ModelError::Run { name: name.into(), detail });
+        }
         let boxes = outputs.f32(BOXES)?.1.as_chunks().0;
         let (scores, classes) = (outputs.f32(SCORES)?.1, outputs.f32(CLASSES)?.1);
         let count = count as usize;
@@ -123,31 +127,39 @@ impl<'a> Raw<'a> {
         Ok(Self { boxes: &boxes[..count], scores: &scores[..count], classes: &classes[..count] })
     }
 
-    /// The boxes that pass the options, in pixels of a picture of `size` (width, height), clipped;
-    /// `None` when a number is none.
+    /// The boxes that pass the options, in pixels of a picture of `size` (width, height), clipped.
+    ///
+    /// # Errors
+    /// A clause: a number is none, or a class is beyond the labels, which then are another network's.
     fn candidates(
         &self,
         labels: &[String],
         (width, height): (f32, f32),
         options: &DetectOptions,
-    ) -> Option<Vec<Detection>> {
+    ) -> Result<Vec<Detection>, String> {
         let mut found = Vec::new();
         let rows = self.boxes.iter().zip(self.scores).zip(self.classes);
         for ((&[y1, x1, y2, x2], &confidence), &class) in rows {
             if !(y1 + x1 + y2 + x2 + confidence + class).is_finite() {
-                return None;
+                return Err("a score or box is no number".into());
             }
             // A class 0 would be the background, which no label stands for.
             let Some(class_id) = (class as u32).checked_sub(1) else { continue };
-            let named = labels.get(class_id as usize).is_some_and(|label| !label.is_empty());
+            let Some(label) = labels.get(class_id as usize) else {
+                return Err(format!(
+                    "the run gave class {class}, there are {} labels",
+                    labels.len()
+                ));
+            };
             let wanted = options.classes.as_ref().is_none_or(|ids| ids.contains(&class_id));
             let bbox =
                 BBox::new(x1 * width, y1 * height, x2 * width, y2 * height).clipped(width, height);
-            if named && wanted && confidence >= options.confidence_threshold && bbox.area() > 0.0 {
+            let confident = confidence >= options.confidence_threshold;
+            if !label.is_empty() && wanted && confident && bbox.area() > 0.0 {
                 found.push(Detection { class_id, confidence, bbox });
             }
         }
-        Some(found)
+        Ok(found)
     }
 }
 
@@ -176,6 +188,16 @@ mod tests {
     fn what_is_no_number_is_refused() {
         let raw = Raw { boxes: &[[0.0, 0.0, f32::NAN, 1.0]], scores: &[0.9], classes: &[1.0] };
         let labels = ["person".to_owned()];
-        assert!(raw.candidates(&labels, (1.0, 1.0), &DetectOptions::default()).is_none());
+        let found = raw.candidates(&labels, (1.0, 1.0), &DetectOptions::default());
+        assert_eq!(found, Err("a score or box is no number".into()));
+    }
+
+    /// Also of a class that is not confident: labels of another network show before it finds something.
+    #[test]
+    fn a_class_beyond_the_labels_is_refused() {
+        let raw = Raw { boxes: &[[0.0, 0.0, 1.0, 1.0]], scores: &[0.01], classes: &[2.0] };
+        let labels = ["person".to_owned()];
+        let found = raw.candidates(&labels, (1.0, 1.0), &DetectOptions::default());
+        assert_eq!(found, Err("the run gave class 2, there are 1 labels".into()));
     }
 }

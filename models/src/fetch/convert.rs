@@ -22,6 +22,7 @@ const SCRIPTS: &[(&str, &str)] = &[
     ("sentences.py", include_str!("../../export/sentences.py")),
     ("cross_encoder.py", include_str!("../../export/cross_encoder.py")),
     ("yolov8.py", include_str!("../../export/yolov8.py")),
+    ("detr.py", include_str!("../../export/detr.py")),
 ];
 
 /// What scripts import, written beside each.

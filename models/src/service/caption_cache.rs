@@ -2,9 +2,11 @@
 //!
 //! A picture's key is its difference hash: scaled to 9 × 8 grey pixels, is each brighter than its
 //! right neighbour; scaled to 8 × 9, than the one below (Krawetz, "Kind of Like That", 2013, which
-//! has the rows alone). Frames of a camera that sees nothing new have the same 128 bits; frames that
-//! differ in anything a caption would mention almost never do. The options of the caption are part
-//! of the key. The least recently used caption goes first.
+//! has the rows alone). Beside the 128 bits stands the mean of each colour in eighths, as pictures
+//! of one colour, such as a dark and an overexposed one, have the same bits. Frames of a camera that
+//! sees nothing new mostly have one key. Something small that is new need not change it: the caption
+//! is then that of the frame before. The options of the caption are part of the key. The least
+//! recently used caption goes first.
 //!
 //! Each source has a cache of its own: in a common one, what is said of a frame would depend on
 //! which of two cameras that see alike came first.
@@ -22,18 +24,21 @@ use crate::{CaptionOptions, Image};
 /// The side of the square of bits that each direction has.
 const SIDE: u32 = 8;
 
+/// The bits of a difference hash, and the means of red, green and blue in eighths.
+type Looks = (u128, [u8; 3]);
+
 /// What a picture looks like, and how its caption was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     /// `None` for a picture that could not be scaled; it is never found.
-    looks: Option<u128>,
+    looks: Option<Looks>,
     /// Every option in words, so that a new one cannot be forgotten here.
     options: String,
 }
 
 impl Key {
     pub(super) fn of(image: &Image, options: &CaptionOptions) -> Self {
-        Self { looks: difference_hash(image), options: format!("{options:?}") }
+        Self { looks: looks(image), options: format!("{options:?}") }
     }
 
     /// Whether the caption of one is that of the other.
@@ -42,12 +47,14 @@ impl Key {
     }
 }
 
-fn difference_hash(image: &Image) -> Option<u128> {
+fn looks(image: &Image) -> Option<Looks> {
     let mut resizer = Resizer::default();
     let mut bits = 0_u128;
     let mut push = |brighter: bool| bits = bits << 1 | u128::from(brighter);
     let grey = |pixels: &[u8]| -> Vec<u32> { pixels.chunks_exact(3).map(luma).collect() };
-    let wide = grey(resizer.resize(image, SIDE + 1, SIDE, Filter::Bicubic).ok()?);
+    let scaled = resizer.resize(image, SIDE + 1, SIDE, Filter::Bicubic).ok()?;
+    let colour = [0, 1, 2].map(|channel| mean(scaled.iter().skip(channel).step_by(3)) >> 5);
+    let wide = grey(scaled);
     for row in wide.chunks_exact(SIDE as usize + 1) {
         row.windows(2).for_each(|pair| push(pair[0] > pair[1]));
     }
@@ -55,7 +62,16 @@ fn difference_hash(image: &Image) -> Option<u128> {
     for (above, below) in high.iter().zip(&high[SIDE as usize..]) {
         push(above > below);
     }
-    Some(bits)
+    Some((bits, colour))
+}
+
+fn mean<'a>(bytes: impl Iterator<Item = &'a u8>) -> u8 {
+    let (mut sum, mut count) = (0_u32, 0_u32);
+    for &byte in bytes {
+        (sum, count) = (sum + u32::from(byte), count + 1);
+    }
+    // No mean of bytes is more than one.
+    (sum / count.max(1)) as u8
 }
 
 /// A pixel's brightness by ITU-R BT.601, in thousandths.
@@ -148,6 +164,8 @@ mod tests {
         assert_eq!(one, Key::of(&noisy, &options));
         let moved = picture(320, 240, |x, y| waves(x + 60, y));
         assert_ne!(one, Key::of(&moved, &options));
+        let flat = |shade| Key::of(&picture(320, 240, |_, _| shade), &options);
+        assert_ne!(flat(0), flat(255), "pictures of one colour are told apart by it");
         let other = CaptionOptions { num_beams: 1, ..options };
         assert_ne!(one, Key::of(&picture(320, 240, waves), &other));
     }

@@ -89,11 +89,15 @@ pub(super) fn detect(arguments: DetectArguments) -> Result<(), CliError> {
         multi_label: true,
         ..DetectOptions::default()
     };
+    let folder = arguments.images.join("labels");
+    if !folder.is_dir() {
+        return Err(bad(&folder, "it is no folder; without labels nothing can be measured"));
+    }
+    let classes = detector.labels().len();
     let mut pictures = Vec::new();
     for path in photos(&arguments.images.join("images"))? {
         let image = Arc::new(photo(&path)?);
-        let labels = labels_of(&arguments.images.join("labels"), &path);
-        let truths = truths(&labels, image.width(), image.height())?;
+        let truths = truths(&labels_of(&folder, &path), (image.width(), image.height()), classes)?;
         let found = detector.detect(image, options.clone())?;
         pictures.push(Picture { truths, found });
     }
@@ -134,11 +138,18 @@ fn photo(path: &Path) -> Result<Image, CliError> {
 /// The file with the labels of a photo. One that is not there says that the photo is empty, as in
 /// COCO's folders.
 fn labels_of(folder: &Path, photo: &Path) -> PathBuf {
-    folder.join(photo.file_stem().unwrap_or_default()).with_extension("txt")
+    // The name may have dots of its own, so that nothing but the photo's ending is replaced.
+    let mut name = photo.file_stem().unwrap_or_default().to_owned();
+    name.push(".txt");
+    folder.join(name)
 }
 
-/// The true objects of a picture, in its pixels.
-fn truths(path: &Path, width: u32, height: u32) -> Result<Vec<(u32, BBox)>, CliError> {
+/// The true objects of a picture of (width, height), in its pixels, of a detector's so many `classes`.
+fn truths(
+    path: &Path,
+    (width, height): (u32, u32),
+    classes: usize,
+) -> Result<Vec<(u32, BBox)>, CliError> {
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -147,9 +158,19 @@ fn truths(path: &Path, width: u32, height: u32) -> Result<Vec<(u32, BBox)>, CliE
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(number, line)| {
-            truth(line, width as f32, height as f32).ok_or_else(|| {
+            let (class_id, bbox) = truth(line, width as f32, height as f32).ok_or_else(|| {
                 bad(path, &format!("line {}: not a class id and four fractions", number + 1))
-            })
+            })?;
+            // No detection could ever be of it, which would look like a bad detector.
+            if class_id as usize >= classes {
+                let reason = format!(
+                    "line {}: class {class_id}, and the detector has the classes 0 to {}",
+                    number + 1,
+                    classes.saturating_sub(1)
+                );
+                return Err(bad(path, &reason));
+            }
+            Ok((class_id, bbox))
         })
         .collect()
 }
@@ -159,7 +180,7 @@ fn truth(line: &str, width: f32, height: f32) -> Option<(u32, BBox)> {
     let class_id = words.next()?.parse().ok()?;
     let mut fraction = || {
         let number: f32 = words.next()?.parse().ok()?;
-        number.is_finite().then_some(number)
+        (0.0..=1.0).contains(&number).then_some(number)
     };
     let (x, y, w, h) = (fraction()?, fraction()?, fraction()?, fraction()?);
     let (left, top) = ((x - w / 2.0) * width, (y - h / 2.0) * height);
@@ -188,8 +209,28 @@ mod tests {
             "x 0.5 0.5 0.1 0.1",
             "7 0.5 0.5 0.1 nan",
             "7 0.5 0.5 0.1 0.1 0.9",
+            "7 0.5 0.5 0.1 -0.1",
+            "7 320 240 64 48",
         ] {
             assert!(truth(wrong, 1.0, 1.0).is_none(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn labels_go_by_the_photos_whole_name() {
+        let labels = labels_of(Path::new("labels"), Path::new("images/frame.000123.jpg"));
+        assert_eq!(labels, Path::new("labels/frame.000123.txt"));
+    }
+
+    #[test]
+    fn a_class_that_the_detector_does_not_have_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), "0 0.5 0.5 1 1\n\n2 0.5 0.5 0.5 0.5\n").unwrap();
+        assert_eq!(truths(file.path(), (10, 20), 3).unwrap().len(), 2);
+        let said = match truths(file.path(), (10, 20), 2) {
+            Err(CliError::Read { source, .. }) => source.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(said, "line 3: class 2, and the detector has the classes 0 to 1");
     }
 }

@@ -32,7 +32,7 @@ static DOC: FunctionDoc = FunctionDoc {
     name: "embed",
     section: super::SECTION,
     syntax: &["embed(text) → vector", "embed(text, model) → vector"],
-    description: "The text's embedding by a sentence model, L2-normalised: texts of similar meaning have vectors of small cosine distance. A constant text is embedded once, when the query is planned. Without `model` it is the engine's default embedder, the one that embeds captions. The vector knows its model: a distance to a row of `captions` or `embeddings` that another model made is an error (22023).",
+    description: "The text's embedding by a sentence model, L2-normalised: texts of similar meaning have vectors of small cosine distance. A constant text is embedded once, when the query is planned. Without `model` it is the engine's default embedder, the one that embeds captions. The vector knows its model: a distance to a row of `captions` or `embeddings`, or to a text, that another model made is an error (22023).",
     arguments: &[
         ("text", "what to embed"),
         ("model", "name of an embedder in `vigil_catalog.models`, a constant"),

@@ -4,7 +4,7 @@ use arrow::util::pretty::pretty_format_batches;
 use datafusion::error::DataFusionError;
 use vigil_models::ModelError;
 
-use super::{CountingModel, query, refusal, session_with, shown};
+use super::{CountingModel, query, refusal, session_with, shown, value};
 
 #[tokio::test]
 async fn a_constant_text_is_embedded_once_and_in_planning() {
@@ -69,4 +69,17 @@ async fn errors_keep_their_sqlstate() {
     let sql = "SELECT embed('a', m) FROM (VALUES ('counting'), ('other')) AS t (m)";
     let (message, sqlstate) = refusal(sql).await;
     assert_eq!((message.as_str(), sqlstate), ("the model of embed() must be a constant", "0A000"));
+}
+
+#[tokio::test]
+async fn texts_that_two_models_embed_are_not_compared() {
+    for operator in ["<=>", "<->", "<#>", "<+>"] {
+        let sql = format!("SELECT embed('a') {operator} embed('a', 'other')");
+        let (message, sqlstate) = refusal(&sql).await;
+        let expected = "different vector models counting:1 and other:1";
+        assert_eq!((message.as_str(), sqlstate), (expected, "22023"), "{sql}");
+    }
+    let same =
+        value("SELECT embed('a', 'other') <-> embed('a', 'other')").await.expect("one model");
+    assert_eq!(same, "0");
 }
