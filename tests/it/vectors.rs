@@ -197,6 +197,23 @@ fn wrong_indexes_are_refused_as_pgvector_does() {
         ),
         ("DROP INDEX nope".into(), "42704", "index \"nope\" does not exist"),
         (
+            "DROP INDEX captions_embedding_idx, nope".into(),
+            "42704",
+            "index \"nope\" does not exist",
+        ),
+        ("REINDEX TABLE nope".into(), "42P01", "relation \"nope\" does not exist"),
+        ("DROP INDEX other.nope".into(), "42P01", "relation \"other.nope\" does not exist"),
+        (
+            format!("{on} (embedding vector_cosine_ops DESC)"),
+            "0A000",
+            "access method \"hnsw\" does not support ASC/DESC options",
+        ),
+        (
+            format!("{on} (embedding vector_cosine_ops) INCLUDE (source)"),
+            "0A000",
+            "access method \"hnsw\" does not support included columns",
+        ),
+        (
             "SET hnsw.ef_search = 0".into(),
             "22023",
             "invalid value for parameter \"hnsw.ef_search\": \"0\"",
@@ -208,6 +225,13 @@ fn wrong_indexes_are_refused_as_pgvector_does() {
         assert_eq!(refused, (sqlstate.to_owned(), message.to_owned()), "{sql}");
     }
     fixture.rows("DROP INDEX IF EXISTS nope");
+    // Those that were named beside one that is not there are still there.
+    let names = "SELECT name FROM vigil_catalog.indexes ORDER BY name";
+    assert_eq!(fixture.rows(names).len(), 3);
+    fixture.rows("CREATE INDEX one ON public.captions USING hnsw (embedding public.vector_l2_ops)");
+    fixture.rows("REINDEX (VERBOSE) TABLE CONCURRENTLY public.captions");
+    fixture.rows("DROP INDEX public.one, captions_embedding_idx CASCADE");
+    assert_eq!(fixture.rows(names), [["embeddings_appearance_idx"], ["embeddings_caption_idx"]]);
 }
 
 #[test]
