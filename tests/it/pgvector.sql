@@ -105,3 +105,7 @@ SELECT '[1,2,3]'::halfvec(2)
 SELECT '[NaN]'::halfvec
 SELECT 1 <-> 2
 SELECT vector_dims('[1]'::vector, 1)
+CREATE EXTENSION IF NOT EXISTS vector
+CREATE EXTENSION vector
+CREATE EXTENSION nosuch
+SELECT extname FROM pg_extension WHERE extname = 'vector'
