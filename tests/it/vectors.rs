@@ -178,6 +178,31 @@ fn wrong_indexes_are_refused_as_pgvector_does() {
             "42704",
             "operator class \"foo_ops\" does not exist for access method \"hnsw\"",
         ),
+        (
+            format!("{on} (embedding halfvec_l2_ops)"),
+            "42804",
+            "operator class \"halfvec_l2_ops\" does not accept data type vector",
+        ),
+        (
+            format!("{on} (embedding vector_l2_ops) WHERE nope = 1"),
+            "42703",
+            "column \"nope\" does not exist",
+        ),
+        (
+            format!("{on} (embedding vector_l2_ops) WHERE frame_number"),
+            "42804",
+            "argument of WHERE must be type boolean, not type bigint",
+        ),
+        (
+            format!("{on} (embedding vector_l2_ops) WHERE random() < 0.5"),
+            "42P17",
+            "functions in index predicate must be marked IMMUTABLE",
+        ),
+        (
+            format!("{on} (embedding vector_l2_ops) WHERE ts > now()"),
+            "42P17",
+            "functions in index predicate must be marked IMMUTABLE",
+        ),
         (format!("{on} (nope vector_l2_ops)"), "42703", "column \"nope\" does not exist"),
         (
             "CREATE INDEX ON nope USING hnsw (e vector_l2_ops)".into(),
