@@ -10,7 +10,7 @@ use super::fixture::{Fixture, literal};
 /// The background has so long; it needs a part of a second, and more in a build without optimisation.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// Asks until the answer is as expected; the last answer otherwise.
+/// Asks until the answer is as expected: nothing but the catalog tells when the background is done.
 fn until(fixture: &mut Fixture, sql: &str, is_there: impl Fn(&[Vec<String>]) -> bool) {
     let begun = Instant::now();
     loop {
@@ -19,7 +19,7 @@ fn until(fixture: &mut Fixture, sql: &str, is_there: impl Fn(&[Vec<String>]) -> 
             return;
         }
         assert!(begun.elapsed() < PATIENCE, "{sql}: {found:?}");
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::yield_now();
     }
 }
 
