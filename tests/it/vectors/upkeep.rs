@@ -7,7 +7,7 @@ use vigil::SourceId;
 
 use super::fixture::{Fixture, literal};
 
-/// The background has so long; it needs a part of a second, and more in a build without optimisation.
+/// The background has so long; it needs a part of a second, more in a build without optimisation.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 /// Asks until the answer is as expected: nothing but the catalog tells when the background is done.
