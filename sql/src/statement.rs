@@ -5,6 +5,7 @@
 
 mod alter_role;
 mod comment;
+mod create_extension;
 mod create_index;
 mod create_model;
 mod create_role;
@@ -110,7 +111,7 @@ struct Definition {
     parse: fn(&mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError>,
 }
 
-fn all() -> [Definition; 18] {
+fn all() -> [Definition; 19] {
     [
         create_source::definition(),
         drop_source::definition(),
@@ -124,6 +125,7 @@ fn all() -> [Definition; 18] {
         create_index::definition(),
         drop_index::definition(),
         reindex::definition(),
+        create_extension::definition(),
         create_role::definition(),
         alter_role::definition(),
         drop_role::definition(),

@@ -68,6 +68,12 @@ pub enum IndexError {
     /// A condition that is none.
     #[error("{0}")]
     Predicate(String),
+    /// A condition of another type than `boolean`.
+    #[error("argument of WHERE must be type boolean, not type {0}")]
+    PredicateType(&'static str),
+    /// A condition that may give another value for the same row.
+    #[error("functions in index predicate must be marked IMMUTABLE")]
+    PredicateChanges,
     /// Rows that do not fit the table's schema.
     #[error("the index could not be filled: {0}")]
     Rows(String),
@@ -81,13 +87,13 @@ impl IndexError {
             Self::NotFound(_) | Self::UnknownClass(_) | Self::NoClass(_) => "42704",
             Self::UnknownTable(_) => "42P01",
             Self::UnknownColumn(_) => "42703",
-            Self::WrongType { .. } => "42804",
+            Self::WrongType { .. } | Self::PredicateType(_) => "42804",
             Self::UnknownOption(_)
             | Self::NoNumber { .. }
             | Self::OutOfBounds { .. }
             | Self::FewCandidates
             | Self::UnknownPrecision(_) => "22023",
-            Self::Predicate(_) => "42P17",
+            Self::Predicate(_) | Self::PredicateChanges => "42P17",
             Self::Rows(_) => "XX000",
         }
     }
@@ -109,6 +115,9 @@ impl From<IndexError> for EngineError {
             IndexError::UnknownClass(_) => Some(
                 "The operator classes are vector_cosine_ops, vector_l2_ops, vector_ip_ops and vector_l1_ops."
                     .to_owned(),
+            ),
+            IndexError::WrongType { class, .. } if class.starts_with("halfvec_") => Some(
+                "An index of half precision is one of vectors WITH (precision = 'half').".to_owned(),
             ),
             IndexError::UnknownPrecision(_) => {
                 Some("Available values: full, half, int8.".to_owned())
@@ -182,6 +191,12 @@ impl Definition {
             .map_err(|_| IndexError::UnknownColumn(create.column.clone()))?;
         let data_type = type_name(schema.field(column).data_type());
         let class = create.operator_class.as_deref().ok_or(IndexError::NoClass(data_type))?;
+        // Those of pgvector's other types are known; no column has such a type.
+        let is_of_other_type =
+            ["halfvec_", "sparsevec_", "bit_"].iter().any(|prefix| class.starts_with(prefix));
+        if is_of_other_type && class.ends_with("_ops") {
+            return Err(IndexError::WrongType { class: class.to_owned(), data_type });
+        }
         let metric = metric_of(class).ok_or_else(|| IndexError::UnknownClass(class.to_owned()))?;
         if data_type != "vector" {
             return Err(IndexError::WrongType { class: class.to_owned(), data_type });
@@ -268,7 +283,7 @@ fn number(name: &str, value: &str, bounds: (usize, usize)) -> Result<usize, Inde
     )
 }
 
-fn type_name(data_type: &DataType) -> &'static str {
+pub(super) fn type_name(data_type: &DataType) -> &'static str {
     match data_type {
         DataType::FixedSizeList(item, _) | DataType::List(item)
             if *item.data_type() == DataType::Float32 =>

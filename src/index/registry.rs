@@ -5,14 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use arrow::datatypes::DataType;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
-use datafusion::common::DFSchema;
+use datafusion::common::tree_node::TreeNode;
+use datafusion::common::{DFSchema, SchemaError};
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{Expr, Volatility};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
 use vigil_sql::catalog::StandardTable;
 use vigil_sql::{CreateIndex, IndexBuild, IndexInfo};
 
-use super::definition::{Definition, IndexError};
+use super::definition::{Definition, IndexError, type_name};
 use super::graph::Graph;
 use super::kernel::Metric;
 use super::sample;
@@ -238,14 +242,38 @@ impl Indexes {
 /// The condition of a partial index, over the columns of its table.
 fn predicate(definition: &Definition) -> Result<Option<Arc<dyn PhysicalExpr>>, IndexError> {
     let Some(text) = &definition.predicate else { return Ok(None) };
-    let predicate = DFSchema::try_from(definition.table.schema()).and_then(|schema| {
-        let context = SessionContext::new();
-        let expr = context.parse_sql_expr(text, &schema)?;
-        context.create_physical_expr(expr, &schema)
-    });
-    predicate
-        .map(Some)
-        .map_err(|error| IndexError::Predicate(error.strip_backtrace().to_lowercase()))
+    let refused = |error: DataFusionError| match error.find_root() {
+        DataFusionError::SchemaError(error, _) => match error.as_ref() {
+            SchemaError::FieldNotFound { field, .. } => {
+                IndexError::UnknownColumn(field.name.clone())
+            }
+            other => IndexError::Predicate(other.to_string()),
+        },
+        other => IndexError::Predicate(other.strip_backtrace().to_lowercase()),
+    };
+    let schema = DFSchema::try_from(definition.table.schema()).map_err(refused)?;
+    let context = SessionContext::new();
+    let expr = context.parse_sql_expr(text, &schema).map_err(refused)?;
+    if !is_immutable(&expr).map_err(refused)? {
+        return Err(IndexError::PredicateChanges);
+    }
+    let predicate = context.create_physical_expr(expr, &schema).map_err(refused)?;
+    let data_type = predicate.data_type(schema.as_arrow()).map_err(refused)?;
+    if data_type != DataType::Boolean {
+        return Err(IndexError::PredicateType(type_name(&data_type)));
+    }
+    Ok(Some(predicate))
+}
+
+/// Whether a condition has one value for a row, whenever it is asked for.
+fn is_immutable(expr: &Expr) -> Result<bool, DataFusionError> {
+    let changes = expr.exists(|part| {
+        Ok(match part {
+            Expr::ScalarFunction(call) => call.func.signature().volatility != Volatility::Immutable,
+            _ => false,
+        })
+    })?;
+    Ok(!changes)
 }
 
 fn threads() -> usize {

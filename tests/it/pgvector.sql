@@ -8,6 +8,10 @@ SELECT ARRAY[1.5,2.5]::real[]::vector
 SELECT ARRAY[1.5,2.5]::float8[]::vector
 SELECT ARRAY[1,2]::integer[]::vector(2)
 SELECT '[1,2,3]'::vector::real[]
+SELECT '[1,2,3]'::vector::text
+SELECT ('[1,2.5]'::vector)::text || 'x'
+SELECT '[0.1,1e10,1e-5,123456,1234567]'::vector::text
+SELECT length('[1,2]'::vector::text)
 SELECT NULL::vector
 SELECT '[1,2,3]'::vector(2)
 SELECT '[]'::vector
@@ -101,3 +105,7 @@ SELECT '[1,2,3]'::halfvec(2)
 SELECT '[NaN]'::halfvec
 SELECT 1 <-> 2
 SELECT vector_dims('[1]'::vector, 1)
+CREATE EXTENSION IF NOT EXISTS vector
+CREATE EXTENSION vector
+CREATE EXTENSION nosuch
+SELECT extname FROM pg_extension WHERE extname = 'vector'

@@ -33,6 +33,7 @@ def psycopg(address):
     from pgvector.psycopg import register_vector
 
     with driver.connect(address, autocommit=True) as connection:
+        connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
         register_vector(connection)
         for binary in (False, True):
             cursor = connection.cursor(binary=binary)

@@ -4,6 +4,7 @@
 mod appearances;
 mod fixture;
 mod functions;
+mod upkeep;
 
 use vigil::SourceId;
 
@@ -178,6 +179,31 @@ fn wrong_indexes_are_refused_as_pgvector_does() {
             "42704",
             "operator class \"foo_ops\" does not exist for access method \"hnsw\"",
         ),
+        (
+            format!("{on} (embedding halfvec_l2_ops)"),
+            "42804",
+            "operator class \"halfvec_l2_ops\" does not accept data type vector",
+        ),
+        (
+            format!("{on} (embedding vector_l2_ops) WHERE nope = 1"),
+            "42703",
+            "column \"nope\" does not exist",
+        ),
+        (
+            format!("{on} (embedding vector_l2_ops) WHERE frame_number"),
+            "42804",
+            "argument of WHERE must be type boolean, not type bigint",
+        ),
+        (
+            format!("{on} (embedding vector_l2_ops) WHERE random() < 0.5"),
+            "42P17",
+            "functions in index predicate must be marked IMMUTABLE",
+        ),
+        (
+            format!("{on} (embedding vector_l2_ops) WHERE ts > now()"),
+            "42P17",
+            "functions in index predicate must be marked IMMUTABLE",
+        ),
         (format!("{on} (nope vector_l2_ops)"), "42703", "column \"nope\" does not exist"),
         (
             "CREATE INDEX ON nope USING hnsw (e vector_l2_ops)".into(),
@@ -197,6 +223,23 @@ fn wrong_indexes_are_refused_as_pgvector_does() {
         ),
         ("DROP INDEX nope".into(), "42704", "index \"nope\" does not exist"),
         (
+            "DROP INDEX captions_embedding_idx, nope".into(),
+            "42704",
+            "index \"nope\" does not exist",
+        ),
+        ("REINDEX TABLE nope".into(), "42P01", "relation \"nope\" does not exist"),
+        ("DROP INDEX other.nope".into(), "42P01", "relation \"other.nope\" does not exist"),
+        (
+            format!("{on} (embedding vector_cosine_ops DESC)"),
+            "0A000",
+            "access method \"hnsw\" does not support ASC/DESC options",
+        ),
+        (
+            format!("{on} (embedding vector_cosine_ops) INCLUDE (source)"),
+            "0A000",
+            "access method \"hnsw\" does not support included columns",
+        ),
+        (
             "SET hnsw.ef_search = 0".into(),
             "22023",
             "invalid value for parameter \"hnsw.ef_search\": \"0\"",
@@ -208,6 +251,13 @@ fn wrong_indexes_are_refused_as_pgvector_does() {
         assert_eq!(refused, (sqlstate.to_owned(), message.to_owned()), "{sql}");
     }
     fixture.rows("DROP INDEX IF EXISTS nope");
+    // Those that were named beside one that is not there are still there.
+    let names = "SELECT name FROM vigil_catalog.indexes ORDER BY name";
+    assert_eq!(fixture.rows(names).len(), 3);
+    fixture.rows("CREATE INDEX one ON public.captions USING hnsw (embedding public.vector_l2_ops)");
+    fixture.rows("REINDEX (VERBOSE) TABLE CONCURRENTLY public.captions");
+    fixture.rows("DROP INDEX public.one, captions_embedding_idx CASCADE");
+    assert_eq!(fixture.rows(names), [["embeddings_appearance_idx"], ["embeddings_caption_idx"]]);
 }
 
 #[test]

@@ -35,6 +35,7 @@ mod vector_concat;
 mod vector_dims;
 mod vector_mul;
 mod vector_norm;
+mod vector_out;
 mod vector_sub;
 mod whole_sums;
 
@@ -76,6 +77,7 @@ pub fn functions() -> Vec<Function> {
         halfvec::function(),
         bit::function(),
         array::function(),
+        vector_out::function(),
     ];
     functions.extend(compare::functions());
     functions

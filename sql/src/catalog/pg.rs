@@ -5,7 +5,7 @@
 //! | --- | --- |
 //! | `relations` | which table an OID is, with its columns and comments |
 //! | `attributes` | `pg_attribute` with PostgreSQL's types of our columns, `vector(n)` among them |
-//! | `keys` | `pg_class`, `pg_index`, `pg_constraint` and `pg_am` with keys and indexes of vectors |
+//! | `keys` | `pg_class`, `pg_index`, `pg_constraint`, `pg_am` and `pg_extension` with keys and what vectors need |
 //! | `extra` | the library's tables with rows of ours |
 //! | `descriptions` | `pg_description` with the comments of our tables and columns |
 //! | `roles` | `pg_roles` and `pg_auth_members` with our roles |
@@ -143,6 +143,7 @@ impl SchemaProvider for PgCatalog {
             "pg_constraint" => extended(inner, relations, keys::Constraints),
             "pg_depend" => extended(inner, relations, keys::Dependencies),
             "pg_am" => extended(inner, relations, keys::AccessMethods),
+            "pg_extension" => extended(inner, relations, keys::Extensions),
             _ => inner,
         }))
     }

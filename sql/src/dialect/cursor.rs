@@ -5,6 +5,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Word};
 
 use super::Lines;
 use crate::SqlError;
+use crate::database::DEFAULT_SCHEMA;
 
 /// Words that cannot be a name without quotes, beside sqlparser's own: they begin the next part
 /// of a statement of ours.
@@ -128,6 +129,28 @@ impl<'a> Cursor<'a> {
         };
         self.next += 1;
         Ok(name)
+    }
+
+    /// The name of an index or of its table, perhaps with the schema `public` before it.
+    ///
+    /// # Errors
+    /// A syntax error when none comes next; SQLSTATE 42P01 for another schema.
+    pub(crate) fn index_name(&mut self) -> Result<String, SqlError> {
+        let position = self.position();
+        let name = self.identifier()?;
+        if !self.accept_sign(&Token::Period) {
+            return Ok(name);
+        }
+        let of_schema = self.identifier()?;
+        if name == DEFAULT_SCHEMA {
+            return Ok(of_schema);
+        }
+        Err(SqlError::Invalid {
+            sqlstate: "42P01",
+            message: format!("relation \"{name}.{of_schema}\" does not exist"),
+            hint: Some("Tables with vectors and their indexes are in the schema public.".into()),
+            position: Some(position),
+        })
     }
 
     /// A text in single quotes, without them.

@@ -83,18 +83,26 @@ impl<'a> Arguments<'a> {
     pub(super) fn rows(&self, at: usize, default: usize, most: usize) -> Result<usize> {
         match self.constant(at, "k")? {
             None => Ok(default),
-            Some(value) => match value {
-                ScalarValue::Int64(Some(rows)) => {
-                    usize::try_from(*rows).ok().filter(|rows| (1..=most).contains(rows))
-                }
-                _ => None,
-            }
-            .ok_or_else(|| {
-                refused(
-                    format!("{}() cannot give {value} rows", self.function),
-                    "It gives from 1 to 100 rows; ORDER BY embedding <=> embed(…) LIMIT n gives any number.",
-                )
-            }),
+            Some(value) => whole(value)
+                .and_then(|rows| usize::try_from(rows).ok())
+                .filter(|rows| (1..=most).contains(rows))
+                .ok_or_else(|| {
+                    refused(
+                        format!("{}() cannot give {value} rows", self.function),
+                        "It gives from 1 to 100 rows; ORDER BY embedding <=> embed(…) LIMIT n gives any number.",
+                    )
+                }),
         }
+    }
+}
+
+/// A whole number of any width, as in `2::int`.
+pub(super) fn whole(value: &ScalarValue) -> Option<i64> {
+    if !value.data_type().is_integer() {
+        return None;
+    }
+    match value.cast_to(&DataType::Int64) {
+        Ok(ScalarValue::Int64(number)) => number,
+        _ => None,
     }
 }

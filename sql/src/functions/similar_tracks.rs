@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::{Column, JoinType, ScalarValue};
+use datafusion::common::{Column, JoinType};
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::functions_aggregate::expr_fn::first_value;
@@ -12,7 +12,7 @@ use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{Expr, ExprFunctionExt, LogicalPlan, LogicalPlanBuilder, col, lit};
 use vigil_udfs::{Example, FunctionDoc};
 
-use super::arguments::{Arguments, refused};
+use super::arguments::{Arguments, refused, whole};
 use super::vector_search::{DEFAULT_ROWS, MAX_ROWS};
 use crate::Engine;
 use crate::access::VisibleTable;
@@ -55,10 +55,10 @@ impl SimilarTracks {
         let arguments = Arguments { function: DOC.name, call: CALL, values };
         arguments.at_most(4)?;
         let source = arguments.needed_text(0, "a source")?;
-        let track = match arguments.constant(1, "the track")? {
-            Some(ScalarValue::Int64(Some(track))) => *track,
-            _ => return Err(refused(format!("{}() needs a track", DOC.name), CALL)),
-        };
+        let track = arguments
+            .constant(1, "the track")?
+            .and_then(whole)
+            .ok_or_else(|| refused(format!("{}() needs a track", DOC.name), CALL))?;
         let rows = arguments.rows(2, DEFAULT_ROWS, MAX_ROWS)?;
         let threshold = arguments.similarity(3)?;
         let functions = vigil_udfs::functions(self.engine.model_calls());

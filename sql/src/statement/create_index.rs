@@ -62,10 +62,7 @@ fn parse(cursor: &mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError> {
     };
     cursor.expect(&["ON"])?;
     cursor.accept(&["ONLY"]);
-    let mut table = cursor.identifier()?;
-    if cursor.accept_sign(&Token::Period) {
-        table = cursor.identifier()?;
-    }
+    let table = cursor.index_name()?;
     let method = if cursor.accept(&["USING"]) { cursor.identifier()? } else { "btree".into() };
     if method != "hnsw" {
         return Err(SqlError::Invalid {
@@ -81,20 +78,31 @@ fn parse(cursor: &mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError> {
     cursor.expect_sign(&Token::LParen)?;
     let column = cursor.identifier()?;
     let has_class = !cursor.sees_sign(&Token::RParen) && !cursor.sees_sign(&Token::Comma);
-    let operator_class = if has_class { Some(cursor.identifier()?) } else { None };
+    let operator_class = if has_class { Some(cursor.index_name()?) } else { None };
+    if cursor.begins_with(&["ASC"]) || cursor.begins_with(&["DESC"]) {
+        return Err(lacks(cursor, "does not support ASC/DESC options"));
+    }
     if cursor.sees_sign(&Token::Comma) {
-        return Err(SqlError::Invalid {
-            sqlstate: "0A000",
-            message: "access method \"hnsw\" does not support multicolumn indexes".into(),
-            hint: None,
-            position: Some(cursor.position()),
-        });
+        return Err(lacks(cursor, "does not support multicolumn indexes"));
     }
     cursor.expect_sign(&Token::RParen)?;
+    if cursor.begins_with(&["INCLUDE"]) {
+        return Err(lacks(cursor, "does not support included columns"));
+    }
     let options = if cursor.accept(&["WITH"]) { cursor.options()? } else { Vec::new() };
     let predicate = if cursor.accept(&["WHERE"]) { Some(cursor.rest_as_written()?) } else { None };
     let index = CreateIndex { name, table, column, operator_class, options, predicate };
     Ok(Arc::new(Statement { index, existing }))
+}
+
+/// What no HNSW index has, in pgvector's words.
+fn lacks(cursor: &Cursor, what: &str) -> SqlError {
+    SqlError::Invalid {
+        sqlstate: "0A000",
+        message: format!("access method \"hnsw\" {what}"),
+        hint: None,
+        position: Some(cursor.position()),
+    }
 }
 
 #[async_trait]

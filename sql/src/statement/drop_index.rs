@@ -1,8 +1,10 @@
 //! `DROP INDEX`: removes an index.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::{Answer, Context, Definition, OwnStatement, StatementDoc};
 use crate::dialect::Cursor;
@@ -10,9 +12,9 @@ use crate::{Notice, SqlError};
 
 static DOC: StatementDoc = StatementDoc {
     name: "DROP INDEX",
-    syntax: "DROP INDEX [ CONCURRENTLY ] [ IF EXISTS ] name",
-    description: "Removes an index over vectors. Queries that it served scan the table from then \
-on.",
+    syntax: "DROP INDEX [ CONCURRENTLY ] [ IF EXISTS ] name [, ...] [ CASCADE | RESTRICT ]",
+    description: "Removes indexes over vectors. Queries that they served scan the table from then \
+on. When one of several is not there, none is removed.",
     example: "DROP INDEX IF EXISTS captions_l2;",
 };
 
@@ -22,7 +24,7 @@ pub(super) fn definition() -> Definition {
 
 #[derive(Debug)]
 struct Statement {
-    name: String,
+    names: Vec<String>,
     missing: Missing,
 }
 
@@ -39,8 +41,15 @@ fn parse(cursor: &mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError> {
     cursor.accept(&["CONCURRENTLY"]);
     let missing =
         if cursor.accept(&["IF", "EXISTS"]) { Missing::Skipped } else { Missing::Refused };
-    let name = cursor.identifier()?;
-    Ok(Arc::new(Statement { name, missing }))
+    let mut names = vec![cursor.index_name()?];
+    while cursor.accept_sign(&Token::Comma) {
+        names.push(cursor.index_name()?);
+    }
+    // Nothing depends on an index.
+    if !cursor.accept(&["CASCADE"]) {
+        cursor.accept(&["RESTRICT"]);
+    }
+    Ok(Arc::new(Statement { names, missing }))
 }
 
 #[async_trait]
@@ -50,13 +59,31 @@ impl OwnStatement for Statement {
     }
 
     async fn run(&self, context: &Context<'_>) -> Result<Answer, SqlError> {
-        match context.engine.drop_index(&self.name).await {
-            Ok(()) => Ok(Answer::Done(Vec::new())),
-            Err(error) if error.sqlstate == "42704" && self.missing == Missing::Skipped => {
-                let message = format!("index \"{}\" does not exist, skipping", self.name);
-                Ok(Answer::Done(vec![Notice::new("00000", message)]))
-            }
-            Err(error) => Err(error.into()),
+        let known: BTreeSet<String> =
+            context.engine.indexes().into_iter().map(|index| index.name).collect();
+        // Whoever sees no index is told by the engine, which also knows who may drop one.
+        if self.missing == Missing::Refused
+            && let Some(name) = self.names.iter().find(|name| !known.contains(*name))
+            && self.names.iter().any(|name| known.contains(name))
+        {
+            return Err(SqlError::Invalid {
+                sqlstate: "42704",
+                message: format!("index \"{name}\" does not exist"),
+                hint: None,
+                position: None,
+            });
         }
+        let mut notices = Vec::new();
+        for name in self.names.iter().collect::<BTreeSet<_>>() {
+            match context.engine.drop_index(name).await {
+                Ok(()) => {}
+                Err(error) if error.sqlstate == "42704" && self.missing == Missing::Skipped => {
+                    let message = format!("index \"{name}\" does not exist, skipping");
+                    notices.push(Notice::new("00000", message));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Answer::Done(notices))
     }
 }

@@ -61,9 +61,10 @@ fn a_search_has_a_metric_and_a_threshold() {
     let threshold = 0.35;
     let above = (0..ROWS).filter(|row| 1.0 - cosine(*row) >= threshold).count();
     assert!((1..50).contains(&above), "a threshold that {above} rows pass tells nothing");
-    let cases: [Case<'_>; 7] = [
+    let cases: [Case<'_>; 8] = [
         ("", &cosine, 10),
         (", 25", &cosine, 25),
+        (", 3::int", &cosine, 3),
         (", 100, NULL, 'cosine'", &cosine, 100),
         (", 7, NULL, 'euclidean'", &euclidean, 7),
         (", 7, NULL, 'manhattan'", &manhattan, 7),

@@ -24,8 +24,10 @@ use super::halfvec;
 use super::operand::Operand;
 use super::output::map_vectors;
 use super::types::{
-    MAX_DIMENSIONS, check_operands, coerce, is_half, is_tagged, item, operand_type, tagged,
+    MAX_DIMENSIONS, check_operands, coerce, is_half, is_tagged, is_vector, item, operand_type,
+    tagged,
 };
+use super::vector_out;
 use crate::doc::{Example, Function, FunctionDoc};
 use crate::error::UdfError;
 
@@ -136,20 +138,23 @@ fn check_element(value: f64) -> Result<(), UdfError> {
     }
 }
 
-/// Turns casts to `vector`, `halfvec` and `bit` into calls of functions.
+/// Turns casts to `vector`, `halfvec` and `bit`, and those of a `vector` to an array or a text, into
+/// calls of functions.
 #[derive(Debug)]
 pub struct VectorCast {
     to_vector: Arc<ScalarUDF>,
     to_halfvec: Arc<ScalarUDF>,
     to_bit: Arc<ScalarUDF>,
     to_array: Arc<ScalarUDF>,
+    to_text: Arc<ScalarUDF>,
 }
 
 impl Default for VectorCast {
     fn default() -> Self {
         let (to_vector, to_halfvec) = (Arc::new(udf()), Arc::new(halfvec::udf()));
         let (to_bit, to_array) = (Arc::new(bit::udf()), Arc::new(array::udf()));
-        Self { to_vector, to_halfvec, to_bit, to_array }
+        let to_text = Arc::new(vector_out::udf());
+        Self { to_vector, to_halfvec, to_bit, to_array, to_text }
     }
 }
 
@@ -183,6 +188,16 @@ impl FunctionRewrite for VectorCast {
                     false => Expr::Cast(Cast { expr: Box::new(array), field }),
                 }));
             }
+            // Arrow's text of a list has spaces and decimal points, and it would keep the tag.
+            Expr::Cast(Cast { expr, field })
+                if is_text(field.data_type()) && is_vector(expr.to_field(schema)?.1.as_ref()) =>
+            {
+                let text = self.to_text.call(vec![*expr]);
+                return Ok(Transformed::yes(match *field.data_type() == DataType::Utf8 {
+                    true => text,
+                    false => Expr::Cast(Cast { expr: Box::new(text), field }),
+                }));
+            }
             other => return Ok(Transformed::no(other)),
         };
         if operand_type(&value.get_type(schema)?).is_none() {
@@ -202,4 +217,8 @@ impl FunctionRewrite for VectorCast {
         let call = ScalarFunction::new_udf(Arc::clone(&self.to_vector), args);
         Ok(Transformed::yes(Expr::ScalarFunction(call)))
     }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
 }

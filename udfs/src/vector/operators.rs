@@ -17,7 +17,7 @@ use super::inner_product::InnerProduct;
 use super::jaccard_distance::JaccardDistance;
 use super::l1_distance::L1Distance;
 use super::l2_distance::L2Distance;
-use super::types::{is_tagged, operand_type, tagged, type_name};
+use super::types::{is_vector, operand_type, tagged, type_name};
 use super::vector_add::VectorAdd;
 use super::vector_concat::VectorConcat;
 use super::vector_mul::VectorMul;
@@ -80,7 +80,7 @@ impl OperatorPlanner {
             },
         };
         let is_vector = |side: &Expr| match side.to_field(schema) {
-            Ok((_, field)) => is_tagged(&field),
+            Ok((_, field)) => is_vector(&field),
             Err(_) => false,
         };
         if !is_vector(&expr.left) && !is_vector(&expr.right) {

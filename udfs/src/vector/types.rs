@@ -34,6 +34,15 @@ pub(super) fn is_tagged(field: &Field) -> bool {
     field.metadata().get(key).is_some_and(|found| found == value)
 }
 
+/// Whether the field is a `vector` and its values are; a cast to another type keeps the tag.
+pub(super) fn is_vector(field: &Field) -> bool {
+    is_tagged(field)
+        && matches!(
+            field.data_type(),
+            DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)
+        )
+}
+
 /// Whether the field is a `halfvec`.
 pub(super) fn is_half(field: &Field) -> bool {
     let (key, value) = HALFVEC_TAG;

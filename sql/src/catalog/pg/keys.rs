@@ -1,5 +1,5 @@
 //! Keys of the standard tables, which hold by how the engine makes rows, and the indexes over
-//! vectors: rows of `pg_class`, `pg_index`, `pg_constraint`, `pg_depend` and `pg_am`.
+//! vectors: rows of `pg_class`, `pg_index`, `pg_constraint`, `pg_depend`, `pg_am` and `pg_extension`.
 //!
 //! PostgreSQL has an index for every primary key, and drivers find the key by it, so there is a row
 //! of `pg_index` for each. Rows are found without it.
@@ -350,6 +350,31 @@ impl Extra for Dependencies {
 
 fn action(key: &Constraint, action: &str) -> String {
     if key.references.is_some() { action.into() } else { " ".into() }
+}
+
+/// The row of `vector` in `pg_extension`.
+#[derive(Debug)]
+pub(super) struct Extensions;
+
+const VECTOR_EXTENSION: i32 = 1_430_000_000;
+/// PostgreSQL's OID of the role that owns what the system has.
+const OWNER: i32 = 10;
+/// The first version of pgvector that has iterative scans, as we have them.
+const PGVECTOR_VERSION: &str = "0.8.0";
+
+impl Extra for Extensions {
+    fn rows(&self, relations: &Relations, schema: &SchemaRef) -> Result<RecordBatch> {
+        let one = [()];
+        batch(schema, 1, |name| match name {
+            "oid" => oids(&one, |()| VECTOR_EXTENSION),
+            "extname" => texts(&one, |()| "vector".into()),
+            "extowner" => oids(&one, |()| OWNER),
+            "extnamespace" => oids(&one, |()| relations.public()),
+            "extrelocatable" => truths(&one, |()| false),
+            "extversion" => texts(&one, |()| PGVECTOR_VERSION.into()),
+            _ => None,
+        })
+    }
 }
 
 /// The row of `hnsw` in `pg_am`.

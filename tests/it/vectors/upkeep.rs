@@ -1,0 +1,62 @@
+//! What happens to an index in the background: samples of queries are answered exactly, and rows
+//! that are gone are taken out of the graph.
+
+use std::time::{Duration, Instant};
+
+use vigil::SourceId;
+
+use super::fixture::{Fixture, literal};
+
+/// The background has so long; it needs a part of a second, more in a build without optimisation.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Asks until the answer is as expected: nothing but the catalog tells when the background is done.
+fn until(fixture: &mut Fixture, sql: &str, is_there: impl Fn(&[Vec<String>]) -> bool) {
+    let begun = Instant::now();
+    loop {
+        let found = fixture.rows(sql);
+        if is_there(&found) {
+            return;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{sql}: {found:?}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn recall_is_observed_of_real_queries() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..2048);
+    fixture.reindex();
+    let observed = "SELECT sampled_queries, recall_at_10 FROM vigil_catalog.indexes WHERE name = 'captions_embedding_idx'";
+    assert_eq!(fixture.rows(observed), [["0", "NULL"]]);
+    // The first query is a sample, then one in 32.
+    for row in 0..33 {
+        let query = literal(&fixture.sentences[row * 31].clone());
+        let sql =
+            format!("SELECT frame_number FROM captions ORDER BY embedding <=> {query} LIMIT 10");
+        assert_eq!(fixture.rows(&sql).len(), 10);
+    }
+    until(&mut fixture, observed, |rows| {
+        let recall = rows[0][1].parse::<f64>();
+        rows[0][0] == "2" && recall.is_ok_and(|recall| (0.9..=1.0).contains(&recall))
+    });
+}
+
+#[test]
+fn rows_that_are_gone_are_taken_out_of_the_graph() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..1024);
+    fixture.commit(2, "yard", 1024..2048);
+    fixture.reindex();
+    let counts = "SELECT rows, pending, deleted FROM vigil_catalog.indexes WHERE name = 'captions_embedding_idx'";
+    assert_eq!(fixture.rows(counts), [["2048", "0", "0"]]);
+    fixture.engine.tables().remove_source(SourceId(1));
+    fixture.commit(2, "yard", 2048..2049);
+    until(&mut fixture, counts, |rows| rows == [["1024", "1", "0"]]);
+    let query = literal(&fixture.sentences[2048].clone());
+    let sql = format!(
+        "SELECT source FROM captions ORDER BY embedding <=> {query}, frame_number DESC LIMIT 3"
+    );
+    assert_eq!(fixture.rows(&sql), [["yard"], ["yard"], ["yard"]]);
+}
