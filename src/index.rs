@@ -5,14 +5,14 @@
 //! | `definition` | what `CREATE INDEX` says, checked |
 //! | `kernel`, `codes` | distances, and vectors in 32, 16 or 8 bits |
 //! | `graph`, `links`, `search`, `visited` | the graph: it grows while it is searched |
-//! | `table_rows` | the rows of a table in one snapshot, by position |
 //! | `vector_index` | a graph and which rows of the table are in it |
 //! | `registry` | all indexes, and the thread that fills them |
 //! | `scan`, `walk` | one query: which way to take, and the rows that it gives |
 //! | `sample` | how many of the true nearest rows queries find |
 //! | `indexable` | the scan that table providers put into plans |
 //! | `distance`, `query` | what a query sorts by, and the vector that it searches for |
-//! | `plan` | the rule that puts a search under `ORDER BY … LIMIT` |
+//! | `plan`, `conditions` | the rule that puts a search under `ORDER BY … LIMIT` |
+//! | `nearest_sort` | the sort above a search, which keeps the order of equally near rows |
 //! | `node` | the plan's node that searches |
 //! | `lateral`, `nearest_join` | the same for each row of another query |
 //!
@@ -21,6 +21,7 @@
 //! rows of its own snapshot.
 
 mod codes;
+mod conditions;
 mod definition;
 mod distance;
 mod graph;
@@ -29,6 +30,7 @@ mod kernel;
 mod lateral;
 mod links;
 mod nearest_join;
+mod nearest_sort;
 mod node;
 mod plan;
 mod query;
@@ -36,7 +38,6 @@ mod registry;
 mod sample;
 mod scan;
 mod search;
-mod table_rows;
 #[cfg(test)]
 mod tests;
 mod vector_index;

@@ -9,6 +9,7 @@ mod corrections;
 mod provider;
 mod rows;
 mod snapshot;
+mod table_rows;
 #[cfg(test)]
 mod tests;
 mod track_rows;
@@ -17,4 +18,5 @@ pub use self::chunks::{Chunk, Chunks};
 pub use self::provider::StandardTableProvider;
 pub use self::rows::{CaptionRow, DetectionRow, FrameRow, RowContext};
 pub use self::snapshot::{CaptionCommit, FrameCommit, Progress, Snapshot, SourceTables, Tables};
+pub(crate) use self::table_rows::{TableRows, Vectors};
 pub use self::track_rows::TrackRows;

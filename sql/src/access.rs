@@ -102,24 +102,43 @@ impl Access {
     /// # Errors
     /// SQLSTATE 42501.
     pub(crate) fn check(&self, plan: &LogicalPlan) -> Result<(), SqlError> {
-        with_deep_stack(|| self.check_tables(plan))
+        self.check_reads(&Reads::of(plan)?)
     }
 
-    fn check_tables(&self, plan: &LogicalPlan) -> Result<(), SqlError> {
+    /// The same for a plan whose tables are known.
+    ///
+    /// # Errors
+    /// SQLSTATE 42501.
+    pub(crate) fn check_reads(&self, reads: &Reads) -> Result<(), SqlError> {
         let privileges = self.privileges()?;
-        let mut denied = None;
-        plan.apply_with_subqueries(|node| {
-            if let LogicalPlan::TableScan(scan) = node
-                && let (schema, table) = (scan.table_name.schema(), scan.table_name.table())
-                && let Some(schema) = schema_of(scan.table_name.catalog(), schema, table)
-                && privileges.rows_of(schema, table).is_none()
-            {
-                denied = Some(denied_table(table));
-                return Ok(TreeNodeRecursion::Stop);
-            }
-            Ok(TreeNodeRecursion::Continue)
+        match reads.0.iter().find(|(schema, table)| privileges.rows_of(schema, table).is_none()) {
+            Some((_, table)) => Err(denied_table(table)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The tables of ours that a plan reads, each with its schema, in the order in which it has them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reads(Vec<(&'static str, String)>);
+
+impl Reads {
+    /// # Errors
+    /// When the plan cannot be walked through.
+    pub(crate) fn of(plan: &LogicalPlan) -> Result<Self, SqlError> {
+        let mut reads = Self::default();
+        with_deep_stack(|| {
+            plan.apply_with_subqueries(|node| {
+                if let LogicalPlan::TableScan(scan) = node
+                    && let (schema, table) = (scan.table_name.schema(), scan.table_name.table())
+                    && let Some(schema) = schema_of(scan.table_name.catalog(), schema, table)
+                {
+                    reads.0.push((schema, table.to_owned()));
+                }
+                Ok(TreeNodeRecursion::Continue)
+            })
         })?;
-        denied.map_or(Ok(()), Err)
+        Ok(reads)
     }
 }
 

@@ -18,6 +18,7 @@ mod prepare;
 mod query;
 pub(crate) mod settings;
 mod slot;
+mod table_arguments;
 mod transaction;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -245,6 +246,13 @@ impl Session {
             Action::Query { plan, tag } => {
                 self.take_cut();
                 let batches = self.query_again(plan, prepared, parameters).await?;
+                let schema = batches.schema();
+                Ok(Outcome::Rows { schema, batches, tag: (*tag).to_owned() })
+            }
+            Action::Deferred { statement, tag } => {
+                self.take_cut();
+                let (plan, _) = self.plan(statement.with_values(&parameters)?).await?;
+                let batches = self.query(plan, &prepared.schema, parameters).await?;
                 let schema = batches.schema();
                 Ok(Outcome::Rows { schema, batches, tag: (*tag).to_owned() })
             }

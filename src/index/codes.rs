@@ -89,8 +89,8 @@ impl Codes {
     ) -> Self {
         match precision {
             Precision::Full => {
-                let steps = walks_by_steps(metric, dimensions)
-                    .then(|| Steps::encode(dimensions, &vectors));
+                let steps =
+                    walks_by_steps(metric, dimensions).then(|| Steps::encode(dimensions, &vectors));
                 Self::Full(vectors.into(), steps)
             }
             Precision::Half => Self::Half(vectors.into_iter().map(Half::nearest).collect()),
@@ -145,12 +145,7 @@ impl Codes {
     }
 
     /// The vector `at`, as far as it was kept.
-    fn decode<'a>(
-        &'a self,
-        dimensions: usize,
-        at: usize,
-        scratch: &'a mut Vec<f32>,
-    ) -> &'a [f32] {
+    fn decode<'a>(&'a self, dimensions: usize, at: usize, scratch: &'a mut Vec<f32>) -> &'a [f32] {
         let span = at * dimensions..(at + 1) * dimensions;
         match self {
             Self::Full(elements, _) => return &elements[span],

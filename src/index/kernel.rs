@@ -369,6 +369,17 @@ mod tests {
             let found = f64::from(metric.distance(&left, &right, 1.0));
             assert!((found - expected).abs() < 1e-3, "{metric:?}: {found} {expected}");
         }
+        for length in [0, 1, 63, 64, 391] {
+            let steps = |vector: &[f32]| -> Vec<i8> {
+                vector[..length].iter().map(|value| (value * 127.0).round() as i8).collect()
+            };
+            let (left, right) = (steps(&left), steps(&right));
+            let product: i32 =
+                left.iter().zip(&right).map(|(l, r)| i32::from(*l) * i32::from(*r)).sum();
+            let expected = product as f32 * 0.25;
+            assert_eq!(Metric::InnerProduct.distance_of_steps(&left, &right, 0.25), -expected);
+            assert_eq!(Metric::Cosine.distance_of_steps(&left, &right, 0.25), 1.0 - expected);
+        }
         let (product, square) = product_and_square(&left, &right);
         let lengths: f64 = pairs().map(|(_, r)| r * r).sum();
         assert!((f64::from(product) - products).abs() < 1e-3, "{product} {products}");

@@ -28,8 +28,7 @@ use super::lateral::substitute;
 use super::query::elements;
 use super::registry::Indexes;
 use super::scan::{self, Request, Target, Ties, Way};
-use super::table_rows::TableRows;
-use crate::tables::{Snapshot, Tables};
+use crate::tables::{Snapshot, TableRows, Tables};
 
 /// What is searched for each row. Expressions over a pair count the columns of the row first,
 /// then those of `projection`.
@@ -157,7 +156,7 @@ impl ExecutionPlan for NearestJoin {
         let counter =
             |name: &'static str| MetricBuilder::new(&self.metrics).counter(name, partition);
         let running = Arc::new(Running {
-            rows: TableRows::new(&snapshot, self.search.target.table),
+            rows: snapshot.rows(self.search.target.table),
             snapshot,
             search: Arc::clone(&self.search),
             schema: self.schema(),
@@ -184,7 +183,7 @@ impl ExecutionPlan for NearestJoin {
 struct Running {
     search: Arc<Search>,
     snapshot: Arc<Snapshot>,
-    rows: TableRows,
+    rows: Arc<TableRows>,
     schema: SchemaRef,
     searches: Count,
     through_graph: Count,

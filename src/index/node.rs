@@ -21,7 +21,6 @@ use vigil_sql::{Cut, SearchSettings};
 use super::query::Query;
 use super::registry::Indexes;
 use super::scan::{self, Outcome, Request, Target, Ties, Way};
-use super::table_rows::TableRows;
 use crate::tables::Tables;
 
 /// The rows nearest to a vector.
@@ -71,7 +70,7 @@ impl Prepared {
             projection: self.projection.clone(),
             settings: self.settings,
         };
-        let rows = TableRows::new(&request.snapshot, self.target.table);
+        let rows = request.snapshot.rows(self.target.table);
         let outcome = scan::run(&request, &rows, &self.indexes)?;
         let batch = rows.gather(&outcome.positions, self.projection.as_deref())?;
         Ok((outcome, batch))

@@ -1,8 +1,9 @@
 //! The planner's side: a rule finds `ORDER BY column <=> vector LIMIT k` and puts a search in the
 //! place of the scan below it, by an index or, where none fits, of all rows.
 //!
-//! The sort, the filter and the projections above stay: the search gives fewer rows to them, never
-//! other ones. So its answer has the exact distances and the order of the sort.
+//! The filter and the projections above stay, and so does the sort, as one that keeps the order of
+//! equal rows: the search gives fewer rows to them, never other ones. So its answer has the exact
+//! distances and the order of the sort.
 
 use std::sync::Arc;
 
@@ -20,9 +21,11 @@ use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::sorts::sort::SortExec;
 
+use super::conditions::{imply, is_bound, is_volatile};
 use super::distance::Distance;
 use super::indexable::IndexableScan;
 use super::kernel::Metric;
+use super::nearest_sort::NearestSort;
 use super::node::{Prepared, VectorScan};
 use super::registry::Indexes;
 use super::scan::{Nulls, Target, Ties};
@@ -57,7 +60,15 @@ impl PhysicalOptimizerRule for UseIndexes {
                 None
             };
             Ok(match with_index {
-                Some(input) => Transformed::yes(replace_children_if_necessary(plan, vec![input])?),
+                Some(input) => {
+                    let sort = plan.downcast_ref::<SortExec>();
+                    let sorted =
+                        sort.and_then(|sort| NearestSort::instead_of(sort, Arc::clone(&input)));
+                    Transformed::yes(match sorted {
+                        Some(sorted) => Arc::new(sorted),
+                        None => replace_children_if_necessary(plan, vec![input])?,
+                    })
+                }
                 None => Transformed::no(plan),
             })
         })?;
@@ -92,9 +103,17 @@ impl UseIndexes {
     /// out above it.
     fn under(&self, sort: &SortExec, skipped: usize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let (Some(k), first) = (sort.fetch(), sort.expr().first()) else { return Ok(None) };
-        let Some(found) = descend(sort.input(), Arc::clone(&first.expr))? else {
+        let Some(mut found) = descend(sort.input(), Arc::clone(&first.expr))? else {
             return Ok(None);
         };
+        for condition in &found.conditions {
+            if is_volatile(condition)? {
+                return Ok(None);
+            }
+        }
+        if !first.options.descending {
+            found.conditions.retain(|condition| !is_bound(condition, &found.distance));
+        }
         let Some(distance) = Distance::read(&found.distance, first.options.descending) else {
             return Ok(None);
         };
@@ -112,7 +131,7 @@ impl UseIndexes {
                 table: scan.table,
                 column,
                 metric,
-                index: self.choose(scan, column, metric, &vector, &found.conditions),
+                index: self.choose(scan, column, metric, &vector, &found.conditions)?,
                 model: distance.model.map(|(column, name)| (in_table(column), name)),
                 nulls,
             },
@@ -138,33 +157,21 @@ impl UseIndexes {
         metric: Metric,
         query: &[f32],
         conditions: &[Arc<dyn PhysicalExpr>],
-    ) -> Option<Arc<VectorIndex>> {
-        let indexes = self.indexes.over(scan.table, column, metric);
-        indexes.into_iter().find(|index| {
+    ) -> Result<Option<Arc<VectorIndex>>> {
+        for index in self.indexes.over(scan.table, column, metric) {
             let built = index.built();
             let fits = built.has_one_length()
                 && built.graph().is_none_or(|graph| graph.options().dimensions == query.len());
-            // The columns of a plan have other numbers than the table's, so names are compared.
-            fits && index.predicate.as_ref().is_none_or(|predicate| {
-                split_conjunction(predicate).iter().all(|part| {
-                    let part = without_numbers(&part.to_string());
-                    conditions.iter().any(|known| without_numbers(&known.to_string()) == part)
-                })
-            })
-        })
+            let has_all = match &index.predicate {
+                Some(predicate) => imply(conditions, predicate)?,
+                None => true,
+            };
+            if fits && has_all {
+                return Ok(Some(index));
+            }
+        }
+        Ok(None)
     }
-}
-
-/// An expression's text without the numbers of its columns: `source@0 = a` as `source = a`.
-fn without_numbers(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('@') {
-        plain.push_str(&rest[..at]);
-        rest = rest[at + 1..].trim_start_matches(|c: char| c.is_ascii_digit());
-    }
-    plain.push_str(rest);
-    plain
 }
 
 /// Follows projections and filters down to a scan.

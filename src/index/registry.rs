@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use arrow::datatypes::DataType;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
@@ -20,21 +21,26 @@ use super::definition::{Definition, IndexError, type_name};
 use super::graph::Graph;
 use super::kernel::Metric;
 use super::sample;
-use super::table_rows::TableRows;
+use super::scan::Request;
 use super::vector_index::VectorIndex;
-use crate::tables::{Snapshot, Tables};
+use crate::tables::Tables;
 
 /// Samples that wait to be answered exactly; more are let go.
-const SAMPLES: usize = 8;
+const SAMPLES: usize = 1;
 
-/// One in so many queries is a sample.
+/// One in so many queries is a sample, unless the last one has cost too much for that.
 pub(super) const SAMPLE_EVERY: u64 = 32;
+
+/// After a sample none is taken for so many times as long as it took: all of them together take a
+/// fiftieth of one core at most.
+const REST: u32 = 49;
 
 /// A query and what the index gave for it.
 #[derive(Debug)]
 pub(super) struct Sample {
     pub(super) index: Arc<VectorIndex>,
-    pub(super) snapshot: Arc<Snapshot>,
+    pub(super) request: Request,
+    /// As the index compares it.
     pub(super) query: Vec<f32>,
     pub(super) found: Vec<usize>,
 }
@@ -50,6 +56,8 @@ pub struct Indexes {
     /// Counts the changes of `list`.
     generation: AtomicU64,
     samples: Sender<Sample>,
+    /// Until then no sample is taken.
+    rests_until: Mutex<Option<Instant>>,
     wake: Sender<()>,
 }
 
@@ -76,6 +84,7 @@ impl Indexes {
             building: Mutex::default(),
             generation: AtomicU64::default(),
             samples,
+            rests_until: Mutex::default(),
             wake,
         });
         let this = Arc::downgrade(&indexes);
@@ -139,7 +148,7 @@ impl Indexes {
         let definition = Definition::check(create, name.to_owned())?;
         let predicate = predicate(&definition)?;
         let index = Arc::new(VectorIndex::new(definition, predicate));
-        let rows = TableRows::new(&self.tables.snapshot(), index.definition.table);
+        let rows = self.tables.snapshot().rows(index.definition.table);
         let building = (name.to_owned(), ("CREATE INDEX", Arc::clone(&index)));
         self.building().extend([building]);
         let filled = index.fill(&rows, threads());
@@ -156,7 +165,7 @@ impl Indexes {
         let snapshot = self.tables.snapshot();
         let building: Vec<_> = self.building().values().cloned().collect();
         let build = |(command, index): (&'static str, Arc<VectorIndex>)| {
-            let rows = TableRows::new(&snapshot, index.definition.table);
+            let rows = snapshot.rows(index.definition.table);
             let (done, total) = index.progress(&rows);
             IndexBuild {
                 index: index.definition.name.clone(),
@@ -195,7 +204,7 @@ impl Indexes {
     pub fn reindex(&self, name: &str) -> Result<(), IndexError> {
         let index = self.list().get(name).cloned();
         let index = index.ok_or_else(|| IndexError::NotFound(name.to_owned()))?;
-        let rows = TableRows::new(&self.tables.snapshot(), index.definition.table);
+        let rows = self.tables.snapshot().rows(index.definition.table);
         let building = (name.to_owned(), ("REINDEX", Arc::clone(&index)));
         self.building().extend([building]);
         let rebuilt = index.rebuild(&rows, threads());
@@ -207,9 +216,7 @@ impl Indexes {
     pub fn infos(&self) -> Vec<IndexInfo> {
         let snapshot = self.tables.snapshot();
         let indexes: Vec<_> = self.list().values().cloned().collect();
-        let info = |index: Arc<VectorIndex>| {
-            index.info(&TableRows::new(&snapshot, index.definition.table))
-        };
+        let info = |index: Arc<VectorIndex>| index.info(&snapshot.rows(index.definition.table));
         indexes.into_iter().map(info).collect()
     }
 
@@ -233,9 +240,23 @@ impl Indexes {
         found
     }
 
-    /// Hands a sample over, unless too many wait.
-    pub(super) fn sample(&self, sample: Sample) {
-        let _ = self.samples.try_send(sample);
+    /// Hands a sample over, unless another waits or the last one was not long ago.
+    pub(super) fn sample(&self, sample: impl FnOnce() -> Sample) {
+        let rests = *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner);
+        if rests.is_none_or(|until| until <= Instant::now()) {
+            let _ = self.samples.try_send(sample());
+        }
+    }
+
+    fn check(&self, sample: &Sample) {
+        let began = Instant::now();
+        if let Err(error) = sample::check_sample(sample) {
+            let index = &sample.index.definition.name;
+            tracing::warn!(index, %error, "a query was not answered exactly");
+        }
+        let until =
+            began.elapsed().checked_mul(REST).and_then(|rest| Instant::now().checked_add(rest));
+        *self.rests_until.lock().unwrap_or_else(PoisonError::into_inner) = until;
     }
 }
 
@@ -289,7 +310,8 @@ fn tend(indexes: &Weak<Indexes>, woken: &Receiver<()>, sampled: &Receiver<Sample
         }
         recv(sampled) -> sample => {
             let Ok(sample) = sample else { return false };
-            sample::check_sample(&sample);
+            let Some(indexes) = indexes.upgrade() else { return false };
+            indexes.check(&sample);
         }
     }
     true
@@ -299,7 +321,7 @@ fn tend(indexes: &Weak<Indexes>, woken: &Receiver<()>, sampled: &Receiver<Sample
 fn keep_up(indexes: &Indexes) {
     let list: Vec<_> = indexes.list().values().cloned().collect();
     for index in list {
-        let rows = TableRows::new(&indexes.tables.snapshot(), index.definition.table);
+        let rows = indexes.tables.snapshot().rows(index.definition.table);
         let deleted = index.deleted(&rows);
         let kept = if deleted >= Graph::CHUNK && deleted * 5 >= index.linked() {
             index.rebuild(&rows, 1)

@@ -32,9 +32,8 @@ use super::graph::Graph;
 use super::kernel::{Metric, product_and_square};
 use super::registry::Indexes;
 use super::search::SearchStatistics;
-use super::table_rows::{TableRows, vector};
 use super::vector_index::{Parts, VectorIndex, norm, prepared};
-use crate::tables::Snapshot;
+use crate::tables::{Snapshot, TableRows, Vectors};
 
 /// How the rows were found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +121,8 @@ const FEW: usize = 2_000;
 /// The graph is left when more than one in so many rows is wanted.
 const WANTED_SHARE: usize = 8;
 /// Tables up to this size have their condition evaluated at once; larger ones are sampled first.
-const SMALL: usize = 65_536;
+/// Tests have no such tables.
+const SMALL: usize = if cfg!(test) { 2_500 } else { 65_536 };
 /// Rows of a sample.
 const SAMPLED_ROWS: usize = 2_048;
 /// Distances this near to the last one wanted may change places when they are computed exactly.
@@ -172,6 +172,7 @@ pub(super) fn run(request: &Request, rows: &TableRows, indexes: &Indexes) -> Res
     if rows.rows() > SMALL && request.settings.iterative_scan && request.share(rows)? >= 0.5 {
         let outcome = scan.iteratively(built)?;
         if outcome.positions.len() >= k {
+            scan.perhaps_sample(&outcome, indexes);
             return Ok(outcome);
         }
     }
@@ -180,6 +181,7 @@ pub(super) fn run(request: &Request, rows: &TableRows, indexes: &Indexes) -> Res
     if count > FEW && count > page.saturating_mul(WANTED_SHARE) {
         let outcome = scan.in_graph(built, matching.as_ref())?;
         if outcome.positions.len() >= k {
+            scan.perhaps_sample(&outcome, indexes);
             return Ok(outcome);
         }
     }
@@ -244,7 +246,7 @@ impl Request {
         Ok(())
     }
 
-    fn matching(&self, rows: &TableRows) -> Result<Option<Matching>> {
+    pub(super) fn matching(&self, rows: &TableRows) -> Result<Option<Matching>> {
         let Some(predicate) = &self.predicate else { return Ok(None) };
         let mut all = Vec::with_capacity(rows.rows());
         for batch in rows.batches() {
@@ -288,13 +290,59 @@ pub(super) fn evaluate(
 }
 
 /// Some rows' distances.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Part {
+    /// Those that may be among the nearest.
     nearest: Vec<(f32, usize)>,
+    /// What is farther is not kept.
+    limit: f32,
+    /// When there are so many, those that are too far are let go.
+    full: usize,
+    /// Rows with a distance.
+    measured: usize,
     matched: usize,
     has_other_length: bool,
     /// The greatest square of a vector's length, for the inner product.
     greatest_square: f32,
+}
+
+/// Rows that a part keeps before it looks for those that are too far.
+const KEPT: usize = 1_024;
+
+impl Part {
+    fn new(k: usize) -> Self {
+        Self {
+            nearest: Vec::new(),
+            limit: f32::INFINITY,
+            full: k.saturating_mul(2).max(KEPT),
+            measured: 0,
+            matched: 0,
+            has_other_length: false,
+            greatest_square: 0.0,
+        }
+    }
+
+    /// Takes a row in; `scale` is how large the terms of its distance may be, where that is known.
+    #[inline]
+    fn offer(&mut self, distance: f32, position: usize, k: usize, scale: Option<f32>) {
+        self.measured += 1;
+        if distance > self.limit {
+            return;
+        }
+        self.nearest.push((distance, position));
+        if self.nearest.len() >= self.full
+            && k > 0
+            && let Some(scale) = scale
+        {
+            let by_distance =
+                |left: &(f32, usize), right: &(f32, usize)| left.0.total_cmp(&right.0);
+            let (_, last, _) = self.nearest.select_nth_unstable_by(k - 1, by_distance);
+            self.limit = limit(last.0, scale);
+            self.nearest.retain(|(distance, _)| *distance <= self.limit);
+            // All may be as near as the last one.
+            self.full = self.full.max(2 * self.nearest.len());
+        }
+    }
 }
 
 pub(super) struct Scan<'a> {
@@ -333,22 +381,22 @@ impl Scan<'_> {
         });
         let has_other_length = parts.iter().any(|part| part.has_other_length);
         let matched: usize = parts.iter().map(|part| part.matched).sum();
+        let measured: usize = parts.iter().map(|part| part.measured).sum();
         let greatest = parts.iter().map(|part| part.greatest_square).fold(0.0, f32::max);
         let mut nearest = std::mem::take(&mut parts[0].nearest);
         for part in &parts[1..] {
             nearest.extend_from_slice(&part.nearest);
         }
-        let lacks = nearest.len() < matched;
         let is_short = match self.request.target.nulls {
-            Nulls::First => lacks,
-            Nulls::Last => nearest.len() < self.k.min(matched),
+            Nulls::First => measured < matched,
+            Nulls::Last => measured < self.k.min(matched),
         };
         if has_other_length || is_short {
             // Of another length: the distance says so when it is computed. Rows without a
             // distance come last, or first, but they come.
             return everything(self.request, self.rows);
         }
-        let scanned = nearest.len();
+        let scanned = measured;
         // The error of an inner product grows with the vectors' lengths.
         let scale = match self.request.target.metric {
             Metric::InnerProduct => norm(self.query) * greatest.sqrt(),
@@ -363,22 +411,21 @@ impl Scan<'_> {
     /// The distances of the rows at some positions, as far as they match.
     fn part(&self, positions: Range<usize>, matching: Option<&Matching>) -> Part {
         let Target { column, metric, .. } = self.request.target;
-        let mut part = Part::default();
-        if matching.is_none() {
-            part.nearest.reserve(positions.len());
-        }
+        let mut part = Part::new(self.k);
         let mut at = positions.start;
         while at < positions.end {
             let (number, first) = self.rows.locate(at);
-            let batch = self.rows.batch(number);
-            let last = batch.num_rows().min(first + positions.end - at);
+            let vectors = Vectors::of(self.rows.batch(number), column);
+            let last = self.rows.batch(number).num_rows().min(first + positions.end - at);
             for row in first..last {
                 let position = at + row - first;
                 if !matching.is_none_or(|matching| matching.0[position]) {
                     continue;
                 }
                 part.matched += 1;
-                let Some(vector) = vector(batch, column, row) else { continue };
+                let Some(vector) = vectors.as_ref().and_then(|vectors| vectors.get(row)) else {
+                    continue;
+                };
                 if vector.len() != self.query.len() {
                     part.has_other_length = true;
                     return part;
@@ -386,9 +433,9 @@ impl Scan<'_> {
                 if metric == Metric::InnerProduct {
                     let (product, square) = product_and_square(self.query, vector);
                     part.greatest_square = part.greatest_square.max(square);
-                    part.nearest.push((-product, position));
+                    part.offer(-product, position, self.k, None);
                 } else if let Some(distance) = between(metric, self.query, vector) {
-                    part.nearest.push((distance, position));
+                    part.offer(distance, position, self.k, Some(1.0));
                 }
             }
             at += last - first;
@@ -412,11 +459,13 @@ impl Scan<'_> {
     }
 
     /// The `k` nearest, and those that are as near as the last of them for all that sums of `f32`
-    /// can tell; `scale` is how large their terms may be.
+    /// can tell, nearest first and equally near ones by position; `scale` is how large their terms
+    /// may be.
     pub(super) fn cut(&self, mut nearest: Vec<(f32, usize)>, scale: f32) -> Vec<usize> {
+        let by_distance = |left: &(f32, usize), right: &(f32, usize)| {
+            left.0.total_cmp(&right.0).then(left.1.cmp(&right.1))
+        };
         if nearest.len() > self.k && self.k > 0 {
-            let by_distance =
-                |left: &(f32, usize), right: &(f32, usize)| left.0.total_cmp(&right.0);
             let (_, last, _) = nearest.select_nth_unstable_by(self.k - 1, by_distance);
             let limit = limit(last.0, scale);
             nearest.retain(|(distance, _)| *distance <= limit);
@@ -424,7 +473,35 @@ impl Scan<'_> {
         if self.k == 0 {
             nearest.clear();
         }
+        nearest.sort_unstable_by(by_distance);
         nearest.into_iter().map(|(_, position)| position).collect()
+    }
+
+    /// The same of a list that is in order already, of which the rows that `more` adds were found
+    /// beside: the order of the list stays, as pages are cut from it.
+    pub(super) fn cut_list(
+        &self,
+        list: Vec<(f32, usize)>,
+        mut more: Vec<(f32, usize)>,
+    ) -> Vec<usize> {
+        more.sort_unstable_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
+        let mut merged: Vec<(f32, usize)> = Vec::with_capacity(list.len() + more.len());
+        let mut more = more.into_iter().peekable();
+        for one in list {
+            while let Some(other) = more.next_if(|other| other.0 < one.0) {
+                merged.push(other);
+            }
+            merged.push(one);
+        }
+        merged.extend(more);
+        if let Some((last, _)) = merged.get(self.k.saturating_sub(1)).copied() {
+            let limit = limit(last, 1.0);
+            merged.retain(|(distance, _)| *distance <= limit);
+        }
+        if self.k == 0 {
+            merged.clear();
+        }
+        merged.into_iter().map(|(_, position)| position).collect()
     }
 }
 

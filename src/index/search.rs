@@ -268,10 +268,11 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
                 {
                     self.spare.push(Reverse(worst));
                 }
-                // More twins would only take the place of this one.
+                // What is as near and comes later has no place; a twin that comes earlier has one,
+                // as it would have in a search that can go on.
                 if !self.resumable
                     && self.found.len() >= ef
-                    && self.found.peek().is_some_and(|worst| unpack(*worst).0 <= distance)
+                    && self.found.peek().is_some_and(|worst| unpack(*worst).0 < distance)
                 {
                     return;
                 }

@@ -1,46 +1,31 @@
 //! The graph against an exact scan, on vectors of real sentences: the words of Flickr8k's captions,
 //! each word a direction of its own.
 
+mod ways;
+
 use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::graph::{Graph, GraphOptions, LinkScratch, RowKey};
 use super::kernel::Metric;
 use super::search::{Found, Resumable, Search};
 use super::*;
 
-const DIMENSIONS: usize = 96;
-
-/// A sum of directions, one for each word.
-fn sentence_vector(sentence: &str) -> Vec<f32> {
-    let mut vector = vec![0.0; DIMENSIONS];
-    for word in sentence.split_whitespace() {
-        let mut hasher = DefaultHasher::new();
-        word.to_lowercase().hash(&mut hasher);
-        let mut bits = hasher.finish() | 1;
-        for element in &mut vector {
-            bits ^= bits << 13;
-            bits ^= bits >> 7;
-            bits ^= bits << 17;
-            *element += f32::from((bits >> 56) as u8) / 128.0 - 1.0;
-        }
-    }
-    let length = vector.iter().map(|element| element * element).sum::<f32>().sqrt();
-    vector.iter().map(|element| element / length.max(f32::MIN_POSITIVE)).collect()
-}
+/// So many that graphs for products are walked by eight bits, and no multiple of a register's.
+const DIMENSIONS: usize = 150;
+/// So few that they are not.
+const FEW_DIMENSIONS: usize = 90;
 
 /// The sentences' vectors, or nothing where there is no test data.
-fn sentences() -> Option<Vec<Vec<f32>>> {
-    let path = vigil_test_data::file("data/captions/flickr8k-captions.txt")?;
-    let text = std::fs::read_to_string(path).expect("it is there");
-    let lines = text.lines().filter_map(|line| line.split_once('\t'));
-    let vectors = lines.map(|(_, sentence)| sentence_vector(sentence));
+fn sentences(dimensions: usize) -> Option<Vec<Vec<f32>>> {
+    let sentences = vigil_test_data::sentences()?;
+    let vectors =
+        sentences.iter().map(|sentence| vigil_test_data::vector_of_words(sentence, dimensions));
     Some(vectors.take(16 * Graph::CHUNK).collect())
 }
 
 fn graph(vectors: &[Vec<f32>], metric: Metric, precision: Precision) -> Graph {
-    let options =
-        GraphOptions { dimensions: DIMENSIONS, metric, precision, m: 16, ef_construction: 100 };
+    let dimensions = vectors[0].len();
+    let options = GraphOptions { dimensions, metric, precision, m: 16, ef_construction: 100 };
     let graph = Graph::new(options);
     let mut scratch = LinkScratch::default();
     for (number, chunk) in vectors.chunks_exact(Graph::CHUNK).enumerate() {
@@ -92,17 +77,39 @@ fn recall(
 
 #[test]
 fn the_nearest_rows_are_found_for_every_distance() {
-    let Some(vectors) = sentences() else { return };
-    for metric in [Metric::Cosine, Metric::L2, Metric::InnerProduct, Metric::L1] {
+    for dimensions in [DIMENSIONS, FEW_DIMENSIONS] {
+        let Some(vectors) = sentences(dimensions) else { return };
+        for metric in [Metric::Cosine, Metric::L2, Metric::InnerProduct, Metric::L1] {
+            let graph = graph(&vectors, metric, Precision::Full);
+            let found = recall(&vectors, &graph, metric, |_| true);
+            assert!(found > 0.97, "{dimensions} {metric:?}: {found}");
+        }
+    }
+}
+
+#[test]
+fn what_is_found_by_eight_bits_is_ranked_by_whole_vectors() {
+    let Some(vectors) = sentences(DIMENSIONS) else { return };
+    for metric in [Metric::Cosine, Metric::InnerProduct] {
         let graph = graph(&vectors, metric, Precision::Full);
-        let found = recall(&vectors, &graph, metric, |_| true);
-        assert!(found > 0.97, "{metric:?}: {found}");
+        for query in vectors.iter().step_by(501) {
+            let mut search = Search::new(&graph, query, |_| true, Resumable::Yes);
+            for _ in 0..3 {
+                let found = search.next_batch(50, usize::MAX);
+                assert_eq!(found.len(), 50);
+                assert!(found.is_sorted_by(|left, right| left.distance <= right.distance));
+                for Found { distance, key } in found {
+                    let exact = metric.distance(query, &vectors[key.row as usize], 1.0);
+                    assert_eq!(distance, exact, "{metric:?} {key:?}");
+                }
+            }
+        }
     }
 }
 
 #[test]
 fn fewer_bits_find_nearly_the_same_rows() {
-    let Some(vectors) = sentences() else { return };
+    let Some(vectors) = sentences(DIMENSIONS) else { return };
     for (precision, least) in [(Precision::Half, 0.97), (Precision::Int8, 0.9)] {
         let graph = graph(&vectors, Metric::Cosine, precision);
         let found = recall(&vectors, &graph, Metric::Cosine, |_| true);
@@ -112,7 +119,7 @@ fn fewer_bits_find_nearly_the_same_rows() {
 
 #[test]
 fn rows_that_do_not_count_take_no_place() {
-    let Some(vectors) = sentences() else { return };
+    let Some(vectors) = sentences(DIMENSIONS) else { return };
     let graph = graph(&vectors, Metric::Cosine, Precision::Full);
     for every in [2, 20, 100] {
         let found = recall(&vectors, &graph, Metric::Cosine, |row| row % every == 0);
@@ -122,7 +129,7 @@ fn rows_that_do_not_count_take_no_place() {
 
 #[test]
 fn as_many_rows_come_as_are_asked_for() {
-    let Some(vectors) = sentences() else { return };
+    let Some(vectors) = sentences(DIMENSIONS) else { return };
     let graph = graph(&vectors, Metric::Cosine, Precision::Full);
     let mut search = Search::new(&graph, &vectors[5], |_| true, Resumable::No);
     assert_eq!(search.next_batch(500, usize::MAX).len(), 500);
@@ -131,7 +138,7 @@ fn as_many_rows_come_as_are_asked_for() {
 
 #[test]
 fn pages_repeat_no_row_and_end_with_all_of_them() {
-    let Some(vectors) = sentences() else { return };
+    let Some(vectors) = sentences(DIMENSIONS) else { return };
     let graph = graph(&vectors, Metric::Cosine, Precision::Full);
     let mut search = Search::new(&graph, &vectors[7], |_| true, Resumable::Yes);
     let mut seen = BTreeSet::new();
@@ -150,7 +157,7 @@ fn pages_repeat_no_row_and_end_with_all_of_them() {
 
 #[test]
 fn thousands_of_the_same_sentence_hide_no_other() {
-    let Some(mut vectors) = sentences() else { return };
+    let Some(mut vectors) = sentences(DIMENSIONS) else { return };
     let copy = vectors[0].clone();
     for vector in vectors.iter_mut().take(9 * Graph::CHUNK) {
         *vector = copy.clone();
@@ -167,7 +174,7 @@ fn thousands_of_the_same_sentence_hide_no_other() {
 /// the rows that were linked by such a search would be lost. It happens most where the graph is small.
 #[test]
 fn threads_that_link_at_once_lose_no_row() {
-    let Some(mut vectors) = sentences() else { return };
+    let Some(mut vectors) = sentences(DIMENSIONS) else { return };
     vectors.truncate(8 * Graph::CHUNK);
     let options = GraphOptions {
         dimensions: DIMENSIONS,

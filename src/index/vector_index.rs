@@ -11,8 +11,8 @@ use vigil_sql::IndexInfo;
 use super::definition::{Definition, IndexError};
 use super::graph::{Graph, GraphOptions, LinkScratch, RowKey};
 use super::kernel::Metric;
-use super::table_rows::TableRows;
 use crate::source_id::SourceId;
+use crate::tables::TableRows;
 
 /// A graph and how far it follows each source.
 #[derive(Debug, Default)]

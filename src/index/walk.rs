@@ -8,8 +8,8 @@ use super::codes::Precision;
 use super::graph::{Graph, RowKey};
 use super::scan::{Matching, Outcome, Request, Scan, Ties, Way, limit};
 use super::search::{Found, Resumable, Search, SearchStatistics};
-use super::table_rows::TableRows;
 use super::vector_index::{Built, Parts};
+use crate::tables::TableRows;
 
 /// Rows that a batch has beyond those of a page, so that rows as near as the last one are in it.
 const BEYOND_PAGE: usize = 8;
@@ -51,14 +51,15 @@ impl Scan<'_> {
             let at = position(&visible, found.key).filter(|_| !parts.is_loose(found.key))?;
             Some((found.distance, at))
         };
-        let (mut nearest, statistics) = self.walk(graph, accept, most, |batch: &[Found]| {
+        let (nearest, statistics) = self.walk(graph, accept, most, |batch: &[Found]| {
             Ok(batch.iter().filter_map(place).collect())
         })?;
         let pending = self.pending(&parts);
         let passing = pending.into_iter().filter(|at| matching.is_none_or(|all| all.0[*at]));
-        let scanned = self.add_exactly(passing, &mut nearest);
+        let beside = self.measured(passing);
+        let scanned = beside.len();
         let way = if matching.is_some() { Way::Traversal } else { Way::Graph };
-        Ok(Outcome { positions: self.cut(nearest, 1.0), way, statistics, scanned })
+        Ok(Outcome { positions: self.cut_list(nearest, beside), way, statistics, scanned })
     }
 
     /// Batches from the graph, each tested, until enough rows fulfil the condition.
@@ -68,20 +69,20 @@ impl Scan<'_> {
         let Some(graph) = built.graph() else { return self.exactly(None) };
         let accept = |key| position(&visible, key).is_some() && !parts.is_loose(key);
         let most = self.request.settings.max_scan_tuples.max(self.k);
-        let (mut nearest, mut statistics) =
-            self.walk(graph, accept, most, |batch: &[Found]| {
-                let place = |found: &Found| Some((found.distance, position(&visible, found.key)?));
-                let batch: Vec<(f32, usize)> = batch.iter().filter_map(place).collect();
-                let positions: Vec<usize> = batch.iter().map(|(_, position)| *position).collect();
-                let passing = self.request.passing(self.rows, &positions)?;
-                // Both are in the order of the batch.
-                let mut passing = passing.into_iter().peekable();
-                Ok(batch.into_iter().filter(|(_, at)| passing.next_if_eq(at).is_some()).collect())
-            })?;
+        let (nearest, mut statistics) = self.walk(graph, accept, most, |batch: &[Found]| {
+            let place = |found: &Found| Some((found.distance, position(&visible, found.key)?));
+            let batch: Vec<(f32, usize)> = batch.iter().filter_map(place).collect();
+            let positions: Vec<usize> = batch.iter().map(|(_, position)| *position).collect();
+            let passing = self.request.passing(self.rows, &positions)?;
+            // Both are in the order of the batch.
+            let mut passing = passing.into_iter().peekable();
+            Ok(batch.into_iter().filter(|(_, at)| passing.next_if_eq(at).is_some()).collect())
+        })?;
         statistics.filtered += statistics.returned - nearest.len();
         let pending = self.request.passing(self.rows, &self.pending(&parts))?;
-        let scanned = self.add_exactly(pending.into_iter(), &mut nearest);
-        let positions = self.cut(nearest, 1.0);
+        let beside = self.measured(pending.into_iter());
+        let scanned = beside.len();
+        let positions = self.cut_list(nearest, beside);
         Ok(Outcome { positions, way: Way::Iterative, statistics, scanned })
     }
 
@@ -105,7 +106,8 @@ impl Scan<'_> {
                 let is_last = batch.len() < ef;
                 let mut batch = keep(&batch)?;
                 if self.rank_again(&mut batch) {
-                    batch.sort_unstable_by(|left, right| left.0.total_cmp(&right.0));
+                    // Stable: equally near rows stay as the graph gave them.
+                    batch.sort_by(|left, right| left.0.total_cmp(&right.0));
                 }
                 let last = nearest.last().map_or(f32::NEG_INFINITY, |(distance, _)| *distance);
                 nearest.extend(batch.into_iter().filter(|(distance, _)| *distance >= last));
@@ -154,15 +156,9 @@ impl Scan<'_> {
         pending
     }
 
-    /// Adds rows at some positions by their own distance and gives how many.
-    fn add_exactly(
-        &self,
-        positions: impl Iterator<Item = usize>,
-        nearest: &mut Vec<(f32, usize)>,
-    ) -> usize {
-        let before = nearest.len();
-        nearest.extend(positions.filter_map(|at| Some((self.distance(at)?, at))));
-        nearest.len() - before
+    /// Rows at some positions with their own distances.
+    fn measured(&self, positions: impl Iterator<Item = usize>) -> Vec<(f32, usize)> {
+        positions.filter_map(|at| Some((self.distance(at)?, at))).collect()
     }
 
     /// Puts the table's own values in the place of what the graph kept in fewer bits; false where

@@ -12,6 +12,7 @@ use vigil_sql::catalog::StandardTable;
 use super::chunks::Chunks;
 use super::corrections::DetectionCorrections;
 use super::rows::{self, CaptionRow, DetectionRow, FrameRow, RowContext};
+use super::table_rows::TableRows;
 use super::track_rows::TrackRows;
 use crate::dataflow::clock::Tick;
 use crate::source_id::SourceId;
@@ -148,6 +149,18 @@ impl SourceTables {
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
     sources: BTreeMap<SourceId, Arc<SourceTables>>,
+    positions: Positions,
+}
+
+/// The rows of each table by position, from the first time that somebody asks for them.
+#[derive(Debug, Default)]
+struct Positions([OnceLock<Arc<TableRows>>; StandardTable::ALL.len()]);
+
+/// A copy is made to be changed: it has rows of its own.
+impl Clone for Positions {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
 }
 
 impl Snapshot {
@@ -159,6 +172,22 @@ impl Snapshot {
     /// The same with the numbers of the sources.
     pub fn entries(&self) -> impl Iterator<Item = (SourceId, &Arc<SourceTables>)> {
         self.sources.iter().map(|(id, tables)| (*id, tables))
+    }
+
+    /// The rows of a table by position.
+    pub(crate) fn rows(&self, table: StandardTable) -> Arc<TableRows> {
+        let all = || Arc::new(TableRows::new(self.entries(), table));
+        let place = StandardTable::ALL.into_iter().position(|other| other == table);
+        match place.and_then(|place| self.positions.0.get(place)) {
+            Some(known) => Arc::clone(known.get_or_init(all)),
+            None => all(),
+        }
+    }
+
+    /// The sources, to be changed.
+    fn sources_mut(&mut self) -> &mut BTreeMap<SourceId, Arc<SourceTables>> {
+        self.positions = Positions::default();
+        &mut self.sources
     }
 
     /// The tables of one source.
@@ -190,12 +219,12 @@ impl Tables {
     /// Adds a source without rows.
     pub fn add_source(&self, id: SourceId, context: RowContext) {
         let tables = Arc::new(SourceTables::new(context));
-        Arc::make_mut(&mut self.lock()).sources.insert(id, tables);
+        Arc::make_mut(&mut self.lock()).sources_mut().insert(id, tables);
     }
 
     /// Removes a source with its rows.
     pub fn remove_source(&self, id: SourceId) {
-        Arc::make_mut(&mut self.lock()).sources.remove(&id);
+        Arc::make_mut(&mut self.lock()).sources_mut().remove(&id);
         self.notify();
     }
 
@@ -240,7 +269,7 @@ impl Tables {
         change: impl FnOnce(&mut SourceTables) -> Result<(), ArrowError>,
     ) -> Result<(), ArrowError> {
         let mut newest = self.lock();
-        match Arc::make_mut(&mut newest).sources.get_mut(&id) {
+        match Arc::make_mut(&mut newest).sources_mut().get_mut(&id) {
             Some(tables) => change(Arc::make_mut(tables)),
             None => Ok(()),
         }

@@ -4,6 +4,7 @@
 mod appearances;
 mod fixture;
 mod functions;
+mod planner;
 mod upkeep;
 
 use vigil::SourceId;

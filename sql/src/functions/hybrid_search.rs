@@ -29,8 +29,11 @@ pub(super) static DOC: FunctionDoc = FunctionDoc {
     description: "The rows of `captions` that match a text best by meaning and by words together, best first: all columns of the table, then `score`, `rank` from 1, `vector_rank` and `distance` (NULL for a row that is not among the 100 nearest), `text_rank` and `text_score` (NULL for a row that is not among the 100 with the best words). `score` is the sum of `1 / (60 + rank)` over the two ranks. Words are compared in lower case and without the ending of a plural, and scored by BM25 over the rows of the moment. It is used like a table, in `FROM`. `k` is 10 without it and 100 at most. To rank the answer again by a cross-encoder, `ORDER BY rerank('text', caption, 'model') DESC`.",
     arguments: &[
         ("table", "`captions`, a constant text"),
-        ("text", "what to search for, a constant text; the default embedder embeds it"),
-        ("k", "how many rows, a constant from 1 to 100"),
+        (
+            "text",
+            "what to search for, a constant text or a parameter; the default embedder embeds it",
+        ),
+        ("k", "how many rows, a constant or a parameter from 1 to 100"),
     ],
     examples: &[Example {
         sql: "SELECT count(*) <= 5 FROM hybrid_search('captions', 'a red truck', 5)",

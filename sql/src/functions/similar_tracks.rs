@@ -24,10 +24,13 @@ pub(super) static DOC: FunctionDoc = FunctionDoc {
     syntax: &["similar_tracks(source, track_id [, k [, similarity_threshold]]) → rows"],
     description: "The tracks of all sources that look most like one, best first: `source`, `track_id`, `score`, `frame_number` and `ts` of the appearance that is nearest, and `rank` from 1. The score is the greatest cosine similarity of an appearance of the one and an appearance of the other, both of one model: it says that two look alike, never that they are the same. Appearances are rows of `embeddings`; they are kept of sources whose tracker asks for them (`deepsort`, `strongsort`). It is used like a table, in `FROM`. `k` is 10 without it and 100 at most.",
     arguments: &[
-        ("source", "the name of a source, a constant text"),
-        ("track_id", "a track of that source, a constant"),
-        ("k", "how many tracks, a constant from 1 to 100"),
-        ("similarity_threshold", "-1..1, a constant, or NULL: tracks with a lower score stay out"),
+        ("source", "the name of a source, a constant text or a parameter"),
+        ("track_id", "a track of that source, a constant or a parameter"),
+        ("k", "how many tracks, a constant or a parameter from 1 to 100"),
+        (
+            "similarity_threshold",
+            "-1..1, a constant or a parameter, or NULL: tracks with a lower score stay out",
+        ),
     ],
     examples: &[Example {
         sql: "SELECT count(*) <= 5 FROM similar_tracks('lobby', 7, 5)",

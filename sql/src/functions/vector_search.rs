@@ -22,9 +22,15 @@ pub(super) static DOC: FunctionDoc = FunctionDoc {
     description: "The rows of `captions` or `embeddings` whose vectors are nearest to that of a text, nearest first: all columns of the table, then `distance` and `rank`, from 1. It is used like a table, in `FROM`. `k` is 10 without it and 100 at most. A `similarity_threshold` leaves out rows whose cosine similarity, one minus the distance, is below it. The metric is `cosine`, `euclidean` or `manhattan`.",
     arguments: &[
         ("table", "`captions` or `embeddings`, a constant text"),
-        ("text", "what to search for, a constant text; the default embedder embeds it"),
-        ("k", "how many rows, a constant from 1 to 100"),
-        ("similarity_threshold", "-1..1, a constant, or NULL; with the metric `cosine` alone"),
+        (
+            "text",
+            "what to search for, a constant text or a parameter; the default embedder embeds it",
+        ),
+        ("k", "how many rows, a constant or a parameter from 1 to 100"),
+        (
+            "similarity_threshold",
+            "-1..1, a constant or a parameter, or NULL; with the metric `cosine` alone",
+        ),
         ("metric", "`cosine`, `euclidean` or `manhattan`, a constant text"),
     ],
     examples: &[Example {

@@ -10,6 +10,7 @@
 //! * the session sees all rows of the tables, and nothing that planning depends on has changed:
 //!   settings, indexes, the values of all other parameters.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -31,6 +32,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 
 use super::settings::Settings;
 use super::slot::Slot;
+use crate::access::Reads;
 use crate::{Cut, Engine, SqlError};
 
 /// What a prepared statement remembers of its runs.
@@ -57,6 +59,8 @@ pub(super) struct KeptPlan {
     parameters: Vec<Parameter>,
     settings: Settings,
     generation: u64,
+    /// The tables that it reads.
+    pub(super) reads: Reads,
 }
 
 #[derive(Debug)]
@@ -94,9 +98,17 @@ impl KeptPlan {
         }
         let mut config = self.config.clone();
         config.set_extension(cut);
-        let context = TaskContext::default()
-            .with_session_config(config)
-            .with_runtime(Arc::clone(&self.memory));
+        // Not the default one, which makes an environment of its own. Functions are in the plan.
+        let context = TaskContext::new(
+            None,
+            String::new(),
+            config,
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            HashMap::new(),
+            Arc::clone(&self.memory),
+        );
         Ok(Run { plan: reset_plan_states(Arc::clone(&self.plan))?, context: Arc::new(context) })
     }
 }
@@ -163,6 +175,7 @@ impl Candidate {
         memory: &Arc<RuntimeEnv>,
         engine: &dyn Engine,
         settings: &Settings,
+        reads: Reads,
     ) -> Kept {
         if !leaves_may_run_again(plan, engine) {
             return Kept::Never;
@@ -174,6 +187,7 @@ impl Candidate {
             parameters: self.parameters,
             settings: settings.clone(),
             generation: engine.plan_generation(),
+            reads,
         }))
     }
 }

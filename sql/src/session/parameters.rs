@@ -164,7 +164,8 @@ fn sql_type(data_type: &DataType) -> Option<SqlType> {
     })
 }
 
-fn number(placeholder: &str) -> Option<usize> {
+/// The number of a parameter by its name, `$1`.
+pub(super) fn number(placeholder: &str) -> Option<usize> {
     let number = placeholder.strip_prefix('$')?.parse().ok()?;
     (1..=MAX_PARAMETERS).contains(&number).then_some(number)
 }

@@ -15,7 +15,8 @@ use super::command::copy::CopyOptions;
 use super::command::declare::Declare;
 use super::explain::{self, Detail};
 use super::kept::Kept;
-use super::{constant, current_setting, duplicates, names, parameters};
+use super::table_arguments::Deferred;
+use super::{constant, current_setting, duplicates, names, parameters, table_arguments};
 use crate::SqlError;
 use crate::dialect::{Statement, StatementKind, with_deep_stack};
 use crate::introspection::CatalogQuery;
@@ -39,6 +40,11 @@ pub(super) enum Action {
     Own(Arc<dyn OwnStatement>),
     Query {
         plan: LogicalPlan,
+        tag: &'static str,
+    },
+    /// A query whose parameters decide what a function in its `FROM` gives: planned at each run.
+    Deferred {
+        statement: Arc<Deferred>,
         tag: &'static str,
     },
     /// A query that always has this answer.
@@ -197,13 +203,23 @@ impl Session {
             duplicates::tell_apart(&mut statement);
             current_setting::fill_in(&mut statement, &self.settings).map(|()| written)
         })?;
+        let arguments = with_deep_stack(|| table_arguments::types(&mut statement));
+        let deferred =
+            (!arguments.is_empty()).then(|| with_deep_stack(|| Deferred::new(statement.clone())));
+        if deferred.is_some() {
+            with_deep_stack(|| table_arguments::put_stand_ins(&mut statement))?;
+        }
         let (plan, schema) = self.plan(*statement).await?;
         let schema = names::rename(&written, schema);
-        let parameters = with_deep_stack(|| {
+        let mut parameters = with_deep_stack(|| {
             drop(written);
             parameters::types(&plan, declared)
         })?;
-        let action = Action::Query { plan, tag };
+        table_arguments::add_types(&mut parameters, &arguments);
+        let action = match deferred {
+            Some(statement) => Action::Deferred { statement: Arc::new(statement), tag },
+            None => Action::Query { plan, tag },
+        };
         let (text, kept) = (Arc::default(), Arc::default());
         Ok(Prepared { text, action, parameters, schema: Some(schema), kept })
     }

@@ -21,6 +21,7 @@ use super::kept::{Candidate, Kept};
 use super::prepare::Prepared;
 use super::{Session, TransactionStatus, parameters};
 use crate::SqlError;
+use crate::access::Reads;
 
 impl Session {
     /// DataFusion's state with this session's settings and no cut: enough for planning.
@@ -94,11 +95,13 @@ impl Session {
         }
         let engine = Arc::clone(self.database.engine());
         let fits = match &*kept {
-            Kept::Plan(known) => known.fits(&parameters, &self.settings, engine.plan_generation()),
-            Kept::New | Kept::RanOnce | Kept::Never => false,
+            Kept::Plan(known) => known
+                .fits(&parameters, &self.settings, engine.plan_generation())
+                .then_some(&known.reads),
+            Kept::New | Kept::RanOnce | Kept::Never => None,
         };
-        if fits {
-            self.access.check(plan)?;
+        if let Some(reads) = fits {
+            self.access.check_reads(reads)?;
             let cut = self.transaction.cut().unwrap_or_else(|| Arc::new(engine.cut()));
             let work = async move {
                 let Kept::Plan(known) = &*kept else { return Err(SqlError::Canceled) };
@@ -119,7 +122,8 @@ impl Session {
             drop(kept);
             return self.query(plan.clone(), described, parameters).await;
         };
-        self.access.check(plan)?;
+        let reads = Reads::of(plan)?;
+        self.access.check_reads(&reads)?;
         let state = self.state_at_cut();
         let memory = self.database.memory().of_query()?;
         let (settings, described) = (self.settings.clone(), described.clone());
@@ -130,7 +134,7 @@ impl Session {
                 None => plan,
             };
             let physical = state.create_physical_plan(&plan).await?;
-            *kept = candidate.keep(&physical, &state, &memory, engine.as_ref(), &settings);
+            *kept = candidate.keep(&physical, &state, &memory, engine.as_ref(), &settings, reads);
             let context = Arc::new(TaskContext::from(&state).with_runtime(memory));
             let batches = execute_stream(physical, context)?;
             let batches = match &described {

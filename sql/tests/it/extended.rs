@@ -39,6 +39,36 @@ async fn parameters_are_typed_by_what_they_are_compared_with() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn parameters_are_arguments_of_functions_in_from() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    let sql = "SELECT n * $3 FROM generate_series($1, $2) AS s(n) WHERE n <> $4 ORDER BY 1";
+    let statement = client.prepare(sql).await.expect("can be prepared");
+    assert_eq!(statement.params()[..2], [Type::INT8, Type::INT8]);
+    for (first, last, expected) in [(1_i64, 4_i64, vec![10_i64, 20, 40]), (-1, 1, vec![-10, 0, 10])]
+    {
+        let rows = client.query(&statement, &[&first, &last, &10_i64, &3_i64]).await.expect("runs");
+        let found: Vec<i64> = rows.iter().map(|row| row.get(0)).collect();
+        assert_eq!(found, expected);
+    }
+    let found = client
+        .query(
+            "SELECT caption, distance FROM vector_search('captions', $1, $2)",
+            &[&"two people walk", &1_i64],
+        )
+        .await
+        .expect("runs");
+    assert_eq!(found[0].get::<_, &str>(0), "two people walk");
+    let quoted = client
+        .query("SELECT caption FROM vector_search('captions', $1)", &[&"it's'); DROP SOURCE lobby"])
+        .await;
+    assert!(!quoted.expect("is a text as any other").is_empty());
+    let error =
+        client.prepare("SELECT * FROM vector_search($1, 'a')").await.expect_err("no columns");
+    assert_eq!(error.code(), Some(&SqlState::INVALID_PARAMETER_VALUE));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parameters_are_arguments_of_functions_and_operators() {
     let server = Server::start().await;
     let client = server.connect().await;

@@ -5,6 +5,7 @@
 //! of the project: a test that needs it asks [`file`] or [`folder`] and ends when there is none,
 //! which these have said by then.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
 /// The top level of the clone.
@@ -49,4 +50,30 @@ fn there(path: PathBuf, is_there: impl Fn(&Path) -> bool) -> Option<PathBuf> {
         eprintln!("skipped: {} is not there (VIGIL_SHARED names the test data)", path.display());
     }
     is_there.then_some(path)
+}
+
+/// Flickr8k's sentences in the file's order, or `None` after a line on standard error.
+pub fn sentences() -> Option<Vec<String>> {
+    let text = std::fs::read_to_string(file("data/captions/flickr8k-captions.txt")?).ok()?;
+    let lines = text.lines().filter_map(|line| line.split_once('\t'));
+    Some(lines.map(|(_, sentence)| sentence.to_owned()).collect())
+}
+
+/// A vector of length 1 for a sentence, without a model: the sum of its words' directions, so that
+/// sentences with words in common are near.
+pub fn vector_of_words(sentence: &str, dimensions: usize) -> Vec<f32> {
+    let mut vector = vec![0.0; dimensions];
+    for word in sentence.split_whitespace() {
+        let mut hasher = DefaultHasher::new();
+        word.to_lowercase().hash(&mut hasher);
+        let mut bits = hasher.finish() | 1;
+        for element in &mut vector {
+            bits ^= bits << 13;
+            bits ^= bits >> 7;
+            bits ^= bits << 17;
+            *element += f32::from((bits >> 56) as u8) / 128.0 - 1.0;
+        }
+    }
+    let length = vector.iter().map(|element| element * element).sum::<f32>().sqrt();
+    vector.iter().map(|element| element / length.max(f32::MIN_POSITIVE)).collect()
 }

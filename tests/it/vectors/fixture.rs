@@ -1,7 +1,6 @@
 //! An engine whose rows are committed as a source commits them, with a session in front of it.
 
 use std::collections::BTreeMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
@@ -22,22 +21,9 @@ pub(super) struct Fixture {
     _data: tempfile::TempDir,
 }
 
-/// A sum of directions, one for each word: sentences with words in common are near.
+/// A vector for a sentence: those with words in common are near.
 pub(super) fn vector_of(sentence: &str) -> Vec<f32> {
-    let mut vector = vec![0.0; DIMENSIONS];
-    for word in sentence.split_whitespace() {
-        let mut hasher = DefaultHasher::new();
-        word.to_lowercase().hash(&mut hasher);
-        let mut bits = hasher.finish() | 1;
-        for element in &mut vector {
-            bits ^= bits << 13;
-            bits ^= bits >> 7;
-            bits ^= bits << 17;
-            *element += f32::from((bits >> 56) as u8) / 128.0 - 1.0;
-        }
-    }
-    let length = vector.iter().map(|element| element * element).sum::<f32>().sqrt();
-    vector.iter().map(|element| element / length.max(f32::MIN_POSITIVE)).collect()
+    vigil_test_data::vector_of_words(sentence, DIMENSIONS)
 }
 
 pub(super) fn literal(sentence: &str) -> String {
@@ -48,10 +34,7 @@ pub(super) fn literal(sentence: &str) -> String {
 impl Fixture {
     /// An engine and the sentences, or nothing where there is no test data.
     pub(super) fn new() -> Option<Self> {
-        let path = vigil_test_data::file("data/captions/flickr8k-captions.txt")?;
-        let text = std::fs::read_to_string(path).expect("it is there");
-        let lines = text.lines().filter_map(|line| line.split_once('\t'));
-        let sentences = lines.map(|(_, sentence)| sentence.to_owned()).collect();
+        let sentences = vigil_test_data::sentences()?;
         let data = tempfile::tempdir().expect("a folder");
         let engine = Engine::start(EngineConfig {
             data: data.path().display().to_string(),

@@ -85,6 +85,25 @@ fn a_search_has_a_metric_and_a_threshold() {
             assert!((distance(number) - shown).abs() < 1e-4, "{sql}: {row:?}");
         }
     }
+    fixture.rows(
+        "PREPARE search AS SELECT frame_number, distance
+         FROM vector_search('captions', $1, $2, $3) WHERE distance < $4 ORDER BY rank",
+    );
+    let written = |text: &str, count: i64| {
+        format!(
+            "SELECT frame_number, distance FROM vector_search('captions', {text}, {count}) ORDER BY rank"
+        )
+    };
+    for (text, count) in [("'a dog runs on the grass'", 4), ("'it''s a ball'", 7)] {
+        let run = format!("EXECUTE search({text}, {count}, NULL, 3)");
+        let expected = fixture.rows(&written(text, count));
+        assert_eq!(expected.len(), usize::try_from(count).expect("few"));
+        assert_eq!(fixture.rows(&run), expected, "{run}");
+    }
+    let (sqlstate, _) = fixture.refused("EXECUTE search('a dog', 101, NULL, 3)");
+    assert_eq!(sqlstate, "22023");
+    let (sqlstate, message) = fixture.refused("EXECUTE search(NULL, 1, NULL, 3)");
+    assert!(sqlstate == "22023" && message.contains("needs a text"), "{message}");
     for arguments in [
         ", 5, 1.5",
         ", 5, 'near'",

@@ -8,18 +8,19 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{DataType, Float32Type};
 use arrow::error::ArrowError;
 use vigil_sql::catalog::StandardTable;
 
+use super::chunks::Chunk;
+use super::snapshot::SourceTables;
 use crate::source_id::SourceId;
-use crate::tables::{Chunk, Snapshot};
 
 /// The rows of a table.
 #[derive(Debug, Default)]
-pub(super) struct TableRows {
+pub struct TableRows {
     chunks: Vec<Arc<Chunk>>,
     /// The position of each chunk's first row.
     starts: Vec<usize>,
@@ -29,9 +30,13 @@ pub(super) struct TableRows {
 }
 
 impl TableRows {
-    pub(super) fn new(snapshot: &Snapshot, table: StandardTable) -> Self {
+    /// The rows of a table of these sources, which are in order.
+    pub(super) fn new<'a>(
+        sources: impl Iterator<Item = (SourceId, &'a Arc<SourceTables>)>,
+        table: StandardTable,
+    ) -> Self {
         let mut all = Self::default();
-        for (id, tables) in snapshot.entries() {
+        for (id, tables) in sources {
             let chunks = match table {
                 StandardTable::Captions => &tables.captions,
                 StandardTable::Embeddings => &tables.embeddings,
@@ -51,44 +56,44 @@ impl TableRows {
     }
 
     /// Number of rows.
-    pub(super) fn rows(&self) -> usize {
+    pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 
     /// The sources with the positions of their rows.
-    pub(super) fn sources(&self) -> impl Iterator<Item = (SourceId, Range<usize>)> + '_ {
+    pub(crate) fn sources(&self) -> impl Iterator<Item = (SourceId, Range<usize>)> + '_ {
         self.sources.iter().map(|(id, rows)| (*id, rows.clone()))
     }
 
     /// The positions of a source's rows; `None` when it is gone.
-    pub(super) fn source(&self, id: SourceId) -> Option<Range<usize>> {
+    pub(crate) fn source(&self, id: SourceId) -> Option<Range<usize>> {
         self.sources.get(&id).cloned()
     }
 
     /// The batches in order.
-    pub(super) fn batches(&self) -> impl Iterator<Item = &RecordBatch> {
+    pub(crate) fn batches(&self) -> impl Iterator<Item = &RecordBatch> {
         self.chunks.iter().map(|chunk| &chunk.batch)
     }
 
     /// One of the batches.
-    pub(super) fn batch(&self, number: usize) -> &RecordBatch {
+    pub(crate) fn batch(&self, number: usize) -> &RecordBatch {
         &self.chunks[number].batch
     }
 
     /// The batch that a position is in, and the row in it.
-    pub(super) fn locate(&self, position: usize) -> (usize, usize) {
+    pub(crate) fn locate(&self, position: usize) -> (usize, usize) {
         let batch = self.starts.partition_point(|start| *start <= position).saturating_sub(1);
         (batch, position - self.starts.get(batch).copied().unwrap_or(0))
     }
 
     /// The vector at a position; `None` when it is NULL.
-    pub(super) fn vector(&self, column: usize, position: usize) -> Option<&[f32]> {
+    pub(crate) fn vector(&self, column: usize, position: usize) -> Option<&[f32]> {
         let (batch, row) = self.locate(position);
-        vector(&self.chunks.get(batch)?.batch, column, row)
+        Vectors::of(&self.chunks.get(batch)?.batch, column)?.get(row)
     }
 
     /// The rows at `positions`, in their order, with the columns of `projection`.
-    pub(super) fn gather(
+    pub(crate) fn gather(
         &self,
         positions: &[usize],
         projection: Option<&[usize]>,
@@ -121,25 +126,48 @@ impl TableRows {
     }
 }
 
-/// The vector of a row; `None` when it is NULL.
-pub(super) fn vector(batch: &RecordBatch, column: usize, row: usize) -> Option<&[f32]> {
-    let column = batch.column(column);
-    if column.is_null(row) {
-        return None;
+/// A column of vectors of one batch.
+pub(crate) struct Vectors<'a> {
+    column: &'a ArrayRef,
+    values: &'a [f32],
+    /// Elements of each vector, where all have as many.
+    length: Option<usize>,
+    /// Where each vector begins, where they have not.
+    offsets: &'a [i32],
+}
+
+impl<'a> Vectors<'a> {
+    /// `None` for a column of something else.
+    pub(crate) fn of(batch: &'a RecordBatch, column: usize) -> Option<Self> {
+        let column = batch.column(column);
+        let (values, length, offsets) = match column.data_type() {
+            DataType::FixedSizeList(_, length) => {
+                let list = column.as_fixed_size_list();
+                (list.values(), Some(usize::try_from(*length).ok()?), &[][..])
+            }
+            DataType::List(_) => {
+                let list = column.as_list_opt::<i32>()?;
+                (list.values(), None, list.value_offsets())
+            }
+            _ => return None,
+        };
+        let values = values.as_primitive_opt::<Float32Type>()?.values();
+        Some(Self { column, values, length, offsets })
     }
-    let (values, span) = match column.data_type() {
-        DataType::FixedSizeList(_, length) => {
-            let length = usize::try_from(*length).ok()?;
-            let list = column.as_fixed_size_list();
-            (list.values(), row * length..(row + 1) * length)
+
+    /// The vector of a row; `None` when it is NULL.
+    #[inline]
+    pub(crate) fn get(&self, row: usize) -> Option<&'a [f32]> {
+        if self.column.is_null(row) {
+            return None;
         }
-        DataType::List(_) => {
-            let list = column.as_list_opt::<i32>()?;
-            let offsets = list.value_offsets();
-            let offset = |at: usize| usize::try_from(offsets[at]).ok();
-            (list.values(), offset(row)?..offset(row + 1)?)
-        }
-        _ => return None,
-    };
-    values.as_primitive_opt::<Float32Type>()?.values().get(span)
+        let span = match self.length {
+            Some(length) => row * length..(row + 1) * length,
+            None => {
+                let offset = |at: usize| usize::try_from(*self.offsets.get(at)?).ok();
+                offset(row)?..offset(row + 1)?
+            }
+        };
+        self.values.get(span)
+    }
 }
