@@ -49,7 +49,7 @@ pub use self::definition::{Definition, IndexError};
 pub use self::graph::{Graph, GraphOptions, LinkScratch, RowKey};
 pub use self::indexable::IndexableScan;
 pub use self::kernel::Metric;
-pub use self::node::is_search;
+pub use self::node::{is_search, is_short_search};
 pub use self::plan::UseIndexes;
 pub use self::registry::Indexes;
 pub use self::search::{Found, Resumable, Search, SearchStatistics};

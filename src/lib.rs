@@ -5,6 +5,8 @@
 //! frame travels: [`source`] → [`decode`] → [`detect`] → [`track`] → [`keyframe`] → [`caption`] →
 //! [`embed`] → [`tables`] → [`index`]; [`dataflow`] is what carries it, and [`Engine`] owns all of it.
 
+#[cfg(target_os = "linux")]
+mod allocator;
 pub mod caption;
 pub mod cli;
 pub mod dataflow;

@@ -155,7 +155,9 @@ impl Bench {
         self.figure("exact_recall", self.data.recall(&exact, None), "share");
         let ratio = pairs(PAIRS, || {
             let ours = client.seconds(&nearest, &few)? / count(few.len());
-            Ok(ours / numpy.seconds()?)
+            let theirs = numpy.seconds()?;
+            eprintln!("    ours {:.2} ms, NumPy {:.2} ms", ours * 1e3, theirs * 1e3);
+            Ok(ours / theirs)
         })?;
         self.figure("exact_over_numpy", ratio, "ratio");
         Ok(())
@@ -188,7 +190,10 @@ impl Bench {
         self.figure("recall_pgvector", self.data.recall(&found, None), "share");
         let ratio = pairs(PAIRS, || {
             let ours = client.seconds(&ours, &queries)?;
-            Ok(peer.seconds(&theirs, &queries)? / ours)
+            let theirs = peer.seconds(&theirs, &queries)?;
+            let each = |seconds: f64| seconds / count(queries.len()) * 1e3;
+            eprintln!("    ours {:.3} ms, pgvector {:.3} ms", each(ours), each(theirs));
+            Ok(theirs / ours)
         })?;
         self.figure("search_over_pgvector", ratio, "ratio");
         let each = client.seconds(&ours, &queries)? / count(queries.len());
@@ -212,7 +217,10 @@ impl Bench {
             }
             let ratio = pairs(PAIRS, || {
                 let ours = client.seconds(&ours, &few)?;
-                Ok(peer.seconds(&theirs, &few)? / ours)
+                let theirs = peer.seconds(&theirs, &few)?;
+                let each = |seconds: f64| seconds / count(few.len()) * 1e3;
+                eprintln!("    ours {:.3} ms, pgvector {:.3} ms", each(ours), each(theirs));
+                Ok(theirs / ours)
             })?;
             self.figure(name, ratio, "ratio");
         }

@@ -27,6 +27,15 @@ impl fmt::Debug for Cut {
     }
 }
 
+/// In the context of a run on a thread that has others to serve.
+#[derive(Clone, Copy, Debug)]
+pub struct AtOnce;
+
+/// What was expected to be short is not, and was not begun.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("this takes longer than was expected")]
+pub struct NotShort;
+
 /// An error of the engine, as it meets a client.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
@@ -441,9 +450,17 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Whether a leaf of a plan reads the [`Cut`] of the context that it runs in, rather than the
-    /// one that it was planned at, so that the plan may be run again.
-    fn may_run_again(&self, _leaf: &dyn ExecutionPlan) -> bool {
+    /// Whether a node that the engine put into a plan may be run again: a leaf reads the [`Cut`] of
+    /// the context that it runs in, rather than the one that it was planned at, and no node keeps
+    /// anything of a run but its figures.
+    fn may_run_again(&self, _node: &dyn ExecutionPlan) -> bool {
+        false
+    }
+
+    /// Whether a leaf is likely to be done in less time than it takes to hand it to another thread.
+    /// It is run where its context has [`AtOnce`] then, and fails with [`NotShort`] before it does
+    /// what takes longer.
+    fn is_short(&self, _leaf: &dyn ExecutionPlan) -> bool {
         false
     }
 

@@ -67,9 +67,9 @@ pub mod wire;
 pub use crate::database::{DATABASE, DEFAULT_SCHEMA, Database, DatabaseOptions};
 pub use crate::dialect::{Statement, parse as parse_statements, quote_identifier};
 pub use crate::engine::{
-    CreateIndex, CreateModel, CreateSource, Cut, Engine, EngineError, FrontierInfo, IndexBuild,
-    IndexInfo, ModelInfo, ModelMetrics, OperatorInfo, Origin, SearchSettings, SourceFault,
-    SourceInfo, SourceStatistics,
+    AtOnce, CreateIndex, CreateModel, CreateSource, Cut, Engine, EngineError, FrontierInfo,
+    IndexBuild, IndexInfo, ModelInfo, ModelMetrics, NotShort, OperatorInfo, Origin, SearchSettings,
+    SourceFault, SourceInfo, SourceStatistics,
 };
 pub use crate::error::SqlError;
 pub use crate::functions::docs as function_docs;

@@ -66,6 +66,14 @@ impl QueryRuntime {
         (&mut task.0).await.unwrap_or(Err(SqlError::Stopping))
     }
 
+    /// Runs `work` on the caller's thread: for what takes less time than to hand it over.
+    pub(crate) async fn here<T>(
+        deadline: Option<Instant>,
+        work: impl Future<Output = Result<T, SqlError>>,
+    ) -> Result<T, SqlError> {
+        before(deadline, work).await
+    }
+
     /// Reads the stream that `open` makes and passes its batches on; dropping the stream that is
     /// returned stops the query.
     pub(crate) async fn stream<W>(

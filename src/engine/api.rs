@@ -20,7 +20,7 @@ use super::calls::EngineCalls;
 use super::models::metrics;
 use super::{Engine, Error};
 use crate::decode;
-use crate::index::{UseIndexes, is_search};
+use crate::index::{UseIndexes, is_search, is_short_search};
 use crate::keyframe::{StoreError, encode_jpeg};
 use crate::source::SourceSpec;
 use crate::tables::{Progress, SourceTables, StandardTableProvider};
@@ -145,8 +145,12 @@ impl vigil_sql::Engine for Engine {
         vec![Arc::new(UseIndexes { indexes: Arc::clone(&self.indexes) })]
     }
 
-    fn may_run_again(&self, leaf: &dyn ExecutionPlan) -> bool {
-        is_search(leaf)
+    fn may_run_again(&self, node: &dyn ExecutionPlan) -> bool {
+        is_search(node)
+    }
+
+    fn is_short(&self, leaf: &dyn ExecutionPlan) -> bool {
+        is_short_search(leaf)
     }
 
     fn plan_generation(&self) -> u64 {

@@ -193,7 +193,7 @@ impl Codes {
     #[inline]
     pub(super) fn prefetch_whole(&self, dimensions: usize, at: usize) {
         if let Self::Full(elements, _) = self {
-            kernel::prefetch(&elements[at * dimensions..(at + 1) * dimensions]);
+            kernel::prefetch_whole(&elements[at * dimensions..(at + 1) * dimensions]);
         }
     }
 

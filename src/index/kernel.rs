@@ -175,6 +175,51 @@ fn fold_both<const FUSED: bool>(query: &[f32], stored: &[f32]) -> (f32, f32) {
 mod wide {
     use super::{Step, Stored, fold, fold_both, fold_steps};
 
+    /// The instruction multiplies unsigned bytes with signed ones. So 128 is added to the left ones,
+    /// which a flipped sign does, and 128 times the right ones is taken off again.
+    #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
+    pub(super) fn vnni_steps(left: &[i8], right: &[i8]) -> i32 {
+        use std::arch::x86_64::{
+            __m512i, _mm512_dpbusd_epi32, _mm512_loadu_si512, _mm512_maskz_loadu_epi8,
+            _mm512_reduce_add_epi32, _mm512_set1_epi8, _mm512_setzero_si512, _mm512_sub_epi32,
+            _mm512_xor_si512,
+        };
+        const BYTES: usize = 64;
+        let length = left.len().min(right.len());
+        let flip = _mm512_set1_epi8(i8::MIN);
+        let mut products = _mm512_setzero_si512();
+        let mut excess = _mm512_setzero_si512();
+        let mut add = |left: __m512i, right: __m512i| {
+            products = _mm512_dpbusd_epi32(products, _mm512_xor_si512(left, flip), right);
+            excess = _mm512_dpbusd_epi32(excess, flip, right);
+        };
+        let mut at = 0;
+        while at + BYTES <= length {
+            // SAFETY: 64 bytes from `at` on are within both slices.
+            let (left, right) = unsafe {
+                (
+                    _mm512_loadu_si512(left.as_ptr().add(at).cast()),
+                    _mm512_loadu_si512(right.as_ptr().add(at).cast()),
+                )
+            };
+            add(left, right);
+            at += BYTES;
+        }
+        if at < length {
+            let mask = (1_u64 << (length - at)) - 1;
+            // SAFETY: bytes that the mask leaves out are not read, and the others are within both
+            // slices.
+            let (left, right) = unsafe {
+                (
+                    _mm512_maskz_loadu_epi8(mask, left.as_ptr().add(at)),
+                    _mm512_maskz_loadu_epi8(mask, right.as_ptr().add(at)),
+                )
+            };
+            add(left, right);
+        }
+        _mm512_reduce_add_epi32(_mm512_sub_epi32(products, excess))
+    }
+
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn avx2_steps(left: &[i8], right: &[i8]) -> i32 {
         fold_steps(left, right)
@@ -246,8 +291,21 @@ fn sum<S: Step, T: Stored>(query: &[f32], stored: &[T], scale: f32) -> f32 {
     }
 }
 
+/// Whether the processor sums products of bytes by itself.
+#[cfg(target_arch = "x86_64")]
+static HAS_VNNI: LazyLock<bool> = LazyLock::new(|| {
+    is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512vnni")
+});
+
 #[inline]
 fn sum_of_steps(left: &[i8], right: &[i8]) -> i32 {
+    #[cfg(target_arch = "x86_64")]
+    if *HAS_VNNI {
+        // SAFETY: the processor has the instructions, as was just asked.
+        return unsafe { wide::vnni_steps(left, right) };
+    }
     match *WIDTH {
         Width::Plain => fold_steps(left, right),
         // SAFETY: the processor has the instructions, as was asked when the width was chosen.
@@ -309,16 +367,27 @@ impl Metric {
     }
 }
 
-/// Asks the memory for a vector that is read soon.
+/// Asks the memory for the beginning of a vector that is read soon; the processor asks for what
+/// follows by itself.
 #[inline]
 pub fn prefetch<T>(stored: &[T]) {
+    prefetch_lines(stored, 8);
+}
+
+/// Asks the memory for a vector that is read soon, which may lie on another page than what is read
+/// now: there the processor does not look ahead by itself.
+#[inline]
+pub fn prefetch_whole<T>(stored: &[T]) {
+    prefetch_lines(stored, 64);
+}
+
+#[inline(always)]
+fn prefetch_lines<T>(stored: &[T], most: usize) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         const LINE: usize = 64;
-        /// The processor asks for what follows by itself.
-        const LINES: usize = 8;
-        let bytes = std::mem::size_of_val(stored).min(LINES * LINE);
+        let bytes = std::mem::size_of_val(stored).min(most * LINE);
         let start = stored.as_ptr().cast::<i8>();
         for offset in (0..bytes).step_by(LINE) {
             // SAFETY: the address is within `stored`, and a prefetch reads nothing.
@@ -326,7 +395,7 @@ pub fn prefetch<T>(stored: &[T]) {
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
-    let _ = stored;
+    let _ = (stored, most);
 }
 
 #[cfg(test)]

@@ -215,6 +215,7 @@ impl Running {
             predicate: (!conditions.is_empty()).then(|| conjunction(conditions)),
             projection: search.projection.clone(),
             settings: search.settings,
+            at_once: false,
         };
         let outcome = scan::run(&request, &self.rows, &search.indexes)?;
         self.searches.add(1);

@@ -16,11 +16,12 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
 };
-use vigil_sql::{Cut, SearchSettings};
+use vigil_sql::{AtOnce, Cut, SearchSettings};
 
+use super::nearest_sort::NearestSort;
 use super::query::Query;
 use super::registry::Indexes;
-use super::scan::{self, Outcome, Request, Target, Ties, Way};
+use super::scan::{self, Nulls, Outcome, Request, Target, Ties, Way};
 use crate::tables::Tables;
 
 /// The rows nearest to a vector.
@@ -33,9 +34,25 @@ pub(super) struct VectorScan {
     way: Arc<Mutex<Option<Way>>>,
 }
 
-/// Whether a node of a plan is a search, which reads the cut of the context that it runs in.
+/// Whether a node of a plan is a search, which reads the cut of the context that it runs in, or
+/// the sort above it.
 pub fn is_search(node: &dyn ExecutionPlan) -> bool {
-    node.is::<VectorScan>()
+    node.is::<VectorScan>() || node.is::<NearestSort>()
+}
+
+/// The most rows and the most candidates of a search that is short.
+const SHORT: usize = 1_000;
+
+/// Whether a leaf is a search of a graph that has nothing to evaluate for other rows.
+pub fn is_short_search(leaf: &dyn ExecutionPlan) -> bool {
+    leaf.downcast_ref::<VectorScan>().is_some_and(|scan| {
+        let Prepared { target, k, predicate, settings, .. } = scan.search.as_ref();
+        target.index.is_some()
+            && predicate.is_none()
+            && target.nulls == Nulls::Last
+            && *k <= SHORT
+            && settings.ef_search <= SHORT
+    })
 }
 
 /// A search whose vector and whose snapshot are known when it runs.
@@ -69,6 +86,7 @@ impl Prepared {
             predicate: self.predicate.clone(),
             projection: self.projection.clone(),
             settings: self.settings,
+            at_once: context.session_config().get_extension::<AtOnce>().is_some(),
         };
         let rows = request.snapshot.rows(self.target.table);
         let outcome = scan::run(&request, &rows, &self.indexes)?;

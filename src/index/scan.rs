@@ -23,13 +23,16 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::prep_null_mask_filter;
 use datafusion::common::exec_datafusion_err;
-use datafusion::error::Result;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_expr::PhysicalExpr;
-use vigil_sql::SearchSettings;
+use datafusion::physical_expr::expressions::Column;
 use vigil_sql::catalog::StandardTable;
+use vigil_sql::{NotShort, SearchSettings};
 
+use super::conditions::is_volatile;
 use super::graph::Graph;
-use super::kernel::{Metric, product_and_square};
+use super::kernel::{Metric, prefetch_whole, product_and_square};
 use super::registry::Indexes;
 use super::search::SearchStatistics;
 use super::vector_index::{Parts, VectorIndex, norm, prepared};
@@ -73,6 +76,8 @@ pub(super) struct Request {
     /// The table's columns that the plan reads; `None` is all.
     pub(super) projection: Option<Vec<usize>>,
     pub(super) settings: SearchSettings,
+    /// Whether nothing may be done that takes longer than a walk through the graph.
+    pub(super) at_once: bool,
 }
 
 /// Where it is searched.
@@ -116,6 +121,8 @@ pub(super) struct Outcome {
     pub(super) scanned: usize,
 }
 
+/// The column with the name of a row's source.
+const SOURCE: &str = "source";
 /// Up to so many rows that match are scanned rather than looked for in the graph.
 const FEW: usize = 2_000;
 /// The graph is left when more than one in so many rows is wanted.
@@ -128,7 +135,7 @@ const SAMPLED_ROWS: usize = 2_048;
 /// Distances this near to the last one wanted may change places when they are computed exactly.
 pub(super) const SLACK: f32 = 1e-5;
 
-/// Tables up to this size are scanned by one thread.
+/// So many rows are scanned by one thread.
 const FOR_ONE_THREAD: usize = 16_384;
 
 /// The nearest rows.
@@ -137,6 +144,9 @@ const FOR_ONE_THREAD: usize = 16_384;
 /// What the condition says, and when a row that counts has a vector of another model.
 pub(super) fn run(request: &Request, rows: &TableRows, indexes: &Indexes) -> Result<Outcome> {
     let metric = request.target.metric;
+    if request.at_once {
+        return at_once(request, rows, indexes);
+    }
     request.check_models(rows)?;
     let query = request.query.as_deref().and_then(|query| prepared(metric, query));
     let Some(query) = query else {
@@ -186,6 +196,43 @@ pub(super) fn run(request: &Request, rows: &TableRows, indexes: &Indexes) -> Res
         }
     }
     scan.exactly(matching.as_ref())
+}
+
+/// Rows that are not in the graph yet and may be searched all the same in a short search.
+const FEW_PENDING: usize = 2_048;
+
+/// A walk through the graph, where that alone answers.
+///
+/// # Errors
+/// [`NotShort`] where something else has to be done.
+fn at_once(request: &Request, rows: &TableRows, indexes: &Indexes) -> Result<Outcome> {
+    let not_short = || DataFusionError::External(Box::new(NotShort));
+    let Target { table, metric, index, model, .. } = &request.target;
+    let other_models = model.as_ref().is_some_and(|(_, expected)| {
+        let mut sources = request.snapshot.sources();
+        sources.any(|tables| tables.may_have_other_model(*table, expected))
+    });
+    let query = request.query.as_deref().and_then(|query| prepared(*metric, query));
+    let (Some(query), Some(index), false) = (query, index, other_models) else {
+        return Err(not_short());
+    };
+    let k = request.k.min(rows.rows());
+    let built = index.built();
+    let fits = built.has_one_length()
+        && built.graph().is_some_and(|graph| {
+            let is_small_part = request.page.min(k).saturating_mul(WANTED_SHARE) <= graph.rows();
+            graph.options().dimensions == query.len() && is_small_part
+        });
+    let scan = Scan { request, rows, query: &query, k };
+    if !fits || scan.pending(&built.parts()).len() > FEW_PENDING {
+        return Err(not_short());
+    }
+    let outcome = scan.in_graph(&built, None)?;
+    if outcome.positions.len() < k {
+        return Err(not_short());
+    }
+    scan.perhaps_sample(&outcome, indexes);
+    Ok(outcome)
 }
 
 fn everything(request: &Request, rows: &TableRows) -> Result<Outcome> {
@@ -249,11 +296,35 @@ impl Request {
     pub(super) fn matching(&self, rows: &TableRows) -> Result<Option<Matching>> {
         let Some(predicate) = &self.predicate else { return Ok(None) };
         let mut all = Vec::with_capacity(rows.rows());
-        for batch in rows.batches() {
-            let passes = evaluate(predicate, &self.projected(batch)?)?;
-            all.extend(passes.values().iter());
+        let of_source = self.is_of_source(predicate)?;
+        for batch in rows.batches().filter(|batch| batch.num_rows() > 0) {
+            if of_source {
+                // A batch is of one source.
+                let passes = evaluate(predicate, &self.projected(&batch.slice(0, 1))?)?;
+                all.resize(all.len() + batch.num_rows(), passes.value(0));
+            } else {
+                let passes = evaluate(predicate, &self.projected(batch)?)?;
+                all.extend(passes.values().iter());
+            }
         }
         Ok(Some(Matching(all)))
+    }
+
+    /// Whether a condition asks for nothing but the source.
+    fn is_of_source(&self, predicate: &Arc<dyn PhysicalExpr>) -> Result<bool> {
+        let source = self.target.table.schema().index_of(SOURCE)?;
+        let place = match &self.projection {
+            Some(columns) => columns.iter().position(|column| *column == source),
+            None => Some(source),
+        };
+        let mut is_of_source = true;
+        predicate.apply(|part| {
+            if let Some(column) = part.downcast_ref::<Column>() {
+                is_of_source &= Some(column.index()) == place;
+            }
+            Ok(if is_of_source { TreeNodeRecursion::Continue } else { TreeNodeRecursion::Stop })
+        })?;
+        Ok(is_of_source && !is_volatile(predicate)?)
     }
 
     /// The share of rows that fulfil the condition, estimated from a sample.
@@ -306,6 +377,9 @@ struct Part {
     greatest_square: f32,
 }
 
+/// How many rows ahead memory is asked for in a scan.
+const SCANNED_AHEAD: usize = 4;
+
 /// Rows that a part keeps before it looks for those that are too far.
 const KEPT: usize = 1_024;
 
@@ -357,7 +431,7 @@ impl Scan<'_> {
     /// All rows that match, by as many threads as there are cores.
     pub(super) fn exactly(&self, matching: Option<&Matching>) -> Result<Outcome> {
         let rows = self.rows.rows();
-        let threads = match rows {
+        let threads = match matching.map_or(rows, Matching::count) {
             0..=FOR_ONE_THREAD => 1,
             _ => std::thread::available_parallelism().map_or(1, usize::from),
         };
@@ -423,6 +497,9 @@ impl Scan<'_> {
                     continue;
                 }
                 part.matched += 1;
+                if let Some(ahead) = vectors.as_ref().and_then(|all| all.get(row + SCANNED_AHEAD)) {
+                    prefetch_whole(ahead);
+                }
                 let Some(vector) = vectors.as_ref().and_then(|vectors| vectors.get(row)) else {
                     continue;
                 };

@@ -48,6 +48,10 @@ impl Parts {
         self.number(source).map_or(0, |number| self.done[number])
     }
 
+    pub(super) fn done_of(&self, number: usize) -> usize {
+        self.done[number]
+    }
+
     pub(super) fn count(&self) -> usize {
         self.done.len()
     }

@@ -20,7 +20,7 @@ fn visible(parts: &Parts, rows: &TableRows) -> Vec<Range<usize>> {
     let mut visible = vec![0..0; parts.count()];
     for (source, positions) in rows.sources() {
         if let Some(number) = parts.number(source) {
-            let done = parts.done(source).min(positions.len());
+            let done = parts.done_of(number).min(positions.len());
             visible[number] = positions.start..positions.start + done;
         }
     }
@@ -140,8 +140,9 @@ impl Scan<'_> {
         let mut pending = Vec::new();
         let loose = parts.loose();
         for (source, rows) in self.rows.sources() {
-            let done = parts.done(source);
-            if let Some(number) = parts.number(source)
+            let number = parts.number(source);
+            let done = number.map_or(0, |number| parts.done_of(number));
+            if let Some(number) = number
                 && !loose.is_empty()
             {
                 let part = u32::try_from(number).unwrap_or(u32::MAX);

@@ -155,10 +155,10 @@ impl<'a> Vectors<'a> {
         Some(Self { column, values, length, offsets })
     }
 
-    /// The vector of a row; `None` when it is NULL.
+    /// The vector of a row; `None` when it is NULL, and when there is no such row.
     #[inline]
     pub(crate) fn get(&self, row: usize) -> Option<&'a [f32]> {
-        if self.column.is_null(row) {
+        if row >= self.column.len() || self.column.is_null(row) {
             return None;
         }
         let span = match self.length {

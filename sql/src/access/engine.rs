@@ -214,8 +214,12 @@ impl Engine for VisibleEngine {
         }
     }
 
-    fn may_run_again(&self, leaf: &dyn ExecutionPlan) -> bool {
-        self.inner.may_run_again(leaf)
+    fn may_run_again(&self, node: &dyn ExecutionPlan) -> bool {
+        self.inner.may_run_again(node)
+    }
+
+    fn is_short(&self, leaf: &dyn ExecutionPlan) -> bool {
+        self.inner.is_short(leaf)
     }
 
     fn plan_generation(&self) -> u64 {

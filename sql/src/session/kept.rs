@@ -14,14 +14,18 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::TaskContext;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::expr::Placeholder;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Cast, Expr, LogicalPlan, Volatility};
+use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::reset_plan_states;
+use datafusion::physical_plan::filter::FilterExec;
+use datafusion::physical_plan::limit::GlobalLimitExec;
+use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::SessionConfig;
 use datafusion::scalar::ScalarValue;
@@ -33,7 +37,7 @@ use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 use super::settings::Settings;
 use super::slot::Slot;
 use crate::access::Reads;
-use crate::{Cut, Engine, SqlError};
+use crate::{AtOnce, Cut, Engine, NotShort, SqlError};
 
 /// What a prepared statement remembers of its runs.
 #[derive(Debug, Default)]
@@ -53,6 +57,12 @@ pub(super) enum Kept {
 #[derive(Debug)]
 pub(super) struct KeptPlan {
     plan: Arc<dyn ExecutionPlan>,
+    /// Runs since the plan was put back to its beginning.
+    runs: usize,
+    /// Whether runs leave nothing in the plan but their figures.
+    is_stateless: bool,
+    /// Whether it is likely to be done in less time than it takes to hand it to another thread.
+    pub(super) is_short: bool,
     config: SessionConfig,
     memory: Arc<RuntimeEnv>,
     /// For each parameter its slot, or the value that the plan was made with.
@@ -86,11 +96,17 @@ impl KeptPlan {
             && self.settings == *settings
     }
 
-    /// Puts parameters that fit in, and gives what runs.
+    /// Puts parameters that fit in, and gives what runs, on a thread with others to serve if it is
+    /// `at_once`.
     ///
     /// # Errors
     /// When a node of the plan cannot be run again.
-    pub(super) fn ready(&self, parameters: Vec<ScalarValue>, cut: Arc<Cut>) -> Result<Run> {
+    pub(super) fn ready(
+        &mut self,
+        parameters: Vec<ScalarValue>,
+        cut: Arc<Cut>,
+        at_once: bool,
+    ) -> Result<Run> {
         for (known, value) in self.parameters.iter().zip(parameters) {
             if let Parameter::Slot(slot, _) = known {
                 slot.put(value);
@@ -98,6 +114,9 @@ impl KeptPlan {
         }
         let mut config = self.config.clone();
         config.set_extension(cut);
+        if at_once {
+            config.set_extension(Arc::new(AtOnce));
+        }
         // Not the default one, which makes an environment of its own. Functions are in the plan.
         let context = TaskContext::new(
             None,
@@ -109,9 +128,18 @@ impl KeptPlan {
             HashMap::new(),
             Arc::clone(&self.memory),
         );
-        Ok(Run { plan: reset_plan_states(Arc::clone(&self.plan))?, context: Arc::new(context) })
+        // Making the nodes anew takes longer than running some of them; figures may pile up a while.
+        self.runs += 1;
+        if !self.is_stateless || self.runs >= RUNS_WITHOUT_RESET {
+            self.plan = reset_plan_states(Arc::clone(&self.plan))?;
+            self.runs = 0;
+        }
+        Ok(Run { plan: Arc::clone(&self.plan), context: Arc::new(context) })
     }
 }
+
+/// So often a plan that keeps nothing but figures is run before those are thrown away.
+const RUNS_WITHOUT_RESET: usize = 64;
 
 /// A plan at a cut.
 pub(super) struct Run {
@@ -125,6 +153,18 @@ impl Run {
         let schema = self.plan.schema();
         let batches = execute_stream(self.plan, self.context)?;
         Ok((schema, batches.try_collect().await?))
+    }
+
+    /// The same where it is short after all.
+    pub(super) async fn collect_if_short(
+        self,
+    ) -> Result<Option<(SchemaRef, Vec<RecordBatch>)>, SqlError> {
+        let schema = self.plan.schema();
+        match execute_stream(self.plan, self.context)?.try_collect().await {
+            Ok(batches) => Ok(Some((schema, batches))),
+            Err(DataFusionError::External(error)) if error.is::<NotShort>() => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 }
 
@@ -182,6 +222,9 @@ impl Candidate {
         }
         Kept::Plan(Box::new(KeptPlan {
             plan: Arc::clone(plan),
+            runs: 0,
+            is_stateless: is_stateless(plan, engine),
+            is_short: is_short(plan, engine),
             config: state.config().clone(),
             memory: Arc::clone(memory),
             parameters: self.parameters,
@@ -189,6 +232,25 @@ impl Candidate {
             generation: engine.plan_generation(),
             reads,
         }))
+    }
+}
+
+/// Whether runs leave nothing in any node but their figures.
+fn is_stateless(plan: &Arc<dyn ExecutionPlan>, engine: &dyn Engine) -> bool {
+    let is_plain = plan.is::<ProjectionExec>()
+        || plan.is::<FilterExec>()
+        || plan.is::<GlobalLimitExec>()
+        || plan.is::<CooperativeExec>();
+    (is_plain || engine.may_run_again(plan.as_ref()))
+        && plan.children().into_iter().all(|child| is_stateless(child, engine))
+}
+
+/// Whether there is one leaf and that is short, with nothing above it that multiplies its rows.
+fn is_short(plan: &Arc<dyn ExecutionPlan>, engine: &dyn Engine) -> bool {
+    match plan.children().as_slice() {
+        [] => engine.is_short(plan.as_ref()),
+        [child] => is_stateless(plan, engine) && is_short(child, engine),
+        _ => false,
     }
 }
 

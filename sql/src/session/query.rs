@@ -22,6 +22,7 @@ use super::prepare::Prepared;
 use super::{Session, TransactionStatus, parameters};
 use crate::SqlError;
 use crate::access::Reads;
+use crate::runtime::QueryRuntime;
 
 impl Session {
     /// DataFusion's state with this session's settings and no cut: enough for planning.
@@ -103,11 +104,23 @@ impl Session {
         if let Some(reads) = fits {
             self.access.check_reads(reads)?;
             let cut = self.transaction.cut().unwrap_or_else(|| Arc::new(engine.cut()));
-            let work = async move {
-                let Kept::Plan(known) = &*kept else { return Err(SqlError::Canceled) };
-                known.ready(parameters, cut)?.collect().await
+            let mut short = None;
+            if let Kept::Plan(known) = &mut *kept
+                && known.is_short
+            {
+                let run = known.ready(parameters.clone(), Arc::clone(&cut), true)?;
+                short = QueryRuntime::here(self.deadline(), run.collect_if_short()).await?;
+            }
+            let (schema, batches) = match short {
+                Some(answer) => answer,
+                None => {
+                    let work = async move {
+                        let Kept::Plan(known) = &mut *kept else { return Err(SqlError::Canceled) };
+                        known.ready(parameters, cut, false)?.collect().await
+                    };
+                    self.database.runtime().run(self.deadline(), work).await?
+                }
             };
-            let (schema, batches) = self.database.runtime().run(self.deadline(), work).await?;
             let batches = futures::stream::iter(batches.into_iter().map(Ok));
             let batches: SendableRecordBatchStream =
                 Box::pin(RecordBatchStreamAdapter::new(schema, batches));

@@ -81,6 +81,7 @@ fn each_way_gives_the_nearest_rows_that_match() {
             predicate: condition.cloned(),
             projection: None,
             settings: SearchSettings { iterative_scan, ..settings },
+            at_once: false,
         };
         scan::run(&request, &rows, &indexes).expect("an answer")
     };
