@@ -7,7 +7,8 @@
 //! | `graph`, `links`, `search`, `visited` | the graph: it grows while it is searched |
 //! | `vector_index` | a graph and which rows of the table are in it |
 //! | `registry` | all indexes, and the thread that fills them |
-//! | `scan`, `walk` | one query: which way to take, and the rows that it gives |
+//! | `scan`, `walk`, `exact` | one query: which way to take, and the rows that it gives |
+//! | `sketch` | bounds of distances, so that a scan of all rows reads a quarter of the memory |
 //! | `sample` | how many of the true nearest rows queries find |
 //! | `indexable` | the scan that table providers put into plans |
 //! | `distance`, `query` | what a query sorts by, and the vector that it searches for |
@@ -24,6 +25,7 @@ mod codes;
 mod conditions;
 mod definition;
 mod distance;
+mod exact;
 mod graph;
 mod indexable;
 mod kernel;
@@ -38,6 +40,7 @@ mod registry;
 mod sample;
 mod scan;
 mod search;
+mod sketch;
 #[cfg(test)]
 mod tests;
 mod vector_index;

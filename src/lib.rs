@@ -6,7 +6,7 @@
 //! [`embed`] → [`tables`] → [`index`]; [`dataflow`] is what carries it, and [`Engine`] owns all of it.
 
 #[cfg(target_os = "linux")]
-mod allocator;
+pub mod allocator;
 pub mod caption;
 pub mod cli;
 pub mod dataflow;

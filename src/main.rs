@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+#[cfg(target_os = "linux")]
+vigil::huge_pages!();
+
 fn main() -> ExitCode {
     vigil::cli::main()
 }

@@ -23,6 +23,9 @@
 //! * `flickr8k_r1_gap`, `_r5_`, `_r10_`: how much less often a search of the graph finds another
 //!   caption of the same image than an exact search does.
 
+#[cfg(target_os = "linux")]
+vigil::huge_pages!();
+
 mod data;
 mod graph;
 mod ours;

@@ -51,11 +51,17 @@ impl Steps {
         Self { elements, scales }
     }
 
+    /// The vector `at` and what a step of it counts.
+    #[inline]
+    pub(super) fn vector(&self, dimensions: usize, at: usize) -> (&[i8], f32) {
+        (&self.elements[at * dimensions..(at + 1) * dimensions], self.scales[at])
+    }
+
     /// The vector `at` as others are compared with it.
     #[inline]
     pub(super) fn probe(&self, dimensions: usize, at: usize) -> Probe<'_> {
-        let elements = &self.elements[at * dimensions..(at + 1) * dimensions];
-        Probe::Steps { elements, scale: self.scales[at] }
+        let (elements, scale) = self.vector(dimensions, at);
+        Probe::Steps { elements, scale }
     }
 
     fn bytes(&self) -> usize {

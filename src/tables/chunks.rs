@@ -4,7 +4,10 @@
 //! have 8,192 rows, so that each row is copied a few times and a table of n rows has about
 //! n / 8192 chunks and a few dozen small ones.
 
-use std::sync::Arc;
+use std::any::Any;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::compute::{concat_batches, max, min};
@@ -28,6 +31,35 @@ pub struct Chunk {
     pub frame_numbers: Range,
     /// Range of `ts`, microseconds since the Unix epoch, if the table has it.
     pub ts_micros: Range,
+    pub(crate) derived: Derived,
+}
+
+/// What somebody has worked out of rows, which never change: kept as long as they are.
+#[derive(Default)]
+pub(crate) struct Derived {
+    asked: AtomicBool,
+    value: OnceLock<Option<Arc<dyn Any + Send + Sync>>>,
+}
+
+impl fmt::Debug for Derived {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Derived").field("is_made", &self.value.get().is_some()).finish()
+    }
+}
+
+impl Derived {
+    /// What `make` gives, which is asked once. The first caller gets nothing and makes nothing: rows
+    /// that are looked at once are not worth it.
+    pub(crate) fn the_second_time<T: Send + Sync + 'static>(
+        &self,
+        make: impl FnOnce() -> Option<T>,
+    ) -> Option<Arc<T>> {
+        if !self.asked.swap(true, Ordering::Relaxed) {
+            return None;
+        }
+        let made = self.value.get_or_init(|| make().map(|made| Arc::new(made) as _));
+        Arc::clone(made.as_ref()?).downcast().ok()
+    }
 }
 
 impl Chunk {
@@ -41,7 +73,7 @@ impl Chunk {
             let column = column.as_primitive_opt::<TimestampMicrosecondType>()?;
             Some((min(column)?, max(column)?))
         });
-        Self { batch, frame_numbers, ts_micros }
+        Self { batch, frame_numbers, ts_micros, derived: Derived::default() }
     }
 
     fn tier(&self) -> u32 {

@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, Float32Type};
 use arrow::error::ArrowError;
 use vigil_sql::catalog::StandardTable;
 
-use super::chunks::Chunk;
+use super::chunks::{Chunk, Derived};
 use super::snapshot::SourceTables;
 use crate::source_id::SourceId;
 
@@ -78,6 +78,11 @@ impl TableRows {
     /// One of the batches.
     pub(crate) fn batch(&self, number: usize) -> &RecordBatch {
         &self.chunks[number].batch
+    }
+
+    /// What is kept beside one of the batches.
+    pub(crate) fn derived(&self, number: usize) -> &Derived {
+        &self.chunks[number].derived
     }
 
     /// The batch that a position is in, and the row in it.
