@@ -36,11 +36,11 @@ static DOC: FunctionDoc = FunctionDoc {
     ],
     examples: &[
         Example {
-            sql: "SELECT timezone('Europe/Berlin', TIMESTAMPTZ '2026-01-15 23:00:00+00') = TIMESTAMP '2026-01-16 00:00:00'",
+            sql: "SELECT timezone('Europe/Berlin', timezone('UTC', TIMESTAMP '2026-01-15 23:00:00')) = TIMESTAMP '2026-01-16 00:00:00'",
             result: "t",
         },
         Example {
-            sql: "SELECT timezone('Europe/Berlin', TIMESTAMP '2026-07-15 23:00:00') = TIMESTAMPTZ '2026-07-15 21:00:00+00'",
+            sql: "SELECT timezone('Europe/Berlin', TIMESTAMP '2026-07-15 23:00:00') = timezone('UTC', TIMESTAMP '2026-07-15 21:00:00')",
             result: "t",
         },
     ],

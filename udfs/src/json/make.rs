@@ -57,7 +57,7 @@ static BUILD_ARRAY: FunctionDoc = FunctionDoc {
 static JSON: FunctionDoc = FunctionDoc {
     name: "json",
     section: SECTION,
-    syntax: &["text::json → json"],
+    syntax: &["json(text) → json", "text::json → json"],
     description: "A text as `json`; one that is none is an error, SQLSTATE 22P02.",
     arguments: &[("text", "a text of JSON")],
     examples: &[Example {
@@ -69,7 +69,7 @@ static JSON: FunctionDoc = FunctionDoc {
 static JSONB: FunctionDoc = FunctionDoc {
     name: "jsonb",
     section: SECTION,
-    syntax: &["text::jsonb → json"],
+    syntax: &["jsonb(text) → json", "text::jsonb → json"],
     description: "A text of JSON in the normal form of `jsonb`: keys by length and then by name, the last of those with one name, a space after commas and colons. The type is `json`.",
     arguments: &[("text", "a text of JSON")],
     examples: &[Example {
