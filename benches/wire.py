@@ -165,7 +165,7 @@ def fill(vigil, postgres):
     frames = ROWS // OBJECTS + 2
     with vigil.connect() as connection:
         connection.execute(
-            f"CREATE SOURCE boxes FROM LOAD GENERATOR MOVING_BOXES (objects = {OBJECTS}, frames = {frames}, seed = 7) WITH (captioner = 'none')"
+            f"CREATE SOURCE boxes FROM LOAD GENERATOR MOVING_BOXES (objects = {OBJECTS}, frames = {frames}, seed = 7) WITH (captioner = 'none', embedder = 'none')"
         )
         connection.execute("WAIT FOR SOURCE boxes TIMEOUT '30 minutes'")
         with postgres.connect() as other:
@@ -200,7 +200,7 @@ def crowd(vigil):
     with vigil.connect() as connection:
         connection.execute("DROP SOURCE IF EXISTS boxes")
         connection.execute(
-            f"CREATE SOURCE busy FROM LOAD GENERATOR MOVING_BOXES (objects = {OBJECTS}, frames = 100000000, seed = 7) WITH (captioner = 'none')"
+            f"CREATE SOURCE busy FROM LOAD GENERATOR MOVING_BOXES (objects = {OBJECTS}, frames = 100000000, seed = 7) WITH (captioner = 'none', embedder = 'none')"
         )
     time.sleep(2)
     alone = frames_a_second(SECONDS)
@@ -249,11 +249,11 @@ def crowd(vigil):
 
 # Each of these runs for minutes.
 HEAVY = (
-    "SELECT count(*) FROM generate_series(1, 10000000) a, generate_series(1, 10000000) b WHERE (a.value * b.value) % 7 = 3",
-    "SELECT count(*) FROM generate_series(1, 1000000000) a WHERE regexp_replace(a.value::text, '[13579]+', 'x') = 'x8x'",
-    "SELECT value FROM generate_series(1, 20000000) ORDER BY value * 7 % 1000003, value::text LIMIT 1 OFFSET 10000000",
-    "SELECT value % 5000011 AS k, sum(value) FROM generate_series(1, 1000000000) GROUP BY 1 ORDER BY 2 LIMIT 1",
-    "SELECT value, repeat('x', 100) FROM generate_series(1, 1000000000)",
+    "SELECT count(*) FROM generate_series(1, 10000000) a, generate_series(1, 10000000) b WHERE (a * b) % 7 = 3",
+    "SELECT count(*) FROM generate_series(1, 1000000000) a WHERE regexp_replace(a::text, '[13579]+', 'x') = 'x8x'",
+    "SELECT n FROM generate_series(1, 20000000) n ORDER BY n * 7 % 1000003, n::text LIMIT 1 OFFSET 10000000",
+    "SELECT n % 5000011 AS k, sum(n) FROM generate_series(1, 1000000000) n GROUP BY 1 ORDER BY 2 LIMIT 1",
+    "SELECT n, repeat('x', 100) FROM generate_series(1, 1000000000) n",
     "SELECT count(*) FROM pg_attribute a, pg_attribute b WHERE a.attname || b.attname = 'x'",
 )
 

@@ -17,6 +17,7 @@ use crate::catalog::system::SYSTEM_SCHEMA;
 use crate::catalog::{PublicSchema, SystemSchema, pg};
 use crate::channels::Channels;
 use crate::comments::Comments;
+use crate::interrupt::Interrupts;
 use crate::intervals::IntervalPlanner;
 use crate::memory::{Memory, QueryLimits};
 use crate::overflow::CheckedArithmetic;
@@ -188,6 +189,7 @@ fn base_state(
 
     let mut rules = engine.physical_rules();
     rules.extend(PhysicalOptimizer::new().rules);
+    rules.push(Arc::new(Interrupts));
     let mut state = SessionStateBuilder::new()
         .with_config(config(cores))
         .with_default_features()
@@ -195,6 +197,7 @@ fn base_state(
         .with_analyzer_rule(Arc::new(CheckedArithmetic))
         .with_catalog_list(Arc::new(catalogs))
         .build();
+    datafusion_pg_functions::register_all(&mut state);
     vigil_udfs::register(&mut state, engine.model_calls())?;
 
     let context = SessionContext::new_with_state(state);

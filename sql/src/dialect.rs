@@ -5,20 +5,25 @@
 //! runs, as PostgreSQL does: a syntax error in the last statement keeps the first from running.
 //! Nothing is planned here, no table and no function is looked up.
 
+mod array_literal;
 mod array_subquery;
 mod base64;
 mod bytea;
+mod calls;
 mod composite_field;
 mod cursor;
 mod depth;
 mod distinct_from;
 mod exists;
+mod fetch;
 mod identifier;
 mod like_escape;
 mod lines;
 mod ordinary;
+mod series;
 mod templates;
 mod using;
+mod whole_row;
 
 use std::sync::Arc;
 

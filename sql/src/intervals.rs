@@ -5,6 +5,7 @@
 //! and keeps it in intervals.
 
 mod scale;
+mod text;
 
 use std::sync::{Arc, LazyLock};
 
@@ -21,6 +22,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 pub(crate) use self::scale::IntervalPlanner;
+pub(crate) use self::text::rewrite as rewrite_texts;
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 

@@ -49,6 +49,7 @@ mod dialect;
 mod engine;
 mod error;
 mod functions;
+mod interrupt;
 mod intervals;
 mod introspection;
 mod lateral;
@@ -61,6 +62,7 @@ mod runtime;
 mod session;
 mod statement;
 pub mod text;
+mod time_texts;
 mod types;
 pub mod wire;
 

@@ -1,5 +1,8 @@
 //! Operators that mean another thing in PostgreSQL than in DataFusion, put right by one analyzer rule.
 //!
+//! A division of floats by 0 is an error, SQLSTATE 22012, where DataFusion gives infinity. Texts of times
+//! are those of [`time_texts`].
+//!
 //! Whole numbers that do not fit their type are an error, SQLSTATE 22003, as in PostgreSQL.
 //! DataFusion's `+`, `-` and `*` wrap around instead.
 //!
@@ -10,9 +13,10 @@
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, Datum};
-use arrow::compute::kernels::numeric::{add, mul, sub};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, ArrayRef, AsArray, Datum};
+use arrow::compute::cast;
+use arrow::compute::kernels::numeric::{add, div, mul, sub};
+use arrow::datatypes::{DataType, Float64Type};
 use arrow::error::ArrowError;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, exec_err};
@@ -28,7 +32,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
-use crate::{SqlError, intervals};
+use crate::{SqlError, intervals, time_texts};
 
 /// The rule.
 #[derive(Debug)]
@@ -39,12 +43,13 @@ impl AnalyzerRule for CheckedArithmetic {
         "checked_arithmetic"
     }
 
-    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(plan.transform_up_with_subqueries(checked)?.data)
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        let zone = config.execution.time_zone.as_deref();
+        Ok(plan.transform_up_with_subqueries(|plan| checked(plan, zone))?.data)
     }
 }
 
-fn checked(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+fn checked(plan: LogicalPlan, zone: Option<&str>) -> Result<Transformed<LogicalPlan>> {
     let mut schema = merge_schema(&plan.inputs());
     if let LogicalPlan::TableScan(scan) = &plan {
         let scanned =
@@ -55,6 +60,10 @@ fn checked(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     plan.map_expressions(|expr| {
         let name = names.save(&expr);
         let checked = expr.transform_up(|expr| {
+            let (expr, is_time) = time_texts::as_arrow_reads(expr, zone);
+            if is_time {
+                return Ok(Transformed::yes(expr));
+            }
             let by_length = intervals::by_length(expr, &schema);
             if by_length.transformed {
                 return Ok(by_length);
@@ -73,7 +82,14 @@ fn replaced(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             matches!(data_type, DataType::Int16 | DataType::Int32 | DataType::Int64)
         })
     };
+    let is_float =
+        |expr: &Expr| matches!(expr.get_type(schema), Ok(DataType::Float32 | DataType::Float64));
     match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Divide, right })
+            if is_float(&left) && is_float(&right) && !is_known_divisor(&right) =>
+        {
+            Transformed::yes(call(&DIVIDE, *left, *right))
+        }
         Expr::BinaryExpr(BinaryExpr { left, op, right })
             if function(op).is_some() && is_whole(&left) && is_whole(&right) =>
         {
@@ -121,6 +137,31 @@ static FUNCTIONS: LazyLock<[(Operator, Arc<ScalarUDF>); 3]> = LazyLock::new(|| {
     })
 });
 
+/// A number that is not 0, by which every other one can be divided.
+fn is_known_divisor(expr: &Expr) -> bool {
+    let number = match expr {
+        Expr::Literal(number, _) => number,
+        Expr::Cast(cast) => match cast.expr.as_ref() {
+            Expr::Literal(number, _) => number,
+            _ => return false,
+        },
+        _ => return false,
+    };
+    match number {
+        ScalarValue::Float64(Some(number)) => *number != 0.0,
+        ScalarValue::Float32(Some(number)) => *number != 0.0,
+        ScalarValue::Int64(Some(number)) => *number != 0,
+        ScalarValue::Int32(Some(number)) => *number != 0,
+        _ => false,
+    }
+}
+
+static DIVIDE: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+    let signature = Signature::any(2, Volatility::Immutable);
+    let operator = Operator::Divide;
+    Arc::new(ScalarUDF::new_from_impl(Checked { name: "checked_divide", operator, signature }))
+});
+
 fn function(operator: Operator) -> Option<&'static Arc<ScalarUDF>> {
     FUNCTIONS.iter().find(|(known, _)| *known == operator).map(|(_, function)| function)
 }
@@ -153,7 +194,9 @@ impl ScalarUDFImpl for Checked {
         let rank = |data_type: &DataType| match data_type {
             DataType::Int16 => 0,
             DataType::Int32 => 1,
-            _ => 2,
+            DataType::Int64 => 2,
+            DataType::Float32 => 3,
+            _ => 4,
         };
         match arguments {
             [left, right] => {
@@ -179,6 +222,11 @@ impl ScalarUDFImpl for Checked {
         let done = match self.operator {
             Operator::Plus => add(left.as_ref(), right.as_ref()),
             Operator::Minus => sub(left.as_ref(), right.as_ref()),
+            Operator::Divide => {
+                let divided = div(left.as_ref(), right.as_ref())?;
+                refuse_zeros(right.as_ref(), &divided)?;
+                Ok(divided)
+            }
             _ => mul(left.as_ref(), right.as_ref()),
         };
         let array = done.map_err(|error| out_of_range(error, result_type))?;
@@ -194,6 +242,29 @@ fn datum(operand: &ColumnarValue) -> Result<Box<dyn Datum>> {
         ColumnarValue::Array(array) => Box::new(Arc::clone(array) as ArrayRef),
         ColumnarValue::Scalar(scalar) => Box::new(scalar.to_scalar()?),
     })
+}
+
+/// Refuses quotients that are not finite because they are of a division by 0.
+fn refuse_zeros(divisors: &dyn Datum, quotients: &ArrayRef) -> Result<()> {
+    let (divisors, is_scalar) = divisors.get();
+    let (quotients, divisors) =
+        (cast(quotients, &DataType::Float64)?, cast(divisors, &DataType::Float64)?);
+    let (quotients, divisors) =
+        (quotients.as_primitive::<Float64Type>(), divisors.as_primitive::<Float64Type>());
+    let is_divided_by_zero = (0..quotients.len()).any(|row| {
+        quotients.is_valid(row)
+            && !quotients.value(row).is_finite()
+            && divisors.value(if is_scalar { 0 } else { row }) == 0.0
+    });
+    if !is_divided_by_zero {
+        return Ok(());
+    }
+    Err(DataFusionError::External(Box::new(SqlError::Query {
+        sqlstate: "22012",
+        message: "division by zero".into(),
+        detail: None,
+        hint: None,
+    })))
 }
 
 fn out_of_range(error: ArrowError, data_type: &DataType) -> DataFusionError {

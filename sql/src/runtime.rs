@@ -8,6 +8,7 @@ use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -21,6 +22,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::SqlError;
+use crate::interrupt::{Interrupt, Interruptible};
 
 /// Batches that wait between a query and its reader. A reader that is slow stops the query.
 const BATCHES_AHEAD: usize = 2;
@@ -61,9 +63,22 @@ impl QueryRuntime {
         T: Send + 'static,
         W: Future<Output = Result<T, SqlError>> + Send + 'static,
     {
-        let task = self.handle.spawn(before(deadline, work));
-        let mut task = AbortOnDrop(task);
-        (&mut task.0).await.unwrap_or(Err(SqlError::Stopping))
+        self.run_until(Interrupt::new(deadline), deadline, work).await
+    }
+
+    async fn run_until<T, W>(
+        &self,
+        interrupt: Arc<Interrupt>,
+        deadline: Option<Instant>,
+        work: W,
+    ) -> Result<T, SqlError>
+    where
+        T: Send + 'static,
+        W: Future<Output = Result<T, SqlError>> + Send + 'static,
+    {
+        let work = Interruptible::new(before(deadline, work), Arc::clone(&interrupt));
+        let mut task = AbortOnDrop { task: self.handle.spawn(work), interrupt };
+        (&mut task.task).await.unwrap_or(Err(SqlError::Stopping))
     }
 
     /// Runs `work` on the caller's thread: for what takes less time than to hand it over.
@@ -84,10 +99,11 @@ impl QueryRuntime {
     where
         W: Future<Output = Result<SendableRecordBatchStream, SqlError>> + Send + 'static,
     {
-        let mut batches = self.run(deadline, open).await?;
+        let interrupt = Interrupt::new(deadline);
+        let mut batches = self.run_until(Arc::clone(&interrupt), deadline, open).await?;
         let schema = batches.schema();
         let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
-        let task = self.handle.spawn(async move {
+        let reading = async move {
             let reading = before(deadline, async {
                 while let Some(batch) = batches.next().await {
                     // The reader is gone: nobody wants the rest.
@@ -101,8 +117,9 @@ impl QueryRuntime {
                 let error = DataFusionError::External(Box::new(error));
                 let _ = sender.send(Err(error)).await;
             }
-        });
-        Ok(Box::pin(Batches { schema, receiver, _task: AbortOnDrop(task) }))
+        };
+        let task = self.handle.spawn(Interruptible::new(reading, Arc::clone(&interrupt)));
+        Ok(Box::pin(Batches { schema, receiver, _task: AbortOnDrop { task, interrupt } }))
     }
 }
 
@@ -140,11 +157,18 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     }
 }
 
-struct AbortOnDrop<T>(JoinHandle<T>);
+struct AbortOnDrop<T> {
+    task: JoinHandle<T>,
+    interrupt: Arc<Interrupt>,
+}
 
 impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
-        self.0.abort();
+        // A task that has ended may have made a stream, which is still wanted.
+        if !self.task.is_finished() {
+            self.interrupt.stop();
+            self.task.abort();
+        }
     }
 }
 

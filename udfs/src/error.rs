@@ -136,9 +136,51 @@ pub enum UdfError {
         /// The function's name.
         function: &'static str,
     },
+    /// A template of a number that says what cannot be.
+    #[error("{message}")]
+    NumberTemplate {
+        /// What is wrong with it.
+        message: &'static str,
+    },
     /// A template that asks of a length of time what only a point in time has.
     #[error("invalid format specification for an interval value")]
     NoCalendar,
+    /// An escape of `SIMILAR TO` that is more than one character.
+    #[error("invalid escape string")]
+    EscapeLength,
+    /// A timestamp out of the range of its type.
+    #[error("timestamp out of range")]
+    TimestampRange,
+    /// An interval out of the range of its type.
+    #[error("interval out of range")]
+    IntervalRange,
+    /// A part of a date or time that there is not.
+    #[error("date/time field value out of range")]
+    FieldRange,
+    /// A name of no time zone.
+    #[error("time zone \"{name}\" not recognized")]
+    UnknownZone {
+        /// The name.
+        name: String,
+    },
+    /// A text that is not JSON.
+    #[error("invalid input syntax for type json: \"{text}\"")]
+    JsonSyntax {
+        /// The text.
+        text: String,
+    },
+    /// A NULL where an object has a name.
+    #[error("field name must not be null")]
+    NullName,
+    /// The fraction of a percentile that is none.
+    #[error("percentile value {fraction} is not between 0 and 1")]
+    FractionRange {
+        /// The fraction.
+        fraction: String,
+    },
+    /// The fraction of a percentile that is not known when the query is planned.
+    #[error("the fraction of percentile_disc() must be a constant")]
+    FractionNotConstant,
     /// A model that answered with something else than it promised.
     #[error("the model gave {found} instead of {expected}")]
     WrongModelOutput {
@@ -161,6 +203,13 @@ impl UdfError {
             | Self::HalfvecInfinite
             | Self::DifferentBits { .. }
             | Self::VectorInfinite => "22000",
+            Self::NumberTemplate { .. } => "42601",
+            Self::EscapeLength => "22025",
+            Self::TimestampRange | Self::IntervalRange | Self::FieldRange => "22008",
+            Self::UnknownZone { .. } | Self::NullName => "22023",
+            Self::JsonSyntax { .. } => "22P02",
+            Self::FractionRange { .. } => "22003",
+            Self::FractionNotConstant => "0A000",
             Self::TooManyDimensions { .. } => "54000",
             Self::VectorSyntax { .. } | Self::BitSyntax { .. } => "22P02",
             Self::VectorRange { .. }
@@ -205,6 +254,16 @@ impl UdfError {
             | Self::DimensionsNotConstant
             | Self::ModelNotConstant { .. }
             | Self::NoCalendar
+            | Self::NumberTemplate { .. }
+            | Self::EscapeLength
+            | Self::TimestampRange
+            | Self::IntervalRange
+            | Self::FieldRange
+            | Self::UnknownZone { .. }
+            | Self::JsonSyntax { .. }
+            | Self::NullName
+            | Self::FractionRange { .. }
+            | Self::FractionNotConstant
             | Self::WrongModelOutput { .. } => None,
         }
     }
@@ -231,6 +290,8 @@ impl UdfError {
             Self::DimensionsNotConstant => {
                 Some("Write them as a literal, such as to_vector(value, 384).")
             }
+            Self::EscapeLength => Some("Escape string must be empty or one character."),
+            Self::UnknownZone { .. } => Some("Zones have names such as 'Europe/Berlin' or 'UTC'."),
             Self::NoCalendar => Some("Intervals are not tied to specific calendar dates."),
             Self::UnexpectedDimensions { .. }
             | Self::NoDimensions
@@ -249,6 +310,14 @@ impl UdfError {
             | Self::BitLength
             | Self::Unsupported { .. }
             | Self::NullElement
+            | Self::NumberTemplate { .. }
+            | Self::TimestampRange
+            | Self::IntervalRange
+            | Self::FieldRange
+            | Self::JsonSyntax { .. }
+            | Self::NullName
+            | Self::FractionRange { .. }
+            | Self::FractionNotConstant
             | Self::WrongModelOutput { .. } => None,
         }
     }

@@ -1,13 +1,21 @@
 //! `json`: texts whose fields carry Arrow's canonical extension `arrow.json`, and PostgreSQL's
-//! operators `->`, `->>`, `#>`, `#>>` and `?` on them, which are datafusion-functions-json's.
+//! operators `->`, `->>`, `#>`, `#>>` and `?` on them, which are datafusion-functions-json's; and the
+//! functions that make JSON of values.
+
+mod make;
+mod text;
+mod write;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::datatypes::Field;
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion_functions_json::{JSON_UNION_DATA_TYPE, functions::json_union_to_text};
+
+use crate::doc::{Function, FunctionDoc};
 
 const EXTENSION_KEY: &str = "ARROW:extension:name";
 const EXTENSION: &str = "arrow.json";
@@ -18,10 +26,23 @@ const OTHERWISE_IN_POSTGRESQL: [&str; 1] = ["json_object_keys"];
 /// Registers the operators and what they call.
 pub(crate) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     datafusion_functions_json::register_all(registry)?;
+    for function in make::others() {
+        registry.register_udf(Arc::new(function))?;
+    }
     for name in OTHERWISE_IN_POSTGRESQL {
         registry.deregister_udf(name)?;
     }
     Ok(())
+}
+
+/// The functions of this folder.
+pub fn functions() -> Vec<Function> {
+    make::functions()
+}
+
+/// What is written about the aggregates, which the SQL crate makes of these functions and `array_agg`.
+pub(crate) fn aggregate_docs() -> Vec<&'static FunctionDoc> {
+    make::aggregate_docs()
 }
 
 /// The same field of text, as one of `json`.

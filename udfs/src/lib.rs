@@ -9,21 +9,30 @@
 //! | [`model`] | functions that call a network: `embed` |
 //! | [`bytes`] | how long a `bytea` is |
 //! | [`json`] | the type `json` and its operators |
-//! | [`to_char`] | dates and times by PostgreSQL's templates |
+//! | [`to_char`] | dates, times and numbers by PostgreSQL's templates |
+//! | [`datetime`] | parts of times, zones, times of their parts |
+//! | [`numbers`] | rounding |
+//! | [`similar`] | patterns of `SIMILAR TO` |
+//! | [`type_of`] | the names of types |
 //!
 //! A function is one file with its documentation ([`FunctionDoc`]) and one entry in its folder's
 //! `functions()`. [`register`] puts all of them into a DataFusion session; they replace
 //! DataFusion's own functions of the same name.
 
 pub mod bytes;
+pub mod datetime;
 pub mod geometry;
 pub mod json;
 pub mod model;
+pub mod numbers;
+pub mod similar;
 pub mod to_char;
+pub mod type_of;
 pub mod vector;
 
 mod doc;
 mod error;
+mod ordered_set;
 #[cfg(test)]
 mod tests;
 
@@ -40,9 +49,8 @@ use vigil_models::ModelError;
 pub use crate::doc::{Example, Function, FunctionDoc};
 pub use crate::error::UdfError;
 pub use crate::vector::{
-    MODEL_CHECK, MODEL_COLUMN_TAG, ModelRewrite, VECTOR_TAG, aggregate_docs, bit_field,
-    check_dimensions, check_model, halfvec_field, join_operators, missing_model_column,
-    parse_vector,
+    MODEL_CHECK, MODEL_COLUMN_TAG, ModelRewrite, VECTOR_TAG, bit_field, check_dimensions,
+    check_model, halfvec_field, join_operators, missing_model_column, parse_vector,
 };
 
 /// The models that functions may call; the engine gives one to each session.
@@ -79,8 +87,20 @@ pub fn all() -> Vec<Function> {
     all.extend(geometry::functions());
     all.extend(model::functions());
     all.extend(bytes::functions());
+    all.extend(similar::functions());
+    all.extend(json::functions());
     all.extend(to_char::functions());
+    all.extend(datetime::functions());
+    all.extend(type_of::functions());
     all
+}
+
+/// What is written about the aggregates.
+pub fn aggregate_docs() -> Vec<&'static FunctionDoc> {
+    let mut docs = vector::aggregate_docs();
+    docs.extend(ordered_set::docs());
+    docs.extend(json::aggregate_docs());
+    docs
 }
 
 /// Every function, ready for a session whose models are `models`.
@@ -94,9 +114,13 @@ pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
     vec![Arc::new(vector::OperatorPlanner::default())]
 }
 
-/// The rewrites of calls: casts to `vector`, and the check that compared vectors have one model.
+/// The rewrites of calls: casts to `vector`, the check that compared vectors have one model, and rounding.
 pub fn function_rewrites() -> Vec<Arc<dyn FunctionRewrite + Send + Sync>> {
-    vec![Arc::new(vector::VectorCast::default()), Arc::new(vector::ModelRewrite::default())]
+    vec![
+        Arc::new(vector::VectorCast::default()),
+        Arc::new(vector::ModelRewrite::default()),
+        Arc::new(numbers::Rounding),
+    ]
 }
 
 /// Registers the functions, operators and casts with a session or a session's state.
@@ -111,6 +135,7 @@ pub fn register(registry: &mut dyn FunctionRegistry, models: Arc<dyn ModelCalls>
         registry.register_udf(function)?;
     }
     vector::register_aggregates(registry)?;
+    ordered_set::register(registry)?;
     json::register(registry)?;
     for planner in expr_planners() {
         registry.register_expr_planner(planner)?;

@@ -1,6 +1,7 @@
-//! `to_char`: dates and times by PostgreSQL's template patterns, where DataFusion's function of the
-//! name takes those of strftime.
+//! `to_char`: dates, times and numbers by PostgreSQL's template patterns, where DataFusion's function of
+//! the name takes dates and times by those of strftime.
 
+mod number;
 mod pattern;
 
 use std::sync::{Arc, LazyLock};
@@ -8,8 +9,8 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::timezone::Tz;
 use arrow::array::{Array, ArrayRef, AsArray, StringArray, StringBuilder};
 use arrow::datatypes::{
-    DataType, IntervalMonthDayNanoType, IntervalUnit, Time64MicrosecondType, TimeUnit,
-    TimestampMicrosecondType,
+    DataType, Decimal128Type, Float64Type, Int64Type, IntervalMonthDayNanoType, IntervalUnit,
+    Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
 };
 use arrow::temporal_conversions::timestamp_us_to_datetime;
 use chrono::{Datelike, NaiveDateTime, Offset, TimeZone, Timelike};
@@ -23,19 +24,25 @@ use datafusion::scalar::ScalarValue;
 
 use crate::UdfError;
 use crate::doc::{Example, Function, FunctionDoc};
+use number::{Number, NumberTemplate, Refusal};
 use pattern::{Calendar, Moment, Template};
 
 static DOC: FunctionDoc = FunctionDoc {
     name: "to_char",
     section: "Dates and times",
-    syntax: &["to_char(timestamp, text) → text", "to_char(interval, text) → text"],
-    description: "A date, time, timestamp or interval by a template of PostgreSQL's patterns: `YYYY`, `MM`, `DD`, `HH24`, `MI`, `SS`, `MS`, `US`, `Day`, `Month`, `Q`, `IYYY`, `IW`, `TZ` and the others, with `FM`, `TH` and text in double quotes. NULL for an empty template. Names are English. Numbers are not taken.",
-    arguments: &[("timestamp, interval", "what to write"), ("text", "the template")],
+    syntax: &[
+        "to_char(timestamp, text) → text",
+        "to_char(interval, text) → text",
+        "to_char(number, text) → text",
+    ],
+    description: "A date, time, timestamp or interval by a template of PostgreSQL's patterns: `YYYY`, `MM`, `DD`, `HH24`, `MI`, `SS`, `MS`, `US`, `Day`, `Month`, `Q`, `IYYY`, `IW`, `TZ` and the others, with `FM`, `TH` and text in double quotes. NULL for an empty template. Names are English. A number by the patterns `9`, `0`, `.`, `,`, `D`, `G`, `S`, `MI`, `PL`, `SG`, `PR`, `RN`, `TH`, `V` and `FM`; separators are those of English. `EEEE` is not taken.",
+    arguments: &[("timestamp, interval, number", "what to write"), ("text", "the template")],
     examples: &[
         Example {
             sql: "SELECT to_char(TIMESTAMP '2026-05-01 14:05:09.25', 'FMDay, DDth FMMonth YYYY, HH12:MI:SS.MS AM')",
             result: "Friday, 01st May 2026, 02:05:09.250 PM",
         },
+        Example { sql: "SELECT to_char(1234567, 'FM9,999,999')", result: "1,234,567" },
         Example { sql: "SELECT to_char(INTERVAL '90 minutes', 'HH24:MI')", result: "01:30" },
     ],
 };
@@ -78,9 +85,11 @@ impl ScalarUDFImpl for ToChar {
             DataType::Interval(_) | DataType::Duration(_) => {
                 DataType::Interval(IntervalUnit::MonthDayNano)
             }
-            number if number.is_numeric() => {
-                return Err(UdfError::Unsupported { what: "to_char() of a number".into() }.into());
+            DataType::Decimal128(precision, scale) if *scale >= 0 => {
+                DataType::Decimal128(*precision, *scale)
             }
+            number if number.is_signed_integer() => DataType::Int64,
+            number if number.is_numeric() => DataType::Float64,
             other => return Err(no_function(other, template)),
         };
         match template {
@@ -100,7 +109,11 @@ impl ScalarUDFImpl for ToChar {
         // A template that is a constant, as nearly all are, is read once.
         if let (ColumnarValue::Array(values), ColumnarValue::Scalar(template)) = (&value, &template)
         {
-            let template = template.try_as_str().flatten().and_then(Template::new);
+            let template = template.try_as_str().flatten();
+            if values.data_type().is_numeric() {
+                return Ok(ColumnarValue::Array(write_numbers(values, |_| template)?));
+            }
+            let template = template.and_then(Template::new);
             return Ok(ColumnarValue::Array(write(values, |_| template.as_ref())?));
         }
         let is_scalar =
@@ -108,9 +121,15 @@ impl ScalarUDFImpl for ToChar {
         let rows = if is_scalar { 1 } else { args.number_rows };
         let templates = template.into_array(rows)?;
         let templates: &StringArray = templates.as_string();
-        let templates: Vec<_> =
-            templates.iter().map(|template| template.and_then(Template::new)).collect();
-        let written = write(&value.into_array(rows)?, |row| templates[row].as_ref())?;
+        let values = value.into_array(rows)?;
+        let written = if values.data_type().is_numeric() {
+            let template = |row| (!templates.is_null(row)).then(|| templates.value(row));
+            write_numbers(&values, template)?
+        } else {
+            let templates: Vec<_> =
+                templates.iter().map(|template| template.and_then(Template::new)).collect();
+            write(&values, |row| templates[row].as_ref())?
+        };
         Ok(if is_scalar {
             ColumnarValue::Scalar(ScalarValue::try_from_array(&written, 0)?)
         } else {
@@ -121,6 +140,44 @@ impl ScalarUDFImpl for ToChar {
     fn documentation(&self) -> Option<&Documentation> {
         Some(&DOCUMENTATION)
     }
+}
+
+/// Every number by its row's template; NULL where either is missing.
+fn write_numbers<'a>(
+    values: &ArrayRef,
+    template: impl Fn(usize) -> Option<&'a str>,
+) -> Result<ArrayRef> {
+    let mut texts = StringBuilder::new();
+    let mut text = String::new();
+    let mut known: Option<(&str, NumberTemplate)> = None;
+    for row in 0..values.len() {
+        let Some(written) = template(row).filter(|_| values.is_valid(row)) else {
+            texts.append_null();
+            continue;
+        };
+        let template = match known.take().filter(|(known, _)| *known == written) {
+            Some((_, template)) => template,
+            None => NumberTemplate::new(written).map_err(|refusal| match refusal {
+                Refusal::Invalid(message) => UdfError::NumberTemplate { message },
+                Refusal::Unsupported(what) => UdfError::Unsupported { what: what.into() },
+            })?,
+        };
+        let number = match values.data_type() {
+            DataType::Int64 => {
+                Number::Exact(values.as_primitive::<Int64Type>().value(row).into(), 0)
+            }
+            DataType::Decimal128(_, scale) => Number::Exact(
+                values.as_primitive::<Decimal128Type>().value(row),
+                u8::try_from(*scale).unwrap_or(0),
+            ),
+            _ => Number::Float(values.as_primitive::<Float64Type>().value(row)),
+        };
+        text.clear();
+        template.write(number, &mut text);
+        texts.append_value(&text);
+        known = Some((written, template));
+    }
+    Ok(Arc::new(texts.finish()))
 }
 
 fn no_function(value: &DataType, template: &DataType) -> datafusion::error::DataFusionError {

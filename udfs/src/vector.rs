@@ -53,7 +53,7 @@ pub(crate) use self::output::VectorColumn;
 pub use self::text::{check_dimensions, parse_vector};
 pub use self::tokens::join_operators;
 pub use self::types::{MAX_DIMENSIONS, VECTOR_TAG, halfvec_field};
-pub(crate) use self::types::{field_type_names, tagged};
+pub(crate) use self::types::{field_type_names, tagged, type_names};
 
 /// The functions of this folder.
 pub fn functions() -> Vec<Function> {

@@ -20,10 +20,10 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 
 use super::array_subquery::ArraySubqueryToNull;
 use super::{
-    Lines, base64, bytea, composite_field, depth, distinct_from, exists, like_escape, templates,
-    using,
+    Lines, array_literal, base64, bytea, calls, composite_field, depth, distinct_from, exists,
+    fetch, like_escape, series, templates, using, whole_row,
 };
-use crate::SqlError;
+use crate::{SqlError, intervals};
 
 static CATALOG_PARSER: LazyLock<PostgresCompatibilityParser> =
     LazyLock::new(PostgresCompatibilityParser::new);
@@ -57,6 +57,7 @@ pub(super) fn parse(
     depth::check_tables(&statement)?;
     distinct_from::rewrite(&mut statement);
     let written = asks_the_catalog(tokens).then(|| statement.clone());
+    array_literal::rewrite(&mut statement);
     let mut planned = rewritten(statement, text, written.is_some());
     bytea::read_literals(&mut planned)?;
     like_escape::rewrite(&mut planned);
@@ -65,6 +66,11 @@ pub(super) fn parse(
     base64::rewrite(&mut planned);
     templates::rewrite(&mut planned)?;
     using::rewrite(&mut planned);
+    fetch::rewrite(&mut planned);
+    series::rewrite(&mut planned);
+    whole_row::rewrite(&mut planned);
+    calls::rewrite(&mut planned)?;
+    intervals::rewrite_texts(&mut planned);
     Ok(Ordinary { planned, written })
 }
 

@@ -1,4 +1,5 @@
-//! Intervals times numbers and divided by them, which DataFusion does not plan.
+//! Intervals times numbers and divided by them, which DataFusion does not plan; and dates and intervals,
+//! whose sum is a timestamp where DataFusion has a date without the hours.
 //!
 //! As in PostgreSQL, what is left of a month goes to the days and what is left of a day to the
 //! time, so that a day and a half is a day and twelve hours.
@@ -6,7 +7,9 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray};
-use arrow::datatypes::{DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType};
+use arrow::datatypes::{
+    DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
+};
 use datafusion::common::utils::take_function_args;
 use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
@@ -24,6 +27,9 @@ use crate::SqlError;
 const NANOS_A_SECOND: f64 = 1e9;
 const SECONDS_A_DAY: f64 = 86_400.0;
 
+/// What a date becomes when an interval is added.
+const TIMESTAMP: DataType = DataType::Timestamp(TimeUnit::Microsecond, None);
+
 /// Plans the operators; every other one passes.
 #[derive(Debug)]
 pub(crate) struct IntervalPlanner;
@@ -39,6 +45,24 @@ impl ExprPlanner for IntervalPlanner {
         };
         let is_number =
             |side: &Expr| side.get_type(schema).is_ok_and(|data_type| data_type.is_numeric());
+        let is_date = |side: &Expr| matches!(side.get_type(schema), Ok(DataType::Date32));
+        match &expr.op {
+            BinaryOperator::Plus | BinaryOperator::Minus
+                if is_date(&expr.left) && is_interval(&expr.right) =>
+            {
+                let RawBinaryExpr { op, left, right } = expr;
+                let left = cast(left, TIMESTAMP);
+                return Ok(PlannerResult::Planned(if op == BinaryOperator::Plus {
+                    left + right
+                } else {
+                    left - right
+                }));
+            }
+            BinaryOperator::Plus if is_interval(&expr.left) && is_date(&expr.right) => {
+                return Ok(PlannerResult::Planned(expr.left + cast(expr.right, TIMESTAMP)));
+            }
+            _ => {}
+        }
         let (function, interval, number) = match &expr.op {
             BinaryOperator::Multiply if is_interval(&expr.left) && is_number(&expr.right) => {
                 (&MULTIPLY, expr.left, expr.right)

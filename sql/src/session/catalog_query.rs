@@ -50,9 +50,31 @@ impl Session {
                 let otherwise = self.prepare_kind(kind, declared).await;
                 match (otherwise, stop) {
                     (Err(_), Stop::Error(error)) => Err(error),
+                    // DataFusion's error is about the statement as it was written anew for it.
+                    (Err(_), Stop::Unsupported(what)) if what.starts_with("function ") => {
+                        Err(self.unknown_function(what))
+                    }
                     (otherwise, _) => otherwise,
                 }
             }
+        }
+    }
+
+    fn unknown_function(&self, what: String) -> SqlError {
+        let name = what.trim_start_matches("function ");
+        let state = self.state();
+        let is_known = state.scalar_functions().contains_key(name)
+            || state.aggregate_functions().contains_key(name)
+            || state.window_functions().contains_key(name);
+        if is_known {
+            let what = format!("{what} in a query of the catalog");
+            return SqlError::Unsupported { what, hint: None };
+        }
+        SqlError::Invalid {
+            sqlstate: "42883",
+            message: format!("{what} does not exist"),
+            hint: Some("Functions are in the SQL reference, and in psql's \\df.".into()),
+            position: None,
         }
     }
 

@@ -39,6 +39,19 @@ pub(super) fn tell_apart(statement: &mut Statement) {
     }
 }
 
+/// Gives every column of the outermost select list that has none a name of its own.
+pub(super) fn name_all(statement: &mut Statement) {
+    let Statement::Query(query) = statement else { return };
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    for (at, item) in select.projection.iter_mut().enumerate() {
+        if let SelectItem::UnnamedExpr(expr) = item {
+            let alias = Ident::with_quote('"', format!("column {} of the select list", at + 1));
+            let expr = std::mem::replace(expr, Expr::Identifier(Ident::new("")));
+            *item = SelectItem::ExprWithAlias { expr, alias };
+        }
+    }
+}
+
 /// What DataFusion calls a column: casts are left out of the name, and all subqueries are alike.
 fn name_in_plan(expr: &Expr) -> String {
     let mut bare = expr.clone();

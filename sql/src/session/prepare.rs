@@ -209,7 +209,25 @@ impl Session {
         if deferred.is_some() {
             with_deep_stack(|| table_arguments::put_stand_ins(&mut statement))?;
         }
-        let (plan, schema) = self.plan(*statement).await?;
+        let mut spare = with_deep_stack(|| statement.clone());
+        let planned = match self.plan(*statement).await {
+            // DataFusion leaves casts and the like out of a column's name, so others may be called alike.
+            Err(error) if matches!(error.sqlstate(), "42000" | "42701") => {
+                with_deep_stack(|| duplicates::name_all(&mut spare));
+                self.plan(*spare).await.map_err(|_| error)
+            }
+            planned => {
+                with_deep_stack(|| drop(spare));
+                planned
+            }
+        };
+        let (plan, schema) = match planned {
+            Ok(planned) => planned,
+            Err(error) => {
+                with_deep_stack(|| drop(written));
+                return Err(error);
+            }
+        };
         let schema = names::rename(&written, schema);
         let mut parameters = with_deep_stack(|| {
             drop(written);

@@ -10,7 +10,7 @@ use arrow::array::{
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
     DataType, Date32Type, Field, Float32Type, Float64Type, Int16Type, Int32Type, Int64Type,
-    TimeUnit, TimestampMicrosecondType,
+    Time64MicrosecondType, Time64NanosecondType, TimeUnit, TimestampMicrosecondType,
 };
 use bytes::{BufMut, BytesMut};
 use datafusion_postgres::arrow_pg::datatypes::PG_VECTOR_TYPE_OID;
@@ -63,6 +63,12 @@ enum Values<'a> {
     Float8(&'a [f64]),
     /// Microseconds since the Unix epoch.
     Timestamp(&'a [i64]),
+    /// Since midnight, in text: the library writes zeros at the end of a fraction.
+    Time {
+        values: &'a [i64],
+        /// How many of them are a microsecond.
+        a_micro: i64,
+    },
     /// Days since the Unix epoch.
     Date(&'a [i32]),
     Vector {
@@ -152,6 +158,14 @@ impl<'a> Values<'a> {
             DataType::Timestamp(TimeUnit::Microsecond, _) if is_binary => {
                 Self::Timestamp(array.as_primitive::<TimestampMicrosecondType>().values())
             }
+            DataType::Time64(TimeUnit::Microsecond) if !is_binary => {
+                let values = array.as_primitive::<Time64MicrosecondType>().values();
+                Self::Time { values, a_micro: 1 }
+            }
+            DataType::Time64(TimeUnit::Nanosecond) if !is_binary => {
+                let values = array.as_primitive::<Time64NanosecondType>().values();
+                Self::Time { values, a_micro: 1000 }
+            }
             DataType::Date32 if is_binary && *kind == Type::DATE => {
                 Self::Date(array.as_primitive::<Date32Type>().values())
             }
@@ -207,6 +221,9 @@ impl<'a> Values<'a> {
                 let micros = values[row].checked_sub(EPOCH_MICROS);
                 sized(out, &micros.ok_or_else(|| out_of_range("timestamp"))?.to_be_bytes())?;
             }
+            Self::Time { values, a_micro } => {
+                sized(out, time(values[row] / *a_micro).as_bytes())?;
+            }
             Self::Date(values) => {
                 let days = values[row].checked_sub(EPOCH_DAYS);
                 sized(out, &days.ok_or_else(|| out_of_range("date"))?.to_be_bytes())?;
@@ -245,6 +262,17 @@ fn sized(out: &mut BytesMut, bytes: &[u8]) -> PgWireResult<()> {
 /// A whole number in text.
 fn digits(out: &mut BytesMut, value: impl itoa::Integer) -> PgWireResult<()> {
     sized(out, itoa::Buffer::new().format(value).as_bytes())
+}
+
+/// A time of day with as much of a fraction as it has.
+fn time(micros: i64) -> String {
+    let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+    let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    let text = format!("{hours:02}:{minutes:02}:{seconds:02}");
+    match micros {
+        0 => text,
+        micros => format!("{text}.{micros:06}").trim_end_matches('0').to_owned(),
+    }
 }
 
 /// A vector as pgvector writes it in binary: the dimensions, two bytes of zero, the elements.

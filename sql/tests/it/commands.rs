@@ -210,7 +210,7 @@ async fn rows_are_copied_out() {
         assert_eq!(error.code(), Some(&code), "{sql}: {error}");
     }
     let stream =
-        client.copy_out("COPY (SELECT 1 / (value - 1) FROM generate_series(1, 2)) TO STDOUT");
+        client.copy_out("COPY (SELECT 1 / (n - 1) FROM generate_series(1, 2) AS n) TO STDOUT");
     let rows: Result<Vec<_>, _> = match stream.await {
         Ok(stream) => stream.try_collect().await,
         Err(error) => Err(error),

@@ -46,7 +46,7 @@ async fn a_query_past_its_memory_fails_alone() {
     })
     .await;
     let (greedy, modest) = (server.connect().await, server.connect().await);
-    let sql = "SELECT array_agg(a.value || repeat('x', 100)) FROM generate_series(1, 10000000) a";
+    let sql = "SELECT array_agg(a || repeat('x', 100)) FROM generate_series(1, 10000000) a";
     let error = greedy.simple_query(sql).await.expect_err("is too much");
     assert_eq!(error.code(), Some(&SqlState::OUT_OF_MEMORY), "{error:?}");
     modest.query_one("SELECT count(*) FROM frames", &[]).await.expect("there is memory for that");
@@ -62,8 +62,8 @@ async fn a_sort_that_does_not_fit_goes_to_disk() {
     })
     .await;
     let client = server.connect().await;
-    let sql = "SELECT value, value * 7 % 1000003 AS k, repeat('x', 20) AS t
-               FROM generate_series(1, 500000) ORDER BY k DESC, t";
+    let sql = "SELECT n, n * 7 % 1000003 AS k, repeat('x', 20) AS t
+               FROM generate_series(1, 500000) AS n ORDER BY k DESC, t";
     let plan = client.simple_query(&format!("EXPLAIN ANALYZE {sql}")).await.expect("fits on disk");
     let plan: Vec<String> = plan
         .iter()

@@ -62,3 +62,24 @@ async fn the_servers_end_stops_everything() {
         tokio::task::yield_now().await;
     }
 }
+
+/// Such a join reads a batch and compares it with 20,000 rows; here nothing or a part of it passes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_join_without_a_key_ends_in_the_middle_of_a_batch() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    client.batch_execute("SET statement_timeout = '2s'").await.expect("runs");
+    let before = server.database.running_tasks();
+    for condition in ["(a * b) % 7 = 8", "(a * b) % 7 = 3", "true"] {
+        let join = format!(
+            "SELECT count(*), sum(a % 3) FROM generate_series(1, 20000) a,
+                generate_series(1, 100000000000) b WHERE {condition}"
+        );
+        let error = client.simple_query(&join).await.expect_err("takes too long");
+        assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED), "{condition}: {error}");
+        while server.database.running_tasks() > before {
+            tokio::task::yield_now().await;
+        }
+    }
+    client.query("SELECT 1", &[]).await.expect("the connection goes on");
+}

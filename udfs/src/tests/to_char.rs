@@ -1,6 +1,6 @@
 //! `to_char` beside PostgreSQL 15's answers, in `to_char.tsv`: type, value, template, text. They are
 //! those of psql (`SELECT 'interval', '90 minutes', 'HH24', to_char('90 minutes'::interval, 'HH24')`)
-//! with `lc_time = 'C'`, unaligned.
+//! with `lc_time = 'C'`, unaligned. Numbers are in `to_char_numbers.tsv`, made in the same way.
 
 use super::value;
 
@@ -48,4 +48,44 @@ async fn rows_have_their_own_templates_and_null_stays_null() {
                (3, NULL, 'YYYY'), (4, TIMESTAMP '2026-05-01', ''), (5, TIMESTAMP '2026-05-01', 'MM')) \
                AS t(n, ts, template)";
     assert_eq!(value(sql).await.expect("a text"), "2026,null,null,null,05");
+}
+
+#[tokio::test]
+async fn numbers_are_written_as_postgresql_writes_them() {
+    let (mut compared, mut different) = (0, Vec::new());
+    let lines: Vec<Vec<&str>> = include_str!("to_char_numbers.tsv")
+        .lines()
+        .map(|line| line.split('\t').collect())
+        .collect();
+    // Many in a query, as each query is planned.
+    for chunk in lines.chunks(100) {
+        let calls: Vec<String> = chunk
+            .iter()
+            .enumerate()
+            .map(|(at, row)| {
+                let [kind, number, template, _] = row[..] else { panic!("{row:?}") };
+                let scale = number.split_once('.').map_or(0, |(_, fraction)| fraction.len());
+                let kind = match kind {
+                    "float8" => "double precision".to_owned(),
+                    _ => format!("numeric(38, {scale})"),
+                };
+                format!(
+                    "to_char(CAST('{number}' AS {kind}), '{}') AS c{at}",
+                    template.replace('\'', "''")
+                )
+            })
+            .collect();
+        let batches = super::query(&super::session(), &format!("SELECT {}", calls.join(", ")))
+            .await
+            .expect("texts");
+        for (column, row) in batches[0].columns().iter().zip(chunk) {
+            let found = super::shown(column, 0);
+            if found != row[3] {
+                different.push(format!("{row:?}: {found:?}"));
+            }
+            compared += 1;
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+    assert!(compared > 2_000, "{compared}");
 }

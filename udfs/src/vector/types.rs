@@ -116,6 +116,11 @@ pub(crate) fn field_type_names(fields: &[FieldRef]) -> String {
     fields.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
+/// The same of types alone.
+pub(crate) fn type_names(types: &[DataType]) -> String {
+    types.iter().map(type_name).collect::<Vec<_>>().join(", ")
+}
+
 /// The type as PostgreSQL's messages name it.
 pub(super) fn type_name(data_type: &DataType) -> String {
     let name = match data_type {

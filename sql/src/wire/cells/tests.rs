@@ -95,3 +95,11 @@ fn an_int2vector_is_an_array_that_begins_at_0() {
     assert_eq!(out, expected.concat());
     numbers(&mut out, "one", &Type::OID).expect_err("is no number");
 }
+
+#[test]
+fn a_time_has_as_much_of_a_fraction_as_it_has() {
+    assert_eq!(time(36_000_000_000), "10:00:00");
+    assert_eq!(time(36_000_500_000), "10:00:00.5");
+    assert_eq!(time(86_399_999_999), "23:59:59.999999");
+    assert_eq!(time(86_400_000_000), "24:00:00");
+}

@@ -1,0 +1,319 @@
+//! Calls, operators and casts that PostgreSQL has and DataFusion knows under another name, in another form
+//! or with another meaning.
+
+use std::mem::replace;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, SetExpr,
+    Statement, Subscript, TimezoneInfo, UnaryOperator, Value, VisitMut, VisitorMut,
+    visit_expressions_mut,
+};
+
+use crate::SqlError;
+use crate::session::names;
+
+/// Rewrites the expressions of `statement`; columns of select lists keep the names that PostgreSQL gives
+/// them.
+///
+/// # Errors
+/// For named arguments that a function does not have.
+pub(super) fn rewrite(statement: &mut Statement) -> Result<(), SqlError> {
+    let _ = statement.visit(&mut Names);
+    match visit_expressions_mut(statement, change) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(error) => Err(error),
+    }
+}
+
+fn change(expr: &mut Expr) -> ControlFlow<SqlError> {
+    let taken = replace(expr, Expr::value(Value::Null));
+    match changed(taken) {
+        Ok(changed) => {
+            *expr = changed;
+            ControlFlow::Continue(())
+        }
+        Err(error) => ControlFlow::Break(error),
+    }
+}
+
+/// Names the columns of select lists that would have another name afterwards.
+struct Names;
+
+impl VisitorMut for Names {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
+        if let SetExpr::Select(select) = query.body.as_mut() {
+            name_columns(select);
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn name_columns(select: &mut Select) {
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(expr) = item else { continue };
+        let mut afterwards = expr.clone();
+        let _ = visit_expressions_mut(&mut afterwards, change);
+        let name = names::of_expression(expr);
+        if name != names::of_expression(&afterwards) {
+            let expr = replace(expr, Expr::value(Value::Null));
+            let alias = Ident::with_quote('"', name);
+            *item = SelectItem::ExprWithAlias { expr, alias };
+        }
+    }
+}
+
+fn changed(expr: Expr) -> Result<Expr, SqlError> {
+    Ok(match expr {
+        Expr::SimilarTo { negated, expr, pattern, escape_char } => {
+            let mut args = vec![*pattern];
+            args.extend(escape_char.map(Expr::Value));
+            let op = match negated {
+                true => BinaryOperator::PGRegexNotMatch,
+                false => BinaryOperator::PGRegexMatch,
+            };
+            let right = Box::new(call("similar_to_escape", args));
+            Expr::Nested(Box::new(Expr::BinaryOp { left: expr, op, right }))
+        }
+        Expr::AtTimeZone { timestamp, time_zone } => call("timezone", vec![*time_zone, *timestamp]),
+        // `substring(text FROM pattern)` is what the pattern's first group matches, or all of it.
+        Expr::Substring { expr, substring_from: Some(from), substring_for: None, .. }
+            if is_text(&from) =>
+        {
+            let matched = call("regexp_match", vec![*expr, *from]);
+            let first = Subscript::Index { index: number("1") };
+            Expr::CompoundFieldAccess {
+                root: Box::new(matched),
+                access_chain: vec![AccessExpr::Subscript(first)],
+            }
+        }
+        Expr::UnaryOp { op, expr } => match op {
+            UnaryOperator::PGSquareRoot => call("sqrt", vec![*expr]),
+            UnaryOperator::PGCubeRoot => call("cbrt", vec![*expr]),
+            UnaryOperator::PGAbs => call("abs", vec![*expr]),
+            op => Expr::UnaryOp { op, expr },
+        },
+        Expr::BinaryOp { left, op, right } => match op {
+            BinaryOperator::PGOverlap => call("array_has_any", vec![*left, *right]),
+            BinaryOperator::PGStartsWith => call("starts_with", vec![*left, *right]),
+            op => Expr::BinaryOp { left, op, right },
+        },
+        Expr::Cast { kind, expr, data_type, array, format } => match json_type(&data_type) {
+            Some(name) => call(name, vec![*expr]),
+            None => Expr::Cast { kind, expr, data_type, array, format },
+        },
+        Expr::TypedString(typed) => match json_type(&typed.data_type) {
+            Some(name) => call(name, vec![Expr::Value(typed.value)]),
+            None => Expr::TypedString(typed),
+        },
+        // DataFusion plans its own function for it, whatever is registered under the name.
+        Expr::Extract { field, expr, .. } => {
+            let part = Expr::value(Value::SingleQuotedString(field.to_string().to_lowercase()));
+            call("date_part", vec![part, *expr])
+        }
+        Expr::Function(function) => changed_call(function)?,
+        other => other,
+    })
+}
+
+fn changed_call(mut function: Function) -> Result<Expr, SqlError> {
+    let Some(name) = name_of(&function) else { return Ok(Expr::Function(function)) };
+    let renamed = match name.as_str() {
+        "every" => "bool_and",
+        "variance" => "var_samp",
+        // DataFusion's function of the name takes the first one out alone.
+        "array_remove" => "array_remove_all",
+        "statement_timestamp" | "transaction_timestamp" => "now",
+        _ => "",
+    };
+    if !renamed.is_empty() {
+        function.name = ObjectName::from(vec![Ident::new(renamed)]);
+        return Ok(Expr::Function(function));
+    }
+    let list_maker = match name.as_str() {
+        "json_agg" => "json_of_list",
+        "jsonb_agg" => "jsonb_of_list",
+        "json_object_agg" => "json_of_lists",
+        "jsonb_object_agg" => "jsonb_of_lists",
+        _ => "",
+    };
+    if !list_maker.is_empty() {
+        return Ok(Expr::Nested(Box::new(call(list_maker, lists(function)))));
+    }
+    let FunctionArguments::List(list) = &mut function.args else {
+        return Ok(match name.as_str() {
+            "localtimestamp" => Expr::Cast {
+                kind: CastKind::DoubleColon,
+                expr: Box::new(call("now", Vec::new())),
+                data_type: DataType::Timestamp(None, TimezoneInfo::None),
+                array: false,
+                format: None,
+            },
+            _ => Expr::Function(function),
+        });
+    };
+    match name.as_str() {
+        "make_interval" => {
+            const PARTS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
+            in_places(&name, &mut list.args, &PARTS)?;
+        }
+        // The parts of another zone's time.
+        "make_timestamptz" if list.args.len() == 7 => {
+            if let Some(zone) = list.args.pop().and_then(unnamed) {
+                function.name = ObjectName::from(vec![Ident::new("make_timestamp")]);
+                return Ok(call("timezone", vec![zone, Expr::Function(function)]));
+            }
+        }
+        "date_trunc" if list.args.len() == 3 => {
+            let args: Option<Vec<Expr>> = list.args.iter().cloned().map(unnamed).collect();
+            if let Some(Ok([part, time, zone])) = args.map(<[Expr; 3]>::try_from) {
+                let local = call("timezone", vec![zone.clone(), time]);
+                return Ok(call("timezone", vec![zone, call("date_trunc", vec![part, local])]));
+            }
+        }
+        _ => {}
+    }
+    Ok(Expr::Function(function))
+}
+
+/// The arguments of an aggregate, each gathered into a list in the same order.
+fn lists(function: Function) -> Vec<Expr> {
+    let FunctionArguments::List(list) = &function.args else { return Vec::new() };
+    let gathered = list.args.iter().map(|argument| {
+        let mut gather = function.clone();
+        gather.name = ObjectName::from(vec![Ident::new("array_agg")]);
+        let list = FunctionArgumentList { args: vec![argument.clone()], ..list.clone() };
+        gather.args = FunctionArguments::List(list);
+        Expr::Function(gather)
+    });
+    gathered.collect()
+}
+
+/// Puts named arguments into their places, with 0 for those that are not given.
+fn in_places(function: &str, args: &mut Vec<FunctionArg>, names: &[&str]) -> Result<(), SqlError> {
+    let zero = || FunctionArg::Unnamed(FunctionArgExpr::Expr(number("0")));
+    let mut placed: Vec<FunctionArg> = names.iter().map(|_| zero()).collect();
+    for (at, argument) in args.drain(..).enumerate() {
+        let (place, value) = match argument {
+            FunctionArg::Named { name, arg, .. } => {
+                let name = name.value.to_lowercase();
+                (names.iter().position(|known| **known == name), FunctionArg::Unnamed(arg))
+            }
+            FunctionArg::ExprNamed { name: Expr::Identifier(name), arg, .. } => {
+                let name = name.value.to_lowercase();
+                (names.iter().position(|known| **known == name), FunctionArg::Unnamed(arg))
+            }
+            other => (Some(at), other),
+        };
+        match place.and_then(|place| placed.get_mut(place)) {
+            Some(place) => *place = value,
+            None => {
+                return Err(SqlError::Invalid {
+                    sqlstate: "42883",
+                    message: format!("function {function} does not exist with these arguments"),
+                    hint: Some(format!("Its arguments are {}.", names.join(", "))),
+                    position: None,
+                });
+            }
+        }
+    }
+    *args = placed;
+    Ok(())
+}
+
+/// The name of a function that is PostgreSQL's own, in lower case.
+pub(super) fn name_of(function: &Function) -> Option<String> {
+    let name = function.name.to_string().to_ascii_lowercase();
+    let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+    (!name.contains('.')).then(|| name.to_owned())
+}
+
+fn unnamed(argument: FunctionArg) -> Option<Expr> {
+    match argument {
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+        _ => None,
+    }
+}
+
+fn json_type(data_type: &DataType) -> Option<&'static str> {
+    match data_type {
+        DataType::JSON => Some("json"),
+        DataType::JSONB => Some("jsonb"),
+        _ => None,
+    }
+}
+
+fn is_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(
+        value.value,
+        Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_) | Value::DollarQuotedString(_)
+    ))
+}
+
+fn number(text: &str) -> Expr {
+    Expr::value(Value::Number(text.into(), false))
+}
+
+/// A call of a function.
+pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
+    let args = args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)));
+    Expr::Function(Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::dialect::{StatementKind, parse};
+
+    fn planned(sql: &str) -> String {
+        let statements = parse(sql).expect(sql);
+        match statements[0].kind() {
+            StatementKind::Ordinary(statement) => statement.to_string(),
+            other => panic!("{sql}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn columns_keep_the_names_that_postgresql_gives_them() {
+        assert_eq!(planned("SELECT every(x) FROM t"), "SELECT bool_and(x) AS \"every\" FROM t");
+        assert_eq!(planned("SELECT count(*) FROM t"), "SELECT count(*) FROM t");
+        assert_eq!(
+            planned("SELECT ts AT TIME ZONE 'UTC' FROM t"),
+            "SELECT timezone('UTC', ts) FROM t"
+        );
+        assert_eq!(planned("SELECT x::json FROM t"), "SELECT json(x) AS \"x\" FROM t");
+    }
+
+    #[test]
+    fn named_arguments_go_to_their_places() {
+        assert_eq!(
+            planned("SELECT make_interval(days => 10, secs => 1.5)"),
+            "SELECT make_interval(0, 0, 0, 10, 0, 0, 1.5)"
+        );
+        let error = parse("SELECT make_interval(day => 10)").expect_err("has no day");
+        assert_eq!(error.sqlstate(), "42883");
+    }
+
+    #[test]
+    fn an_aggregate_of_json_keeps_its_clauses() {
+        assert_eq!(
+            planned("SELECT json_agg(DISTINCT x ORDER BY x) FILTER (WHERE x > 1) AS a FROM t"),
+            "SELECT (json_of_list(array_agg(DISTINCT x ORDER BY x) FILTER (WHERE x > 1))) AS a FROM t"
+        );
+    }
+}
