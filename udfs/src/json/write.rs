@@ -131,7 +131,8 @@ pub(super) fn write_value(
             out.push('}');
         }
         other => {
-            let what = format!("{} in JSON", crate::vector::type_names(&[other.clone()]));
+            let what =
+                format!("{} in JSON", crate::vector::type_names(std::slice::from_ref(other)));
             return Err(UdfError::Unsupported { what }.into());
         }
     }

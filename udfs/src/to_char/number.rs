@@ -485,11 +485,8 @@ impl<'a> Writer<'a> {
 
     fn write_digit(&mut self, place: Place, out: &mut String) {
         match self.digits.get(self.at) {
-            Some('.') => {
-                if !self.ends_at_point() || self.template.is_filled {
-                    out.push('.');
-                }
-            }
+            Some('.') if self.ends_at_point() && !self.template.is_filled => {}
+            Some('.') => out.push('.'),
             _ if self.last.is_some_and(|last| self.at > last) && place != Place::Zero => {}
             _ if self.is_blank_zero() => {
                 if !self.template.is_filled {
