@@ -121,3 +121,27 @@ fn pages_of_equally_near_rows_repeat_none() {
         }
     }
 }
+
+/// A prepared search that was short is run again where it is not: more rows are wanted than a walk
+/// through the graph is for, or rows have come that are not in the graph.
+#[test]
+fn a_kept_search_that_is_not_short_after_all_is_answered() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..1024);
+    fixture.reindex();
+    fixture.rows("PREPARE few AS SELECT frame_number FROM captions ORDER BY embedding <=> $1::vector LIMIT 5");
+    fixture.rows("PREPARE many AS SELECT frame_number FROM captions ORDER BY embedding <=> $1::vector LIMIT 500");
+    for row in [3, 40, 500, 900] {
+        let query = format!("ARRAY{}", literal(&fixture.sentences[row].clone()).replace('\'', ""));
+        let nearest = fixture.rows(&format!("EXECUTE few({query})"));
+        assert_eq!((nearest.len(), &nearest[0]), (5, &vec![row.to_string()]));
+        let nearest = fixture.rows(&format!("EXECUTE many({query})"));
+        assert_eq!((nearest.len(), &nearest[0]), (500, &vec![row.to_string()]));
+    }
+    fixture.commit(2, "yard", 1024..5000);
+    for row in [1100, 4999] {
+        let query = format!("ARRAY{}", literal(&fixture.sentences[row].clone()).replace('\'', ""));
+        let nearest = fixture.rows(&format!("EXECUTE few({query})"));
+        assert_eq!((nearest.len(), &nearest[0]), (5, &vec![row.to_string()]));
+    }
+}
