@@ -8,6 +8,7 @@ pub(crate) mod command;
 mod constant;
 mod current_setting;
 mod cursors;
+mod drop_if_exists;
 mod duplicates;
 mod explain;
 mod identity;
@@ -47,6 +48,7 @@ use crate::access::Access;
 use crate::activity::Backend;
 use crate::channels::{Mailbox, Notification};
 use crate::dialect::{self, Statement};
+use crate::session::command::channels::Unsaid;
 use crate::statement::Answer;
 use crate::{Database, Notice, SqlError};
 
@@ -136,8 +138,8 @@ pub struct Session {
     named: BTreeSet<String>,
     cursors: Cursors,
     mailbox: Arc<Mailbox>,
-    /// What `NOTIFY` said in this transaction block.
-    unsent: Vec<Notification>,
+    /// What `NOTIFY`, `LISTEN` and `UNLISTEN` said in this transaction block.
+    unsaid: Unsaid,
 }
 
 impl Session {
@@ -151,7 +153,7 @@ impl Session {
             named: BTreeSet::new(),
             cursors: Cursors::default(),
             mailbox,
-            unsent: Vec::new(),
+            unsaid: Unsaid::default(),
             settings: Settings::default(),
             transaction: Transaction::default(),
             deallocated: Vec::new(),
@@ -282,13 +284,15 @@ impl Session {
     fn run_session_statement(&mut self, statement: &SessionStatement) -> Result<Outcome, SqlError> {
         use SessionStatement as S;
         if matches!(statement, S::Commit { .. } | S::Rollback { .. }) {
-            return Ok(self.end_block(statement));
+            return self.end_block(statement);
+        }
+        match statement {
+            S::SetRole(name) => return self.keep_role(name.as_deref()),
+            S::DropIfExists(kind, names) => return self.drop_if_exists(*kind, names),
+            _ => {}
         }
         let Self { settings, transaction, .. } = self;
         let outcome = match statement {
-            S::Set { name, .. } if name.eq_ignore_ascii_case("session_authorization") => {
-                return Err(SqlError::FixedSetting { name: "session_authorization".into() });
-            }
             S::Set { name, value, scope } => {
                 if *scope == Scope::Local
                     && let Err(warning) = transaction.set_local(name, settings)
@@ -323,7 +327,13 @@ impl Session {
                 transaction.set_modes(modes, settings)?;
                 Outcome::done("SET", [])
             }
+            S::SetCharacteristics(modes) => {
+                transaction::set_characteristics(modes, settings)?;
+                Outcome::done("SET", [])
+            }
+            // They have been done above.
             S::Commit { .. } | S::Rollback { .. } => Outcome::done("ROLLBACK", []),
+            S::SetRole(_) | S::DropIfExists(..) => Outcome::done("SET", []),
             S::Savepoint(name) => {
                 transaction.savepoint(name, settings)?;
                 Outcome::done("SAVEPOINT", [])
@@ -331,11 +341,13 @@ impl Session {
             S::Release(name) => {
                 let at = transaction.release(name)?;
                 self.cursors.release(at);
+                self.unsaid.release(at);
                 Outcome::done("RELEASE", [])
             }
             S::RollbackTo(name) => {
                 let at = transaction.rollback_to(name, settings)?;
                 self.cursors.rollback_to(at);
+                self.unsaid.rollback_to(at);
                 Outcome::done("ROLLBACK", [])
             }
             S::Deallocate(name) => {
@@ -383,30 +395,36 @@ impl Session {
     }
 
     /// `COMMIT` and `ROLLBACK`, with what they do to cursors and notifications.
-    fn end_block(&mut self, statement: &SessionStatement) -> Outcome {
-        let settings = &mut self.settings;
+    fn end_block(&mut self, statement: &SessionStatement) -> Result<Outcome, SqlError> {
         let in_block = self.transaction.status() != TransactionStatus::Idle;
-        let (tag, notice, chain) = match statement {
-            SessionStatement::Commit { chain } => {
-                let (tag, notice) = self.transaction.commit(settings);
-                (tag, notice, *chain)
-            }
-            SessionStatement::Rollback { chain } => {
-                ("ROLLBACK", self.transaction.rollback(settings), *chain)
-            }
-            _ => ("ROLLBACK", None, false),
+        let (commits, chain) = match statement {
+            SessionStatement::Commit { chain } => (true, *chain),
+            SessionStatement::Rollback { chain } => (false, *chain),
+            _ => (false, false),
+        };
+        if chain && !in_block {
+            let what = if commits { "COMMIT AND CHAIN" } else { "ROLLBACK AND CHAIN" };
+            return Err(SqlError::NoTransaction { what });
+        }
+        let settings = &mut self.settings;
+        let modes = transaction::modes(settings);
+        let (tag, notice) = if commits {
+            self.transaction.commit(settings)
+        } else {
+            ("ROLLBACK", self.transaction.rollback(settings))
         };
         if in_block && tag == "COMMIT" {
             self.cursors.commit();
-            self.send_notifications();
+            self.say();
         } else if in_block {
             self.cursors.rollback();
-            self.unsent.clear();
+            self.unsaid.clear();
         }
-        if chain && in_block {
+        if chain {
             self.transaction.begin(&self.settings);
+            self.transaction.go_on_with(modes, &mut self.settings)?;
         }
-        Outcome::done(tag, notice)
+        Ok(Outcome::done(tag, notice))
     }
 
     /// In a transaction block all queries read one cut, that of the first of them.

@@ -213,6 +213,7 @@ async fn converse(socket: TcpStream, service: &Service, place: Place) -> io::Res
     let (socket, presence) = Presence::watch(socket)?;
     let admission = Admission {
         is_crowded: place == Place::Crowded,
+        max_connections: service.limits.max_connections,
         trust: service.trust,
         encryption: service.encryption,
         failures: Arc::clone(&service.failures),

@@ -112,6 +112,15 @@ fn parse_as_written(tokens: &[TokenWithSpan], lines: &Lines) -> Result<ast::Stat
     {
         *word = rollback;
     }
+    // Nor two words after RESET.
+    if let [reset, session, authorization] = tokens.as_slice()
+        && [(reset, "reset"), (session, "session"), (authorization, "authorization")]
+            .iter()
+            .all(|(token, word)| is_word(token, word))
+    {
+        tokens.remove(1);
+        tokens[1].token = Token::make_word("session_authorization", None);
+    }
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.clone());
     let statement = parser.parse_statement().map_err(|error| {
@@ -120,6 +129,11 @@ fn parse_as_written(tokens: &[TokenWithSpan], lines: &Lines) -> Result<ast::Stat
     })?;
     let rest = parser.peek_token();
     if rest.token == Token::EOF { Ok(statement) } else { Err(at(&rest, &tokens, lines)) }
+}
+
+fn is_word(token: &TokenWithSpan, word: &str) -> bool {
+    matches!(&token.token, Token::Word(found) if found.quote_style.is_none()
+        && found.value.eq_ignore_ascii_case(word))
 }
 
 /// True when the statement names something of PostgreSQL's catalog.

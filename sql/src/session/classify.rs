@@ -4,8 +4,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast::{
-    ContextModifier, Delete, DiscardObject, Expr, FromTable, Query, Reset, Set, SetExpr, Statement,
-    TableFactor, TableObject, TableWithJoins, TransactionMode, Value, Visit, Visitor,
+    ContextModifier, Delete, DiscardObject, Expr, FromTable, Ident, ObjectName, ObjectType, Query,
+    Reset, Set, SetExpr, SetSessionAuthorizationParamKind, Statement, TableFactor, TableObject,
+    TableWithJoins, TransactionMode, Value, Visit, Visitor,
 };
 
 use super::command::Command;
@@ -44,6 +45,12 @@ pub(crate) enum SessionStatement {
     Begin(&'static str, Vec<TransactionMode>),
     /// `SET TRANSACTION`.
     SetTransaction(Vec<TransactionMode>),
+    /// `SET SESSION CHARACTERISTICS AS TRANSACTION`: the modes of the transactions to come.
+    SetCharacteristics(Vec<TransactionMode>),
+    /// `SET ROLE`, `SET SESSION AUTHORIZATION`; `None` is the one that the session has.
+    SetRole(Option<String>),
+    /// `DROP TABLE IF EXISTS` and its like, which only says that there is none.
+    DropIfExists(ObjectType, Vec<ObjectName>),
     /// `COMMIT`, `END`; `chain` begins the next block at once.
     Commit { chain: bool },
     /// `ROLLBACK`, `ABORT`.
@@ -114,7 +121,10 @@ pub(crate) fn classify(statement: &Statement) -> Result<Kind, SqlError> {
         Statement::Set(set) => set_statement(set).map(Kind::Session),
         Statement::Reset(reset) => session(match &reset.reset {
             Reset::ALL => S::ResetAll,
-            Reset::ConfigurationParameter(name) => S::Reset(name.to_string()),
+            Reset::ConfigurationParameter(name) => {
+                let name = name.to_string();
+                if is_role(&name) { S::Nothing("RESET") } else { S::Reset(name) }
+            }
         }),
         Statement::StartTransaction { begin, modes, .. } => {
             session(S::Begin(if *begin { "BEGIN" } else { "START TRANSACTION" }, modes.clone()))
@@ -136,6 +146,18 @@ pub(crate) fn classify(statement: &Statement) -> Result<Kind, SqlError> {
             DiscardObject::SEQUENCES => S::Nothing("DISCARD SEQUENCES"),
             DiscardObject::TEMP => S::Nothing("DISCARD TEMP"),
         }),
+        Statement::Drop { object_type, if_exists: true, names, .. }
+            if matches!(
+                object_type,
+                ObjectType::Table
+                    | ObjectType::View
+                    | ObjectType::MaterializedView
+                    | ObjectType::Schema
+                    | ObjectType::Sequence
+            ) =>
+        {
+            session(S::DropIfExists(*object_type, names.clone()))
+        }
         Statement::Insert(insert) => Err(match &insert.table {
             TableObject::TableName(name) => read_only("insert into", &name.to_string()),
             _ => unsupported("INSERT"),
@@ -153,6 +175,12 @@ pub(crate) fn classify(statement: &Statement) -> Result<Kind, SqlError> {
 fn set_statement(set: &Set) -> Result<SessionStatement, SqlError> {
     use SessionStatement as S;
     match set {
+        Set::SingleAssignment { hivevar: false, variable, values, .. }
+            if is_role(&variable.to_string()) =>
+        {
+            let name = set_value(values).filter(|name| !name.eq_ignore_ascii_case("none"));
+            Ok(S::SetRole(name))
+        }
         Set::SingleAssignment { scope, hivevar: false, variable, values } => Ok(S::Set {
             name: variable.to_string(),
             value: set_value(values),
@@ -172,9 +200,28 @@ fn set_statement(set: &Set) -> Result<SessionStatement, SqlError> {
             scope: Scope::Session,
         }),
         Set::SetTransaction { modes, session: false, .. } => Ok(S::SetTransaction(modes.clone())),
-        Set::SetTransaction { .. } | Set::SetSessionParam(_) => Ok(S::Nothing("SET")),
-        Set::SetRole { role_name: None, .. } => Ok(S::Nothing("SET")),
+        Set::SetTransaction { modes, .. } => Ok(S::SetCharacteristics(modes.clone())),
+        Set::SetSessionParam(_) => Ok(S::Nothing("SET")),
+        Set::SetRole { role_name, .. } => Ok(S::SetRole(role_name.as_ref().and_then(role_of))),
+        Set::SetSessionAuthorization(param) => Ok(S::SetRole(match &param.kind {
+            SetSessionAuthorizationParamKind::Default => None,
+            SetSessionAuthorizationParamKind::User(name) => role_of(name),
+        })),
         other => Err(unsupported(format!("SET as in \"{other}\""))),
+    }
+}
+
+/// Whether a parameter is who the session is.
+fn is_role(name: &str) -> bool {
+    ["role", "session_authorization"].iter().any(|role| name.eq_ignore_ascii_case(role))
+}
+
+/// The name of a role; `NONE` is none.
+fn role_of(name: &Ident) -> Option<String> {
+    match name.quote_style {
+        None if name.value.eq_ignore_ascii_case("none") => None,
+        None => Some(name.value.to_lowercase()),
+        Some(_) => Some(name.value.clone()),
     }
 }
 

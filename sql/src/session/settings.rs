@@ -1,9 +1,12 @@
 //! The settings of a session, as `SET`, `SHOW` and `RESET` see them.
 //!
-//! [`known`] lists PostgreSQL's parameters that clients set or ask for. `datafusion.*` passes on
+//! [`known`] lists PostgreSQL's parameters that mean something, [`accepted`] those that clients set or
+//! ask for without that. `datafusion.*` passes on
 //! to DataFusion, and a name with any other prefix is kept without meaning, as PostgreSQL does.
 
+mod accepted;
 mod known;
+mod units;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +16,9 @@ use std::time::Duration;
 use arrow::array::timezone::Tz;
 use datafusion::prelude::SessionConfig;
 
+use self::accepted::ACCEPTED;
 use self::known::{KNOWN, Known, Takes};
+use self::units::{Size, parse_duration, written_duration};
 use crate::database::DEFAULT_SCHEMA;
 use crate::{SearchSettings, SqlError};
 
@@ -134,9 +139,8 @@ impl Settings {
 
     /// Name, value and meaning of each, by name.
     pub(crate) fn show_all(&self) -> Vec<(String, String, String)> {
-        let known = KNOWN
-            .iter()
-            .map(|known| (known.name.into(), self.value(known).into(), known.meaning.into()));
+        let known =
+            all().map(|known| (known.name.into(), self.value(known).into(), known.meaning.into()));
         let prefixed =
             self.prefixed.iter().map(|(name, value)| (name.clone(), value.clone(), String::new()));
         let mut all: Vec<_> = known.chain(prefixed).collect();
@@ -146,7 +150,7 @@ impl Settings {
 
     /// The parameters that a client is told of when they change, with their values.
     pub(crate) fn reported(&self) -> Vec<(&'static str, String)> {
-        let reported = KNOWN.iter().filter(|known| known.reported);
+        let reported = all().filter(|known| known.reported);
         reported.map(|known| (known.name, self.value(known).to_owned())).collect()
     }
 
@@ -209,17 +213,30 @@ impl Settings {
         if let Some(fixed) = self.fixed.get(known.name) {
             return fixed;
         }
-        self.set.get(known.name).map_or(known.default, String::as_str)
+        if let Some(value) = self.set.get(known.name) {
+            return value;
+        }
+        // A transaction that was not told otherwise is as the session's are.
+        let default = match known.name {
+            "transaction_isolation" => self.set.get("default_transaction_isolation"),
+            "transaction_read_only" => self.set.get("default_transaction_read_only"),
+            "transaction_deferrable" => self.set.get("default_transaction_deferrable"),
+            _ => None,
+        };
+        default.map_or(known.default, String::as_str)
     }
 }
 
+fn all() -> impl Iterator<Item = &'static Known> {
+    KNOWN.iter().chain(ACCEPTED)
+}
+
 fn find(name: &str) -> Option<&'static Known> {
-    KNOWN.iter().find(|known| known.name.eq_ignore_ascii_case(name))
+    all().find(|known| known.name.eq_ignore_ascii_case(name))
 }
 
 fn unknown(name: &str) -> SqlError {
-    let nearest = KNOWN
-        .iter()
+    let nearest = all()
         .map(|known| (strsim::damerau_levenshtein(known.name, name), known.name))
         .min_by_key(|(distance, _)| *distance)
         .filter(|(distance, near)| *distance <= near.len() / 3)
@@ -255,10 +272,16 @@ fn check(known: &Known, value: &str) -> Result<String, SqlError> {
             _ => Err(refused(format!("It takes a whole number from {low} to {high}."))),
         },
         Takes::Duration => match parse_duration(value) {
-            Some(_) => Ok(value.trim().to_owned()),
+            Some(duration) => Ok(written_duration(duration)),
             None => Err(refused(
                 "Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\"."
                     .into(),
+            )),
+        },
+        Takes::Memory => match value.parse::<Size>() {
+            Ok(size) => Ok(size.to_string()),
+            Err(()) => Err(refused(
+                "Valid units for this parameter are \"B\", \"kB\", \"MB\", \"GB\", and \"TB\".".into(),
             )),
         },
         Takes::TimeZone => {
@@ -281,24 +304,6 @@ fn encoding(name: &str) -> Option<String> {
         "sqlascii" => Some("SQL_ASCII".into()),
         _ => None,
     }
-}
-
-/// A number with an optional unit; without one it is milliseconds.
-fn parse_duration(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().ok()?;
-    let micros = match unit.trim() {
-        "us" => 1,
-        "" | "ms" => 1_000,
-        "s" => 1_000_000,
-        "min" => 60_000_000,
-        "h" => 3_600_000_000,
-        "d" => 86_400_000_000,
-        _ => return None,
-    };
-    Some(Duration::from_micros(number.checked_mul(micros)?))
 }
 
 #[cfg(test)]

@@ -81,36 +81,46 @@ impl Transaction {
         settings: &mut Settings,
     ) -> Result<(), SqlError> {
         for mode in modes {
-            let (name, value) = match mode {
-                TransactionMode::IsolationLevel(_) if self.cut.is_some() => {
-                    return Err(SqlError::Invalid {
-                        sqlstate: "25001",
-                        message: "SET TRANSACTION ISOLATION LEVEL must be called before any query"
-                            .into(),
-                        hint: None,
-                        position: None,
-                    });
-                }
-                TransactionMode::IsolationLevel(level) => {
-                    use TransactionIsolationLevel as Level;
-                    let level = match level {
-                        Level::ReadUncommitted => "read uncommitted",
-                        Level::ReadCommitted => "read committed",
-                        Level::RepeatableRead | Level::Snapshot => "repeatable read",
-                        Level::Serializable => "serializable",
-                    };
-                    ("transaction_isolation", level)
-                }
-                TransactionMode::AccessMode(TransactionAccessMode::ReadOnly) => {
-                    ("transaction_read_only", "on")
-                }
-                TransactionMode::AccessMode(TransactionAccessMode::ReadWrite) => {
-                    ("transaction_read_only", "off")
-                }
-            };
-            if self.set_local(name, settings).is_ok() {
-                settings.set(name, value)?;
+            if self.cut.is_some() && matches!(mode, TransactionMode::IsolationLevel(_)) {
+                return Err(SqlError::Invalid {
+                    sqlstate: "25001",
+                    message: "SET TRANSACTION ISOLATION LEVEL must be called before any query"
+                        .into(),
+                    hint: None,
+                    position: None,
+                });
             }
+            let (name, value) = setting(mode);
+            self.set_mode(name, value, settings)?;
+        }
+        Ok(())
+    }
+
+    /// `AND CHAIN`: a block that has just begun is as the one before it was.
+    ///
+    /// # Errors
+    /// What the settings say; they have had these values.
+    pub(crate) fn go_on_with(
+        &mut self,
+        modes: Vec<(&'static str, String)>,
+        settings: &mut Settings,
+    ) -> Result<(), SqlError> {
+        for (name, value) in modes {
+            if settings.show(name)?.1 != value {
+                self.set_mode(name, &value, settings)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn set_mode(
+        &mut self,
+        name: &str,
+        value: &str,
+        settings: &mut Settings,
+    ) -> Result<(), SqlError> {
+        if self.set_local(name, settings).is_ok() {
+            settings.set(name, value)?;
         }
         Ok(())
     }
@@ -221,6 +231,51 @@ impl Transaction {
             .iter()
             .rposition(|(known, _)| known == name)
             .ok_or_else(|| SqlError::UnknownSavepoint { name: name.to_owned() })
+    }
+}
+
+/// The settings that are the modes of a block, with their values.
+pub(crate) fn modes(settings: &Settings) -> Vec<(&'static str, String)> {
+    ["transaction_isolation", "transaction_read_only"]
+        .into_iter()
+        .filter_map(|name| Some((name, settings.show(name).ok()?.1)))
+        .collect()
+}
+
+/// `SET SESSION CHARACTERISTICS`: how blocks are that say nothing of it.
+///
+/// # Errors
+/// What the settings say; they know these values.
+pub(crate) fn set_characteristics(
+    modes: &[TransactionMode],
+    settings: &mut Settings,
+) -> Result<(), SqlError> {
+    for mode in modes {
+        let (name, value) = setting(mode);
+        settings.set(&format!("default_{name}"), value)?;
+    }
+    Ok(())
+}
+
+/// The setting that a mode is, and its value.
+fn setting(mode: &TransactionMode) -> (&'static str, &'static str) {
+    use TransactionIsolationLevel as Level;
+    match mode {
+        TransactionMode::IsolationLevel(level) => {
+            let level = match level {
+                Level::ReadUncommitted => "read uncommitted",
+                Level::ReadCommitted => "read committed",
+                Level::RepeatableRead | Level::Snapshot => "repeatable read",
+                Level::Serializable => "serializable",
+            };
+            ("transaction_isolation", level)
+        }
+        TransactionMode::AccessMode(TransactionAccessMode::ReadOnly) => {
+            ("transaction_read_only", "on")
+        }
+        TransactionMode::AccessMode(TransactionAccessMode::ReadWrite) => {
+            ("transaction_read_only", "off")
+        }
     }
 }
 

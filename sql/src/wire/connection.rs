@@ -43,6 +43,7 @@ pub(super) struct Connection {
 pub(super) struct Admission {
     /// There are too many others already.
     pub(super) is_crowded: bool,
+    pub(super) max_connections: usize,
     pub(super) trust: Trust,
     pub(super) encryption: Encryption,
     pub(super) failures: Arc<Failures>,
@@ -50,7 +51,8 @@ pub(super) struct Admission {
 
 impl Connection {
     pub(super) fn new(database: &Arc<Database>, presence: Presence, admission: Admission) -> Self {
-        let session = database.session();
+        let mut session = database.session();
+        session.tell_max_connections(admission.max_connections);
         Self {
             backend: Arc::clone(session.backend()),
             mailbox: Arc::clone(session.mailbox()),

@@ -268,4 +268,20 @@ async fn notifications_come_with_the_next_answer() {
     let notification = heard.recv().await.expect("has come");
     assert_eq!((notification.channel(), notification.payload()), ("alarms", "seen"));
     assert!(heard.try_recv().is_err());
+    // What a block says of channels counts when it is committed.
+    listener.batch_execute("BEGIN; UNLISTEN alarms; LISTEN others; ROLLBACK").await.expect("runs");
+    listener
+        .batch_execute(
+            "BEGIN; SAVEPOINT s; UNLISTEN *; ROLLBACK TO s; NOTIFY news; LISTEN news; COMMIT",
+        )
+        .await
+        .expect("runs");
+    sender.batch_execute("NOTIFY others; NOTIFY alarms, 'again'").await.expect("runs");
+    listener.batch_execute("SELECT 1").await.expect("runs");
+    let mut channels = Vec::new();
+    while channels.len() < 2 {
+        channels.push(heard.recv().await.expect("has come").channel().to_owned());
+    }
+    assert_eq!(channels, ["news", "alarms"]);
+    assert!(heard.try_recv().is_err());
 }

@@ -72,13 +72,55 @@ async fn settings_last_as_long_as_they_should() {
         ("SET my.own = 'thing'; SHOW my.own", "thing"),
         ("SHOW TRANSACTION ISOLATION LEVEL", "read committed"),
         ("SET NAMES 'UTF8'; SHOW client_encoding", "UTF8"),
-        ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; SHOW bytea_output", "hex"),
+        ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; SHOW transaction_read_only", "on"),
+        ("SET statement_timeout = 90000; SHOW statement_timeout", "90s"),
+        ("SHOW password_encryption", "scram-sha-256"),
+        ("SET ROLE NONE; RESET ROLE; RESET SESSION AUTHORIZATION; SHOW role", "none"),
+        ("SET enable_seqscan = off; SHOW enable_seqscan", "off"),
     ] {
         let answer = run(&mut session, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
         assert_eq!(answer.table(), [value], "{sql}");
     }
     let all = run(&mut session, "SHOW ALL").await.expect("runs");
     assert!(all.table().len() > 20);
+}
+
+#[tokio::test]
+async fn a_chained_block_is_as_the_one_before() {
+    let (_engine, database) = database();
+    let mut session = database.session();
+    for (end, sqlstate) in [("COMMIT AND CHAIN", "25P01"), ("ROLLBACK AND CHAIN", "25P01")] {
+        let error = run(&mut session, end).await.expect_err("there is no block");
+        assert_eq!(error.sqlstate(), sqlstate);
+        run(&mut session, "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY").await.expect("runs");
+        run(&mut session, end).await.expect("runs");
+        assert_eq!(session.transaction_status(), TransactionStatus::InBlock);
+        let shown = run(&mut session, "SHOW transaction_isolation").await.expect("runs");
+        assert_eq!(shown.table(), ["serializable"], "{end}");
+        run(&mut session, "COMMIT").await.expect("runs");
+        let shown = run(&mut session, "SHOW transaction_isolation").await.expect("runs");
+        assert_eq!(shown.table(), ["read committed"], "{end}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_need_not_be_dropped() {
+    let (_engine, database) = database();
+    let mut session = database.session();
+    for (sql, tag, notice) in [
+        ("DROP TABLE IF EXISTS a", "DROP TABLE", "table \"a\" does not exist, skipping"),
+        ("DROP VIEW IF EXISTS a", "DROP VIEW", "view \"a\" does not exist, skipping"),
+        ("DROP SCHEMA IF EXISTS a CASCADE", "DROP SCHEMA", "schema \"a\" does not exist, skipping"),
+        ("DROP TABLE IF EXISTS a.b", "DROP TABLE", "schema \"a\" does not exist, skipping"),
+    ] {
+        let answer = run(&mut session, sql).await.expect(sql);
+        assert_eq!((answer.tag.as_str(), answer.notices), (tag, vec![notice.to_owned()]));
+    }
+    for sql in ["DROP TABLE IF EXISTS frames", "DROP SCHEMA IF EXISTS public", "DROP TABLE a"] {
+        assert_eq!(run(&mut session, sql).await.expect_err(sql).sqlstate(), "0A000", "{sql}");
+    }
+    let error = run(&mut session, "SET ROLE nobody").await.expect_err("is unknown");
+    assert_eq!(error.sqlstate(), "22023");
 }
 
 #[tokio::test]

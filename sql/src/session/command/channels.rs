@@ -10,10 +10,10 @@ use crate::dialect::Cursor;
 use crate::session::{Outcome, Session, TransactionStatus};
 
 /// PostgreSQL's limit of a notification's text, bytes.
-const MAX_PAYLOAD: usize = 8000;
+pub(crate) const MAX_PAYLOAD: usize = 8000;
 
 /// The statement.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Channel {
     Listen(String),
     /// `None` is all channels.
@@ -46,37 +46,66 @@ pub(super) fn parse_notify(cursor: &mut Cursor) -> Result<Command, SqlError> {
     Ok(Command::Channel(Channel::Notify(channel, payload)))
 }
 
-impl Session {
-    pub(super) fn run_channel(&mut self, channel: &Channel) -> Result<Outcome, SqlError> {
-        Ok(match channel {
-            Channel::Listen(name) => {
-                self.mailbox.listen(name);
-                Outcome::done("LISTEN", [])
-            }
-            Channel::Unlisten(name) => {
-                self.mailbox.unlisten(name.as_deref());
-                Outcome::done("UNLISTEN", [])
-            }
-            Channel::Notify(channel, payload) => {
-                let notification = Notification {
-                    sender: self.backend.pid(),
-                    channel: channel.clone(),
-                    payload: payload.clone(),
-                };
-                if self.transaction_status() == TransactionStatus::Idle {
-                    self.database.channels().send(notification);
-                } else if !self.unsent.contains(&notification) {
-                    self.unsent.push(notification);
-                }
-                Outcome::done("NOTIFY", [])
-            }
-        })
+/// What waits for the end of the transaction block, each with the number of savepoints before it.
+#[derive(Debug, Default)]
+pub(in crate::session) struct Unsaid(Vec<(usize, Channel)>);
+
+impl Unsaid {
+    fn push(&mut self, depth: usize, said: Channel) {
+        // The same notification is sent once.
+        let is_again =
+            matches!(said, Channel::Notify(..)) && self.0.iter().any(|(_, before)| *before == said);
+        if !is_again {
+            self.0.push((depth, said));
+        }
     }
 
-    /// Sends what `NOTIFY` said in the block that has ended.
-    pub(in crate::session) fn send_notifications(&mut self) {
-        for notification in std::mem::take(&mut self.unsent) {
-            self.database.channels().send(notification);
+    pub(in crate::session) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Back to savepoint `at`, from 0.
+    pub(in crate::session) fn rollback_to(&mut self, at: usize) {
+        self.0.retain(|(depth, _)| *depth <= at);
+    }
+
+    /// Savepoint `at` is forgotten, with those after it.
+    pub(in crate::session) fn release(&mut self, at: usize) {
+        for (depth, _) in &mut self.0 {
+            *depth = at.min(*depth);
+        }
+    }
+}
+
+impl Session {
+    pub(super) fn run_channel(&mut self, channel: &Channel) -> Result<Outcome, SqlError> {
+        self.unsaid.push(self.transaction.depth(), channel.clone());
+        if self.transaction_status() == TransactionStatus::Idle {
+            self.say();
+        }
+        let tag = match channel {
+            Channel::Listen(_) => "LISTEN",
+            Channel::Unlisten(_) => "UNLISTEN",
+            Channel::Notify(..) => "NOTIFY",
+        };
+        Ok(Outcome::done(tag, []))
+    }
+
+    /// Does what was said in the block that has ended. What it listens to comes first, so that a session
+    /// hears itself.
+    pub(in crate::session) fn say(&mut self) {
+        let (notify, listen): (Vec<_>, Vec<_>) = std::mem::take(&mut self.unsaid.0)
+            .into_iter()
+            .partition(|(_, said)| matches!(said, Channel::Notify(..)));
+        for (_, said) in listen.into_iter().chain(notify) {
+            match said {
+                Channel::Listen(name) => self.mailbox.listen(&name),
+                Channel::Unlisten(name) => self.mailbox.unlisten(name.as_deref()),
+                Channel::Notify(channel, payload) => {
+                    let sender = self.backend.pid();
+                    self.database.channels().send(Notification { sender, channel, payload });
+                }
+            }
         }
     }
 }

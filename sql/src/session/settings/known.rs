@@ -1,4 +1,4 @@
-//! The parameters of PostgreSQL that clients set or ask for.
+//! The parameters of PostgreSQL that clients set or ask for and that say or do something here.
 
 use crate::functions::{SERVER_VERSION, SERVER_VERSION_NUM};
 
@@ -23,10 +23,12 @@ pub(super) enum Takes {
     Integer(i64, i64),
     /// Milliseconds, or a number with a unit.
     Duration,
+    /// Kilobytes, or a number with a unit.
+    Memory,
     TimeZone,
 }
 
-const fn parameter(
+pub(super) const fn parameter(
     name: &'static str,
     default: &'static str,
     takes: Takes,
@@ -115,6 +117,12 @@ pub(super) const KNOWN: &[Known] = &[
     )),
     reported(parameter("is_superuser", "on", Takes::Nothing, "Whether the user is a vigil_admin.")),
     parameter("lock_timeout", "0", Takes::Duration, "Accepted without effect; there are no locks."),
+    parameter(
+        "max_connections",
+        "500",
+        Takes::Nothing,
+        "Most connections that the server takes at once.",
+    ),
     parameter("max_identifier_length", "63", Takes::Nothing, "Longest name that PostgreSQL keeps."),
     parameter("row_security", "on", Takes::Boolean, "Accepted without effect."),
     reported(parameter(
@@ -148,5 +156,5 @@ pub(super) const KNOWN: &[Known] = &[
         "Accepted; each statement sees one consistent cut.",
     ),
     parameter("transaction_read_only", "off", Takes::Boolean, "Accepted; tables are read only."),
-    parameter("work_mem", "4MB", Takes::Text, "Accepted without effect."),
+    parameter("work_mem", "4MB", Takes::Memory, "Accepted without effect."),
 ];

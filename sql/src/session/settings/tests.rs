@@ -4,13 +4,13 @@ use super::*;
 
 #[test]
 fn names_are_unique_and_defaults_are_valid() {
-    let mut names: Vec<_> = KNOWN.iter().map(|known| known.name.to_ascii_lowercase()).collect();
+    let mut names: Vec<_> = all().map(|known| known.name.to_ascii_lowercase()).collect();
     names.sort_unstable();
     names.dedup();
-    assert_eq!(names.len(), KNOWN.len());
-    for known in KNOWN {
+    assert_eq!(names.len(), all().count());
+    for known in all() {
         if !matches!(known.takes, Takes::Nothing) {
-            assert!(check(known, known.default).is_ok(), "{}", known.name);
+            assert_eq!(check(known, known.default).ok().as_deref(), Some(known.default));
         }
     }
 }
@@ -47,6 +47,9 @@ fn durations_have_units() {
     assert_eq!(parse_duration("2s"), Some(Duration::from_secs(2)));
     assert_eq!(parse_duration("1 min"), Some(Duration::from_secs(60)));
     assert_eq!(parse_duration("-1"), None);
+    assert_eq!(parse_duration("1.5s"), Some(Duration::from_millis(1500)));
+    assert_eq!(parse_duration("40us"), Some(Duration::ZERO));
+    assert_eq!(parse_duration("30d"), None);
     let mut settings = Settings::default();
     assert_eq!(settings.statement_timeout(), None);
     settings.set("statement_timeout", "100ms").expect("is a time");
@@ -61,4 +64,41 @@ fn the_default_schema_is_the_first_real_one_of_the_path() {
     assert_eq!(settings.default_schema(), "public");
     settings.set("search_path", "\"$user\", vigil_catalog, public").expect("is text");
     assert_eq!(settings.default_schema(), "vigil_catalog");
+}
+
+#[test]
+fn numbers_come_back_in_the_largest_unit_that_fits() {
+    let mut settings = Settings::default();
+    for (name, value, shown) in [
+        ("statement_timeout", "1500", "1500ms"),
+        ("statement_timeout", "300s", "5min"),
+        ("statement_timeout", "90000ms", "90s"),
+        ("statement_timeout", "24 h", "1d"),
+        ("statement_timeout", "0s", "0"),
+        ("work_mem", "8192", "8MB"),
+        ("work_mem", "1025kB", "1025kB"),
+    ] {
+        settings.set(name, value).expect("is valid");
+        assert_eq!(settings.show(name).expect("is known").1, shown);
+    }
+    assert!(settings.set("work_mem", "much").is_err());
+}
+
+#[test]
+fn a_transaction_is_as_the_session_wants_them() {
+    let mut settings = Settings::default();
+    settings.set("default_transaction_isolation", "serializable").expect("is a level");
+    assert_eq!(settings.show("transaction_isolation").expect("is known").1, "serializable");
+    settings.set("transaction_isolation", "read committed").expect("is a level");
+    assert_eq!(settings.show("transaction_isolation").expect("is known").1, "read committed");
+}
+
+#[test]
+fn passwords_are_kept_in_one_way() {
+    let mut settings = Settings::default();
+    assert_eq!(settings.show("password_encryption").expect("is known").1, "scram-sha-256");
+    assert_eq!(
+        settings.set("password_encryption", "md5").expect_err("is weak").sqlstate(),
+        "22023"
+    );
 }
