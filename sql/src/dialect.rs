@@ -17,6 +17,7 @@ mod distinct_from;
 mod exists;
 mod fetch;
 mod identifier;
+mod lengths;
 mod like_escape;
 mod lines;
 mod ordinary;
@@ -31,6 +32,7 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+pub(crate) use self::array_literal::elements as array_elements;
 pub(crate) use self::cursor::Cursor;
 pub use self::identifier::quote_identifier;
 pub(crate) use self::lines::Lines;

@@ -62,6 +62,7 @@ mod runtime;
 mod session;
 mod statement;
 pub mod text;
+mod time_casts;
 mod time_texts;
 mod types;
 pub mod wire;

@@ -3,6 +3,8 @@
 //! A division of floats by 0 is an error, SQLSTATE 22012, where DataFusion gives infinity. Texts of times
 //! are those of [`time_texts`].
 //!
+//! Casts of times are those of [`time_casts`], functions of numbers those of [`math`].
+//!
 //! Whole numbers that do not fit their type are an error, SQLSTATE 22003, as in PostgreSQL.
 //! DataFusion's `+`, `-` and `*` wrap around instead.
 //!
@@ -11,11 +13,13 @@
 //! minus, which is a product with -1: a partitioned sort by DataFusion's (55.2) fails, as its plan is
 //! taken to be in another order than it is. Comparisons of intervals are those of [`intervals`].
 
+mod math;
+
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, Datum};
 use arrow::compute::cast;
-use arrow::compute::kernels::numeric::{add, div, mul, sub};
+use arrow::compute::kernels::numeric::{add, div, mul, rem, sub};
 use arrow::datatypes::{DataType, Float64Type};
 use arrow::error::ArrowError;
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -32,7 +36,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::scalar::ScalarValue;
 
-use crate::{SqlError, intervals, time_texts};
+use crate::{SqlError, intervals, time_casts, time_texts};
 
 /// The rule.
 #[derive(Debug)]
@@ -60,10 +64,16 @@ fn checked(plan: LogicalPlan, zone: Option<&str>) -> Result<Transformed<LogicalP
     plan.map_expressions(|expr| {
         let name = names.save(&expr);
         let checked = expr.transform_up(|expr| {
-            let (expr, is_time) = time_texts::as_arrow_reads(expr, zone);
+            let (expr, is_time) = time_texts::as_arrow_reads(expr, zone)
+                .map_err(|error| DataFusionError::External(Box::new(error)))?;
             if is_time {
                 return Ok(Transformed::yes(expr));
             }
+            let in_zone = time_casts::as_postgresql_means(expr, &schema, zone);
+            if in_zone.transformed {
+                return Ok(in_zone);
+            }
+            let expr = in_zone.data;
             let by_length = intervals::by_length(expr, &schema);
             if by_length.transformed {
                 return Ok(by_length);
@@ -90,6 +100,23 @@ fn replaced(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         {
             Transformed::yes(call(&DIVIDE, *left, *right))
         }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Modulo, right })
+            if is_float(&left) && is_float(&right) && !is_known_divisor(&right) =>
+        {
+            Transformed::yes(call(&MODULO, *left, *right))
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op, right })
+            if function(op).is_some()
+                && is_float(&left)
+                && is_float(&right)
+                && may_overflow(&left, op, &right) =>
+        {
+            match function(op) {
+                Some(function) => Transformed::yes(call(function, *left, *right)),
+                None => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
+            }
+        }
+        Expr::ScalarFunction(call) => math::checked(call, schema),
         Expr::BinaryExpr(BinaryExpr { left, op, right })
             if function(op).is_some() && is_whole(&left) && is_whole(&right) =>
         {
@@ -137,24 +164,46 @@ static FUNCTIONS: LazyLock<[(Operator, Arc<ScalarUDF>); 3]> = LazyLock::new(|| {
     })
 });
 
+/// Whether two floats are worth a check. One of a column with a number of everyday size stays what it is,
+/// so that the planner sees through it: orders by a distance, statistics.
+fn may_overflow(left: &Expr, operator: Operator, right: &Expr) -> bool {
+    const EVERYDAY: f64 = 1e100;
+    let is_everyday = |expr: &Expr| known_number(expr).is_some_and(|n| n.abs() <= EVERYDAY);
+    if !left.any_column_refs() && !right.any_column_refs() {
+        return true;
+    }
+    operator == Operator::Multiply && !is_everyday(left) && !is_everyday(right)
+}
+
 /// A number that is not 0, by which every other one can be divided.
 fn is_known_divisor(expr: &Expr) -> bool {
+    const LEAST: f64 = 1e-100;
+    known_number(expr).is_some_and(|number| number.abs() >= LEAST)
+}
+
+fn known_number(expr: &Expr) -> Option<f64> {
     let number = match expr {
         Expr::Literal(number, _) => number,
         Expr::Cast(cast) => match cast.expr.as_ref() {
             Expr::Literal(number, _) => number,
-            _ => return false,
+            _ => return None,
         },
-        _ => return false,
+        _ => return None,
     };
     match number {
-        ScalarValue::Float64(Some(number)) => *number != 0.0,
-        ScalarValue::Float32(Some(number)) => *number != 0.0,
-        ScalarValue::Int64(Some(number)) => *number != 0,
-        ScalarValue::Int32(Some(number)) => *number != 0,
-        _ => false,
+        ScalarValue::Float64(number) => *number,
+        ScalarValue::Float32(number) => number.map(f64::from),
+        ScalarValue::Int64(number) => number.map(|number| number as f64),
+        ScalarValue::Int32(number) => number.map(f64::from),
+        _ => None,
     }
 }
+
+static MODULO: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
+    let signature = Signature::any(2, Volatility::Immutable);
+    let operator = Operator::Modulo;
+    Arc::new(ScalarUDF::new_from_impl(Checked { name: "checked_modulo", operator, signature }))
+});
 
 static DIVIDE: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
     let signature = Signature::any(2, Volatility::Immutable);
@@ -227,9 +276,17 @@ impl ScalarUDFImpl for Checked {
                 refuse_zeros(right.as_ref(), &divided)?;
                 Ok(divided)
             }
+            Operator::Modulo => {
+                let rest = rem(left.as_ref(), right.as_ref())?;
+                refuse_zeros(right.as_ref(), &rest)?;
+                Ok(rest)
+            }
             _ => mul(left.as_ref(), right.as_ref()),
         };
         let array = done.map_err(|error| out_of_range(error, result_type))?;
+        if result_type.is_floating() {
+            refuse_overflow(left.as_ref(), right.as_ref(), &array)?;
+        }
         if is_scalar {
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?));
         }
@@ -256,15 +313,39 @@ fn refuse_zeros(divisors: &dyn Datum, quotients: &ArrayRef) -> Result<()> {
             && !quotients.value(row).is_finite()
             && divisors.value(if is_scalar { 0 } else { row }) == 0.0
     });
-    if !is_divided_by_zero {
+    if is_divided_by_zero { Err(failed("22012", "division by zero")) } else { Ok(()) }
+}
+
+/// Refuses answers that are infinite although no operand is.
+fn refuse_overflow(left: &dyn Datum, right: &dyn Datum, answers: &ArrayRef) -> Result<()> {
+    let answers = cast(answers, &DataType::Float64)?;
+    let answers = answers.as_primitive::<Float64Type>();
+    let is_infinite = |row: &usize| answers.is_valid(*row) && answers.value(*row).is_infinite();
+    let mut infinite = (0..answers.len()).filter(is_infinite).peekable();
+    if infinite.peek().is_none() {
         return Ok(());
     }
-    Err(DataFusionError::External(Box::new(SqlError::Query {
-        sqlstate: "22012",
-        message: "division by zero".into(),
+    let operand = |operand: &dyn Datum| -> Result<(ArrayRef, bool)> {
+        let (array, is_scalar) = operand.get();
+        Ok((cast(array, &DataType::Float64)?, is_scalar))
+    };
+    let (left, right) = (operand(left)?, operand(right)?);
+    let is_finite = |(array, is_scalar): &(ArrayRef, bool), row: usize| {
+        array.as_primitive::<Float64Type>().value(if *is_scalar { 0 } else { row }).is_finite()
+    };
+    if infinite.any(|row| is_finite(&left, row) && is_finite(&right, row)) {
+        return Err(failed("22003", "value out of range: overflow"));
+    }
+    Ok(())
+}
+
+fn failed(sqlstate: &'static str, message: &str) -> DataFusionError {
+    DataFusionError::External(Box::new(SqlError::Query {
+        sqlstate,
+        message: message.into(),
         detail: None,
         hint: None,
-    })))
+    }))
 }
 
 fn out_of_range(error: ArrowError, data_type: &DataType) -> DataFusionError {
@@ -276,10 +357,5 @@ fn out_of_range(error: ArrowError, data_type: &DataType) -> DataFusionError {
         DataType::Int32 => "integer",
         _ => "bigint",
     };
-    DataFusionError::External(Box::new(SqlError::Query {
-        sqlstate: "22003",
-        message: format!("{name} out of range"),
-        detail: None,
-        hint: None,
-    }))
+    failed("22003", &format!("{name} out of range"))
 }

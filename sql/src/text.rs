@@ -3,6 +3,8 @@
 
 mod float;
 mod interval;
+mod timestamp;
 
 pub use self::float::{float4, float8};
 pub use self::interval::{interval, intervals};
+pub(crate) use self::timestamp::timestamps;

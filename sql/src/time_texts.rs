@@ -12,6 +12,8 @@ use datafusion::logical_expr::expr::Cast;
 use datafusion::scalar::ScalarValue;
 use regex::Regex;
 
+use crate::SqlError;
+
 static FORM: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?ix)^\s*(?<year>\d{4,6})[-/](?<month>\d{1,2})[-/](?<day>\d{1,2})
@@ -24,29 +26,67 @@ static FORM: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// The cast of a text to a timestamp with the text as Arrow reads it; every other expression as it is.
 /// `zone` is the session's.
-pub(crate) fn as_arrow_reads(expr: Expr, zone: Option<&str>) -> (Expr, bool) {
-    let Expr::Cast(Cast { expr: inner, field }) = expr else { return (expr, false) };
-    let DataType::Timestamp(_, target) = field.data_type() else {
-        return (Expr::Cast(Cast { expr: inner, field }), false);
+///
+/// # Errors
+/// SQLSTATE 22008 for infinity, which Arrow's times do not have.
+pub(crate) fn as_arrow_reads(expr: Expr, zone: Option<&str>) -> Result<(Expr, bool), SqlError> {
+    let Expr::Cast(Cast { expr: inner, field }) = expr else { return Ok((expr, false)) };
+    let text = match (inner.as_ref(), field.data_type()) {
+        (
+            Expr::Literal(ScalarValue::Utf8(Some(text)), _),
+            DataType::Timestamp(..) | DataType::Date32,
+        ) => text,
+        _ => return Ok((Expr::Cast(Cast { expr: inner, field }), false)),
     };
-    let text = match inner.as_ref() {
-        Expr::Literal(ScalarValue::Utf8(Some(text)), _) => text,
-        _ => return (Expr::Cast(Cast { expr: inner, field }), false),
+    let written = match field.data_type() {
+        DataType::Timestamp(_, target) => {
+            let written = written(text, target.is_some(), zone)?;
+            // A time without a zone is one of the session's, whatever the column's is.
+            match (written, target, zone) {
+                (Some(Written { text, names_zone: false }), Some(target), Some(zone))
+                    if target.as_ref() != zone =>
+                {
+                    Some(format!("{text}{}", of_zone(zone).unwrap_or_default()))
+                }
+                (written, _, _) => written.map(|written| written.text),
+            }
+        }
+        // A date alone is read as it is.
+        _ => of_word(text, false, zone)?.map(|word| word[..10].to_owned()),
     };
-    match written(text, target.is_some(), zone) {
+    Ok(match written {
         Some(written) if written != *text => {
             let literal = Expr::Literal(ScalarValue::Utf8(Some(written)), None);
             (Expr::Cast(Cast { expr: Box::new(literal), field }), true)
         }
         _ => (Expr::Cast(Cast { expr: inner, field }), false),
-    }
+    })
+}
+
+/// A time as Arrow reads it.
+#[derive(Debug, PartialEq, Eq)]
+struct Written {
+    text: String,
+    names_zone: bool,
 }
 
 /// `text` as Arrow reads it; `None` for what is no time.
-fn written(text: &str, has_zone: bool, session_zone: Option<&str>) -> Option<String> {
-    if let Some(word) = of_word(text, has_zone, session_zone) {
-        return Some(word);
+///
+/// # Errors
+/// For infinity.
+fn written(
+    text: &str,
+    has_zone: bool,
+    session_zone: Option<&str>,
+) -> Result<Option<Written>, SqlError> {
+    if let Some(text) = of_word(text, has_zone, session_zone)? {
+        let names_zone = text.ends_with("+00:00");
+        return Ok(Some(Written { text, names_zone }));
     }
+    Ok(of_parts(text, has_zone))
+}
+
+fn of_parts(text: &str, has_zone: bool) -> Option<Written> {
     let found = FORM.as_ref()?.captures(text)?;
     let number =
         |name: &str| found.name(name).map_or(Some(0), |digits| digits.as_str().parse().ok());
@@ -78,7 +118,8 @@ fn written(text: &str, has_zone: bool, session_zone: Option<&str>) -> Option<Str
         None => String::new(),
         Some(zone) => of_zone(zone)?,
     };
-    Some(format!("{}{fraction}{zone}", time.format("%Y-%m-%d %H:%M:%S")))
+    let text = format!("{}{fraction}{zone}", time.format("%Y-%m-%d %H:%M:%S"));
+    Some(Written { text, names_zone: !zone.is_empty() })
 }
 
 fn of_zone(zone: &str) -> Option<String> {
@@ -97,28 +138,41 @@ fn of_zone(zone: &str) -> Option<String> {
     }
 }
 
-fn of_word(text: &str, has_zone: bool, session_zone: Option<&str>) -> Option<String> {
+fn of_word(
+    text: &str,
+    has_zone: bool,
+    session_zone: Option<&str>,
+) -> Result<Option<String>, SqlError> {
     let word = text.trim().to_ascii_lowercase();
     let days = match word.as_str() {
         "epoch" => {
-            return Some("1970-01-01 00:00:00".to_owned() + if has_zone { "+00:00" } else { "" });
+            let epoch = "1970-01-01 00:00:00".to_owned();
+            return Ok(Some(epoch + if has_zone { "+00:00" } else { "" }));
+        }
+        "infinity" | "-infinity" => {
+            return Err(SqlError::Query {
+                sqlstate: "22008",
+                message: format!("timestamp out of range: \"{text}\""),
+                detail: None,
+                hint: Some("There is no infinity of times here; leave the bound out.".into()),
+            });
         }
         "now" | "today" => 0,
         "tomorrow" => 1,
         "yesterday" => -1,
-        _ => return None,
+        _ => return Ok(None),
     };
     let now = Utc::now();
     if word == "now" && has_zone {
-        return Some(now.format("%Y-%m-%d %H:%M:%S%.6f+00:00").to_string());
+        return Ok(Some(now.format("%Y-%m-%d %H:%M:%S%.6f+00:00").to_string()));
     }
-    let zone: Tz = session_zone.unwrap_or("UTC").parse().ok()?;
+    let Ok(zone) = session_zone.unwrap_or("UTC").parse::<Tz>() else { return Ok(None) };
     let local = now.with_timezone(&zone);
     if word == "now" {
-        return Some(local.format("%Y-%m-%d %H:%M:%S%.6f").to_string());
+        return Ok(Some(local.format("%Y-%m-%d %H:%M:%S%.6f").to_string()));
     }
-    let day = local.date_naive().checked_add_signed(TimeDelta::days(days))?;
-    Some(day.format("%Y-%m-%d 00:00:00").to_string())
+    let day = local.date_naive().checked_add_signed(TimeDelta::days(days));
+    Ok(day.map(|day| day.format("%Y-%m-%d 00:00:00").to_string()))
 }
 
 #[cfg(test)]
@@ -127,7 +181,11 @@ mod tests {
 
     #[test]
     fn texts_are_read_as_postgresql_reads_them() {
-        let with_zone = |text: &str| written(text, true, None);
+        let read = |text: &str, has_zone| {
+            let written = written(text, has_zone, None).expect("is finite");
+            written.map(|written| written.text)
+        };
+        let with_zone = |text: &str| read(text, true);
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(with_zone("2026-01-01 10:00+00"), some("2026-01-01 10:00:00+00:00"));
         assert_eq!(with_zone("2026-01-01T10:00Z"), some("2026-01-01 10:00:00+00:00"));
@@ -138,10 +196,43 @@ mod tests {
             with_zone("2026-01-01 10:00:00.5 Europe/Berlin"),
             some("2026-01-01 10:00:00.5 Europe/Berlin")
         );
-        assert_eq!(written("2026-01-01 10:00+02", false, None), some("2026-01-01 10:00:00"));
+        assert_eq!(read("2026-01-01 10:00+02", false), some("2026-01-01 10:00:00"));
         assert_eq!(with_zone("epoch"), some("1970-01-01 00:00:00+00:00"));
         assert_eq!(with_zone("2026-02-30"), None);
         assert_eq!(with_zone("2026-01-01 25:00"), None);
         assert_eq!(with_zone("a day"), None);
+        assert!(written("infinity", true, None).is_err());
+    }
+
+    #[test]
+    fn a_time_without_a_zone_is_one_of_the_session() {
+        let read = |text: &str, target: DataType| {
+            let literal = Expr::Literal(ScalarValue::Utf8(Some(text.into())), None);
+            let expr = datafusion::logical_expr::cast(literal, target);
+            let (expr, _) = as_arrow_reads(expr, Some("Europe/Berlin")).expect("is finite");
+            match expr {
+                Expr::Cast(Cast { expr, .. }) => expr.to_string(),
+                other => other.to_string(),
+            }
+        };
+        let of = |zone: Option<&str>| {
+            DataType::Timestamp(arrow::datatypes::TimeUnit::Microsecond, zone.map(Into::into))
+        };
+        let literal = |text: &str| format!("Utf8(\"{text}\")");
+        assert_eq!(
+            read("2026-01-01 10:00", of(Some("UTC"))),
+            literal("2026-01-01 10:00:00 Europe/Berlin")
+        );
+        assert_eq!(
+            read("2026-01-01 10:00+00", of(Some("UTC"))),
+            literal("2026-01-01 10:00:00+00:00")
+        );
+        assert_eq!(
+            read("2026-01-01 10:00", of(Some("Europe/Berlin"))),
+            literal("2026-01-01 10:00:00")
+        );
+        assert_eq!(read("2026-01-01 10:00", of(None)), literal("2026-01-01 10:00:00"));
+        assert_eq!(read("epoch", DataType::Date32), literal("1970-01-01"));
+        assert_eq!(read("2026-01-01", DataType::Date32), literal("2026-01-01"));
     }
 }

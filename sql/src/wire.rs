@@ -19,7 +19,6 @@
 //! | `parameters` | values of `$1`, `$2`, … and types of PostgreSQL as Arrow's |
 //! | `rows` | Arrow batches as rows of messages |
 //! | `cells` | values in text or binary |
-//! | `timestamps` | timestamps in text |
 //! | `errors` | errors and notices as messages |
 //! | `presence` | whether the client is still there |
 
@@ -37,7 +36,6 @@ mod presence;
 mod rows;
 mod simple;
 mod startup;
-mod timestamps;
 mod tls;
 
 use std::future::Future;

@@ -5,9 +5,16 @@ mod make;
 mod part;
 mod timezone;
 
+use datafusion::logical_expr::ScalarUDF;
+
 use crate::doc::Function;
 
 const SECTION: &str = "Dates and times";
+
+/// `timezone(zone, time)`, for casts that a session's zone has a part in.
+pub fn timezone_function() -> ScalarUDF {
+    timezone::udf()
+}
 
 /// The functions of this folder.
 pub fn functions() -> Vec<Function> {

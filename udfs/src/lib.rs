@@ -20,6 +20,7 @@
 //! DataFusion's own functions of the same name.
 
 pub mod bytes;
+mod counts;
 pub mod datetime;
 pub mod geometry;
 pub mod json;
@@ -136,6 +137,7 @@ pub fn register(registry: &mut dyn FunctionRegistry, models: Arc<dyn ModelCalls>
     }
     vector::register_aggregates(registry)?;
     ordered_set::register(registry)?;
+    counts::register(registry)?;
     json::register(registry)?;
     for planner in expr_planners() {
         registry.register_expr_planner(planner)?;

@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     visit_expressions_mut,
 };
 
+use super::lengths;
 use crate::SqlError;
 use crate::session::names;
 
@@ -101,10 +102,16 @@ fn changed(expr: Expr) -> Result<Expr, SqlError> {
             BinaryOperator::PGStartsWith => call("starts_with", vec![*left, *right]),
             op => Expr::BinaryOp { left, op, right },
         },
-        Expr::Cast { kind, expr, data_type, array, format } => match json_type(&data_type) {
-            Some(name) => call(name, vec![*expr]),
-            None => Expr::Cast { kind, expr, data_type, array, format },
-        },
+        Expr::Cast { kind, expr, data_type, array, format } => {
+            if let Some(name) = json_type(&data_type) {
+                return Ok(call(name, vec![*expr]));
+            }
+            let Some(length) = lengths::of(&data_type)? else {
+                return Ok(Expr::Cast { kind, expr, data_type, array, format });
+            };
+            let text = Expr::Cast { kind, expr, data_type: DataType::Text, array, format };
+            length.cut(text)
+        }
         Expr::TypedString(typed) => match json_type(&typed.data_type) {
             Some(name) => call(name, vec![Expr::Value(typed.value)]),
             None => Expr::TypedString(typed),
@@ -165,6 +172,30 @@ fn changed_call(mut function: Function) -> Result<Expr, SqlError> {
             if let Some(zone) = list.args.pop().and_then(unnamed) {
                 function.name = ObjectName::from(vec![Ident::new("make_timestamp")]);
                 return Ok(call("timezone", vec![zone, Expr::Function(function)]));
+            }
+        }
+        // A number that is written is an integer, where DataFusion has a bigint.
+        "to_hex" => {
+            if let [FunctionArg::Unnamed(FunctionArgExpr::Expr(number))] = list.args.as_mut_slice()
+                && is_integer(number)
+            {
+                let expr = Box::new(replace(number, Expr::value(Value::Null)));
+                *number = Expr::Cast {
+                    kind: CastKind::DoubleColon,
+                    expr,
+                    data_type: DataType::Integer(None),
+                    array: false,
+                    format: None,
+                };
+            }
+        }
+        "mod" if list.args.len() == 2 => {
+            let args: Option<Vec<Expr>> = list.args.iter().cloned().map(unnamed).collect();
+            if let Some(Ok([number, by])) = args.map(<[Expr; 2]>::try_from) {
+                let nested = |expr| Box::new(Expr::Nested(Box::new(expr)));
+                let (left, right) = (nested(number), nested(by));
+                let rest = Expr::BinaryOp { left, op: BinaryOperator::Modulo, right };
+                return Ok(Expr::Nested(Box::new(rest)));
             }
         }
         "date_trunc" if list.args.len() == 3 => {
@@ -251,6 +282,20 @@ fn is_text(expr: &Expr) -> bool {
         value.value,
         Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_) | Value::DollarQuotedString(_)
     ))
+}
+
+/// Whether `expr` is a number of an `integer`, with or without a sign.
+fn is_integer(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } => {
+            is_integer(inner)
+        }
+        Expr::Value(value) => match &value.value {
+            Value::Number(digits, _) => digits.parse::<i32>().is_ok(),
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 fn number(text: &str) -> Expr {

@@ -57,7 +57,7 @@ pub(super) fn parse(
     depth::check_tables(&statement)?;
     distinct_from::rewrite(&mut statement);
     let written = asks_the_catalog(tokens).then(|| statement.clone());
-    array_literal::rewrite(&mut statement);
+    array_literal::rewrite(&mut statement)?;
     let mut planned = rewritten(statement, text, written.is_some());
     bytea::read_literals(&mut planned)?;
     like_escape::rewrite(&mut planned);

@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    DataType, Expr, Statement, Value, ValueWithSpan, visit_expressions_mut,
+    DataType, Expr, Statement, UnaryOperator, Value, ValueWithSpan, visit_expressions_mut,
 };
 
 const MICROS_A_SECOND: i64 = 1_000_000;
@@ -14,6 +14,19 @@ const DAYS_A_MONTH: f64 = 30.0;
 /// Rewrites the literals in `statement`; what is not an interval stays, and is refused later.
 pub(crate) fn rewrite(statement: &mut Statement) {
     let _: ControlFlow<()> = visit_expressions_mut(statement, |expr| {
+        // DataFusion puts the sign before the text, where it belongs to the first part alone.
+        if let Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } = expr
+            && let Expr::Interval(interval) = inner.as_mut()
+            && interval.leading_field.is_none()
+            && interval.last_field.is_none()
+            && let Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) =
+                interval.value.as_mut()
+            && let Some(parts) = read(text)
+        {
+            *text = parts.negated().with_units();
+            *expr = Expr::Interval(interval.clone());
+            return ControlFlow::Continue(());
+        }
         match expr {
             Expr::Interval(interval)
                 if interval.leading_field.is_none() && interval.last_field.is_none() =>

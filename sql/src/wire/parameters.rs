@@ -1,5 +1,7 @@
 //! Parameters of prepared statements: PostgreSQL's types as Arrow's, and values as scalars.
 
+mod number;
+
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, TimeUnit};
@@ -11,9 +13,10 @@ use pgwire::api::Type;
 use pgwire::api::portal::Portal;
 use pgwire::error::PgWireResult;
 
-use super::errors::protocol_error;
+use super::errors::{protocol_error, statement_error};
 use super::rows::is_oid_list;
-use crate::Prepared;
+use crate::dialect::array_elements;
+use crate::{Prepared, SqlError};
 
 /// The Arrow type of a type that a client declares, as far as parameters can have it.
 pub(super) fn arrow_type(declared: &Type) -> Option<DataType> {
@@ -86,8 +89,111 @@ pub(super) fn values<S: Clone>(
         .map(|parameter| parameter.as_ref().map(|field| field.data_type()))
         .collect();
     let types: Vec<Option<&Type>> = types.iter().map(Some).collect();
-    match deserialize_parameters_with_server_types(portal, &inferred, &types)? {
-        ParamValues::List(values) => Ok(values.into_iter().map(|value| value.value).collect()),
-        ParamValues::Map(_) => Err(protocol_error("parameters have numbers, not names")),
+    // What the library would read wrongly is read here, and the library is given NULL for it.
+    let mut ours: Vec<Option<ScalarValue>> = Vec::new();
+    for (at, (inferred, server_type)) in inferred.iter().zip(&types).enumerate() {
+        let declared = portal.statement.parameter_types.get(at).and_then(Option::as_ref);
+        let value = match (portal.parameters.get(at), declared.or(*server_type)) {
+            (Some(Some(bytes)), Some(declared)) => {
+                let is_binary = portal.parameter_format.is_binary(at);
+                own_value(bytes, is_binary, declared, *inferred)
+                    .map_err(|error| statement_error(&error))?
+            }
+            _ => None,
+        };
+        ours.push(value);
+    }
+    let decoded = if ours.iter().any(Option::is_some) {
+        let mut rest = Portal::new_cursor(portal.name.clone(), Arc::clone(&portal.statement));
+        rest.parameter_format = portal.parameter_format.clone();
+        let parameters = portal.parameters.iter().zip(&ours);
+        rest.parameters = parameters
+            .map(|(bytes, ours)| if ours.is_some() { None } else { bytes.clone() })
+            .collect();
+        deserialize_parameters_with_server_types(&rest, &inferred, &types)?
+    } else {
+        deserialize_parameters_with_server_types(portal, &inferred, &types)?
+    };
+    let ParamValues::List(decoded) = decoded else {
+        return Err(protocol_error("parameters have numbers, not names"));
+    };
+    let values = decoded.into_iter().zip(ours).zip(&portal.parameters);
+    values
+        .map(|((decoded, ours), bytes)| match ours {
+            Some(value) => Ok(value),
+            None if bytes.is_some() => fits(decoded.value),
+            None => Ok(decoded.value),
+        })
+        .collect()
+}
+
+/// The value of a parameter of those types that the library does not read as PostgreSQL does: quoted
+/// elements of arrays, which are never NULL, and numbers with more digits than it knows.
+fn own_value(
+    bytes: &[u8],
+    is_binary: bool,
+    declared: &Type,
+    inferred: Option<&DataType>,
+) -> Result<Option<ScalarValue>, SqlError> {
+    match *declared {
+        Type::TEXT_ARRAY | Type::VARCHAR_ARRAY if !is_binary => {
+            let text = std::str::from_utf8(bytes).map_err(|_| SqlError::Invalid {
+                sqlstate: "22021",
+                message: "invalid byte sequence for encoding \"UTF8\"".into(),
+                hint: None,
+                position: None,
+            })?;
+            let elements: Vec<ScalarValue> =
+                array_elements(text)?.into_iter().map(ScalarValue::Utf8).collect();
+            let list = ScalarValue::new_list_nullable(&elements, &DataType::Utf8);
+            Ok(Some(ScalarValue::List(list)))
+        }
+        Type::NUMERIC => number::read(bytes, is_binary, inferred),
+        _ => Ok(None),
+    }
+}
+
+/// The library gives NULL for what its type cannot hold.
+fn fits(value: ScalarValue) -> PgWireResult<ScalarValue> {
+    if !value.is_null() {
+        return Ok(value);
+    }
+    let (sqlstate, message, hint) = match value.data_type() {
+        DataType::Timestamp(..) => (
+            "22008",
+            "timestamp out of range",
+            "Times are nanoseconds in 64 bits here: from 1677-09-21 to 2262-04-11.",
+        ),
+        data_type if data_type.is_numeric() => (
+            "22003",
+            "a parameter is out of range of its type",
+            "Write its type, as in $1::float8.",
+        ),
+        _ => return Ok(value),
+    };
+    Err(statement_error(&SqlError::Query {
+        sqlstate,
+        message: message.into(),
+        detail: None,
+        hint: Some(hint.into()),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quoted_elements_are_never_null() {
+        let read = |text: &str| own_value(text.as_bytes(), false, &Type::TEXT_ARRAY, None);
+        let list = read(r#"{"","NULL",NULL,a}"#).expect("is an array").expect("is one of ours");
+        let elements = ["", "NULL"].map(|text| ScalarValue::Utf8(Some(text.into())));
+        let rest = [ScalarValue::Utf8(None), ScalarValue::Utf8(Some("a".into()))];
+        let expected = ScalarValue::new_list_nullable(&[elements, rest].concat(), &DataType::Utf8);
+        assert_eq!(list, ScalarValue::List(expected));
+        assert_eq!(read("{a").expect_err("is not closed").sqlstate(), "22P02");
+        // The binary form knows NULL from a text, and the library reads it.
+        let binary = own_value(&[], true, &Type::TEXT_ARRAY, None);
+        assert_eq!(binary.expect("is left to the library"), None);
     }
 }

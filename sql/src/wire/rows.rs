@@ -18,8 +18,7 @@ use vigil_udfs::json::is_json;
 
 use super::cells::Cells;
 use super::errors::{protocol_error, statement_error};
-use super::timestamps;
-use crate::text::{float4, float8, intervals};
+use crate::text::{float4, float8, intervals, timestamps};
 use crate::types::VECTOR_KEY;
 use crate::{Session, SqlError};
 
@@ -201,7 +200,7 @@ fn with_our_texts(
                 DataType::Float64 => {
                     texts(array.as_primitive::<Float64Type>().iter().map(|v| v.map(float8)))
                 }
-                DataType::Timestamp(..) => timestamps::texts(array, &style.zone)?,
+                DataType::Timestamp(..) => timestamps(array, &style.zone)?,
                 _ => Arc::new(intervals(array).map_err(DataFusionError::from)?),
             });
             fields.push(Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)));

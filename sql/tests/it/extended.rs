@@ -39,6 +39,21 @@ async fn parameters_are_typed_by_what_they_are_compared_with() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_parameter_that_does_not_fit_is_refused() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    let far = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(253_370_764_800);
+    let error = client
+        .query("SELECT $1::timestamptz", &[&far])
+        .await
+        .expect_err("the year 9999 is out of range");
+    assert_eq!(error.code(), Some(&SqlState::DATETIME_FIELD_OVERFLOW));
+    let near = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1_704_067_200);
+    let row = client.query_one("SELECT $1::timestamptz", &[&near]).await.expect("fits");
+    assert_eq!(row.get::<_, SystemTime>(0), near);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn parameters_are_arguments_of_functions_in_from() {
     let server = Server::start().await;
     let client = server.connect().await;

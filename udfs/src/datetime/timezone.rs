@@ -52,9 +52,11 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| DOC.to_document
 const UTC: &str = "UTC";
 
 pub(super) fn function() -> Function {
-    Function::new(&DOC, |_| {
-        ScalarUDF::from(AtTimeZone { signature: Signature::user_defined(Volatility::Immutable) })
-    })
+    Function::new(&DOC, |_| udf())
+}
+
+pub(super) fn udf() -> ScalarUDF {
+    ScalarUDF::from(AtTimeZone { signature: Signature::user_defined(Volatility::Immutable) })
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -13,7 +13,7 @@ use datafusion::error::DataFusionError;
 use crate::SqlError;
 
 /// The texts of a column of timestamps; ones with a time zone are shown in `zone`.
-pub(super) fn texts(array: &ArrayRef, zone: &str) -> Result<ArrayRef, SqlError> {
+pub(crate) fn timestamps(array: &ArrayRef, zone: &str) -> Result<ArrayRef, SqlError> {
     let has_zone = matches!(array.data_type(), DataType::Timestamp(_, Some(_)));
     let stored = if has_zone { Some("UTC".into()) } else { None };
     let micros = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, stored))
@@ -78,7 +78,7 @@ mod tests {
 
     fn shown(micros: i64, stored: Option<&str>, zone: &str) -> String {
         let array = TimestampMicrosecondArray::from(vec![micros]).with_timezone_opt(stored);
-        let texts = texts(&(Arc::new(array) as ArrayRef), zone).expect("can be written");
+        let texts = timestamps(&(Arc::new(array) as ArrayRef), zone).expect("can be written");
         texts.as_string::<i32>().value(0).to_owned()
     }
 
