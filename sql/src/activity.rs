@@ -58,6 +58,7 @@ impl Activity {
             cancel: Notify::new(),
             key: Mutex::default(),
             terminated: watch::Sender::new(false),
+            unsaid: Mutex::default(),
             activity: Arc::downgrade(self),
         });
         lock(&self.backends).insert(pid, Arc::downgrade(&backend));
@@ -126,6 +127,8 @@ pub(crate) struct Backend {
     /// What cancel requests have to bring along.
     key: Mutex<Option<Bytes>>,
     terminated: watch::Sender<bool>,
+    /// Channels and texts of `pg_notify` in the statement that runs.
+    unsaid: Mutex<Vec<(String, String)>>,
     activity: Weak<Activity>,
 }
 
@@ -207,6 +210,16 @@ impl Backend {
     /// Whether a client has said this session's key; how long that takes tells nothing of it.
     pub(crate) fn has_key(&self, key: &[u8]) -> bool {
         lock(&self.key).as_ref().is_some_and(|known| bool::from(known.ct_eq(key)))
+    }
+
+    /// A function of the statement that runs has something to say to other sessions.
+    pub(crate) fn wants_to_say(&self, channel: &str, payload: &str) {
+        lock(&self.unsaid).push((channel.to_owned(), payload.to_owned()));
+    }
+
+    /// Takes out what functions have said.
+    pub(crate) fn take_unsaid(&self) -> Vec<(String, String)> {
+        std::mem::take(&mut lock(&self.unsaid))
     }
 
     /// Ends the session.

@@ -21,6 +21,7 @@ mod lengths;
 mod like_escape;
 mod lines;
 mod ordinary;
+mod row_functions;
 mod series;
 mod templates;
 mod using;

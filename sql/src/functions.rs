@@ -4,6 +4,7 @@
 mod arguments;
 mod backend;
 mod bm25;
+mod clock;
 mod frame_image;
 mod hybrid_search;
 mod similar_tracks;
@@ -25,6 +26,9 @@ pub(crate) use self::version::{SERVER_VERSION, SERVER_VERSION_NUM};
 /// Registers those that are the same for all sessions.
 pub(crate) fn register(context: &SessionContext, engine: &Arc<dyn Engine>) {
     context.register_udf(version::function());
+    for function in clock::functions(chrono::Utc::now().timestamp_micros()) {
+        context.register_udf(function);
+    }
     let search = vector_search::VectorSearch { engine: Arc::clone(engine) };
     context.register_udtf(vector_search::DOC.name, Arc::new(search));
     let search = hybrid_search::HybridSearch { engine: Arc::clone(engine) };

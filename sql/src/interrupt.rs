@@ -77,6 +77,14 @@ fn current() -> Option<Arc<Interrupt>> {
     CURRENT.with_borrow(Clone::clone)
 }
 
+/// Whether the statement that this thread works for is still wanted.
+///
+/// # Errors
+/// SQLSTATE 57014 when it is not.
+pub(crate) fn check() -> Result<()> {
+    current().map_or(Ok(()), |interrupt| interrupt.check())
+}
+
 /// Work for a statement.
 pub(crate) struct Interruptible<F> {
     work: Pin<Box<F>>,
@@ -233,9 +241,7 @@ impl ScalarUDFImpl for Wanted {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        if let Some(interrupt) = current() {
-            interrupt.check()?;
-        }
+        check()?;
         let [condition] = take_function_args(self.name(), args.args)?;
         Ok(condition)
     }

@@ -203,6 +203,8 @@ impl Session {
         prepared: &Prepared,
         parameters: Vec<ScalarValue>,
     ) -> Result<Outcome, SqlError> {
+        // The rows of the statement before have been read.
+        self.hear_functions();
         self.refuse_in_failed_block(&prepared.action)?;
         self.backend.begins(&prepared.text, &self.settings.application_name());
         if let Action::Command(command) = &prepared.action {
@@ -489,6 +491,7 @@ impl Session {
 
     /// Tells the session of an error that it did not see, such as one while rows were read.
     pub fn fail(&mut self) {
+        self.backend.take_unsaid();
         self.transaction.fail();
     }
 

@@ -169,6 +169,32 @@ pub enum UdfError {
         /// The text.
         text: String,
     },
+    /// JSON of another kind than a function takes apart.
+    #[error("cannot {what}")]
+    JsonShape {
+        /// What cannot be done.
+        what: &'static str,
+    },
+    /// A pattern that is no regular expression of the crate `regex`.
+    #[error("invalid regular expression: {reason}")]
+    Regex {
+        /// The pattern.
+        pattern: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A flag of regular expressions that there is not.
+    #[error("invalid regular expression option: \"{flag}\"")]
+    RegexFlag {
+        /// The flag.
+        flag: char,
+    },
+    /// A number of a match that is none.
+    #[error("invalid value for a parameter of regexp_substr: {number}")]
+    RegexNumber {
+        /// The number as written.
+        number: String,
+    },
     /// A NULL where an object has a name.
     #[error("field name must not be null")]
     NullName,
@@ -206,7 +232,12 @@ impl UdfError {
             Self::NumberTemplate { .. } => "42601",
             Self::EscapeLength => "22025",
             Self::TimestampRange | Self::IntervalRange | Self::FieldRange => "22008",
-            Self::UnknownZone { .. } | Self::NullName => "22023",
+            Self::UnknownZone { .. }
+            | Self::NullName
+            | Self::JsonShape { .. }
+            | Self::RegexFlag { .. }
+            | Self::RegexNumber { .. } => "22023",
+            Self::Regex { .. } => "2201B",
             Self::JsonSyntax { .. } => "22P02",
             Self::FractionRange { .. } => "22003",
             Self::FractionNotConstant => "0A000",
@@ -261,6 +292,10 @@ impl UdfError {
             | Self::FieldRange
             | Self::UnknownZone { .. }
             | Self::JsonSyntax { .. }
+            | Self::JsonShape { .. }
+            | Self::Regex { .. }
+            | Self::RegexFlag { .. }
+            | Self::RegexNumber { .. }
             | Self::NullName
             | Self::FractionRange { .. }
             | Self::FractionNotConstant
@@ -315,6 +350,10 @@ impl UdfError {
             | Self::IntervalRange
             | Self::FieldRange
             | Self::JsonSyntax { .. }
+            | Self::JsonShape { .. }
+            | Self::Regex { .. }
+            | Self::RegexFlag { .. }
+            | Self::RegexNumber { .. }
             | Self::NullName
             | Self::FractionRange { .. }
             | Self::FractionNotConstant

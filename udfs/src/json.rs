@@ -3,6 +3,8 @@
 //! functions that make JSON of values.
 
 mod make;
+mod rows;
+mod take;
 mod text;
 mod write;
 
@@ -26,7 +28,7 @@ const OTHERWISE_IN_POSTGRESQL: [&str; 1] = ["json_object_keys"];
 /// Registers the operators and what they call.
 pub(crate) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     datafusion_functions_json::register_all(registry)?;
-    for function in make::others() {
+    for function in make::others().into_iter().chain(rows::functions()) {
         registry.register_udf(Arc::new(function))?;
     }
     for name in OTHERWISE_IN_POSTGRESQL {

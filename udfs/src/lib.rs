@@ -34,6 +34,7 @@ pub mod vector;
 mod doc;
 mod error;
 mod ordered_set;
+mod others;
 #[cfg(test)]
 mod tests;
 
@@ -138,6 +139,7 @@ pub fn register(registry: &mut dyn FunctionRegistry, models: Arc<dyn ModelCalls>
     vector::register_aggregates(registry)?;
     ordered_set::register(registry)?;
     counts::register(registry)?;
+    others::register(registry)?;
     json::register(registry)?;
     for planner in expr_planners() {
         registry.register_expr_planner(planner)?;

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     visit_expressions_mut,
 };
 
-use super::lengths;
+use super::{array_literal, lengths};
 use crate::SqlError;
 use crate::session::names;
 
@@ -95,10 +95,31 @@ fn changed(expr: Expr) -> Result<Expr, SqlError> {
             UnaryOperator::PGSquareRoot => call("sqrt", vec![*expr]),
             UnaryOperator::PGCubeRoot => call("cbrt", vec![*expr]),
             UnaryOperator::PGAbs => call("abs", vec![*expr]),
+            // All bits turned, which is what they are together with ones.
+            UnaryOperator::BitwiseNot => Expr::Nested(Box::new(Expr::BinaryOp {
+                left: expr,
+                op: BinaryOperator::PGBitwiseXor,
+                right: Box::new(Expr::UnaryOp {
+                    op: UnaryOperator::Minus,
+                    expr: Box::new(number("1")),
+                }),
+            })),
             op => Expr::UnaryOp { op, expr },
         },
         Expr::BinaryOp { left, op, right } => match op {
             BinaryOperator::PGOverlap => call("array_has_any", vec![*left, *right]),
+            op @ (BinaryOperator::HashArrow | BinaryOperator::HashLongArrow) => {
+                let Some(path) = path_of(&right)? else {
+                    return Ok(Expr::BinaryOp { left, op, right });
+                };
+                let args = std::iter::once(*left).chain(path).collect();
+                match op {
+                    BinaryOperator::HashArrow => {
+                        call("json", vec![call("json_extract_path", args)])
+                    }
+                    _ => call("json_extract_path_text", args),
+                }
+            }
             BinaryOperator::PGStartsWith => call("starts_with", vec![*left, *right]),
             op => Expr::BinaryOp { left, op, right },
         },
@@ -116,6 +137,21 @@ fn changed(expr: Expr) -> Result<Expr, SqlError> {
             Some(name) => call(name, vec![Expr::Value(typed.value)]),
             None => Expr::TypedString(typed),
         },
+        // Words that PostgreSQL keeps for these.
+        Expr::Identifier(word) if word.quote_style.is_none() && is_kept(&word.value, "user") => {
+            call("session_user", Vec::new())
+        }
+        Expr::Identifier(word)
+            if word.quote_style.is_none() && is_kept(&word.value, "localtime") =>
+        {
+            Expr::Cast {
+                kind: CastKind::DoubleColon,
+                expr: Box::new(call("now", Vec::new())),
+                data_type: DataType::Time(None, TimezoneInfo::None),
+                array: false,
+                format: None,
+            }
+        }
         // DataFusion plans its own function for it, whatever is registered under the name.
         Expr::Extract { field, expr, .. } => {
             let part = Expr::value(Value::SingleQuotedString(field.to_string().to_lowercase()));
@@ -134,6 +170,7 @@ fn changed_call(mut function: Function) -> Result<Expr, SqlError> {
         // DataFusion's function of the name takes the first one out alone.
         "array_remove" => "array_remove_all",
         "statement_timestamp" | "transaction_timestamp" => "now",
+        "gen_random_uuid" => "uuid",
         _ => "",
     };
     if !renamed.is_empty() {
@@ -188,6 +225,9 @@ fn changed_call(mut function: Function) -> Result<Expr, SqlError> {
                     format: None,
                 };
             }
+        }
+        "json_extract_path" | "jsonb_extract_path" => {
+            return Ok(call("json", vec![Expr::Function(function)]));
         }
         "mod" if list.args.len() == 2 => {
             let args: Option<Vec<Expr>> = list.args.iter().cloned().map(unnamed).collect();
@@ -282,6 +322,29 @@ fn is_text(expr: &Expr) -> bool {
         value.value,
         Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_) | Value::DollarQuotedString(_)
     ))
+}
+
+fn is_kept(word: &str, kept: &str) -> bool {
+    word.eq_ignore_ascii_case(kept)
+}
+
+/// The steps of a path of `#>` that is written out; `None` for one that is computed.
+fn path_of(path: &Expr) -> Result<Option<Vec<Expr>>, SqlError> {
+    Ok(match path {
+        Expr::Array(array) => Some(array.elem.clone()),
+        Expr::Cast { expr, data_type: DataType::Array(_), .. } => path_of(expr)?,
+        Expr::Value(value) => match &value.value {
+            Value::SingleQuotedString(text) => {
+                let steps = array_literal::elements(text)?.into_iter().map(|step| match step {
+                    Some(step) => Expr::value(Value::SingleQuotedString(step)),
+                    None => Expr::value(Value::Null),
+                });
+                Some(steps.collect())
+            }
+            _ => None,
+        },
+        _ => None,
+    })
 }
 
 /// Whether `expr` is a number of an `integer`, with or without a sign.

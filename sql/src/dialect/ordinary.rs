@@ -21,7 +21,7 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 use super::array_subquery::ArraySubqueryToNull;
 use super::{
     Lines, array_literal, base64, bytea, calls, composite_field, depth, distinct_from, exists,
-    fetch, like_escape, series, templates, using, whole_row,
+    fetch, like_escape, row_functions, series, templates, using, whole_row,
 };
 use crate::{SqlError, intervals};
 
@@ -68,6 +68,7 @@ pub(super) fn parse(
     using::rewrite(&mut planned);
     fetch::rewrite(&mut planned);
     series::rewrite(&mut planned);
+    row_functions::rewrite(&mut planned);
     whole_row::rewrite(&mut planned);
     calls::rewrite(&mut planned)?;
     intervals::rewrite_texts(&mut planned);
@@ -120,6 +121,15 @@ fn parse_as_written(tokens: &[TokenWithSpan], lines: &Lines) -> Result<ast::Stat
     {
         tokens.remove(1);
         tokens[1].token = Token::make_word("session_authorization", None);
+    }
+    // Nor `TABLE name`, which is all of a table.
+    if let [table, rest, ..] = tokens.as_slice()
+        && is_word(table, "table")
+        && matches!(rest.token, Token::Word(_))
+    {
+        let span = table.span;
+        let all = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
+        tokens.splice(..1, all.map(|token| TokenWithSpan { token, span }));
     }
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.clone());

@@ -316,6 +316,9 @@ fn internal(text: &str) -> SqlError {
 /// An error of `text`: its first line is the message, the other ones are the detail.
 fn query(sqlstate: &'static str, text: &str) -> SqlError {
     let text = without_prefixes(text);
+    if let Some(error) = regular_expression(text) {
+        return error;
+    }
     let (line, rest) = text.split_once('\n').unwrap_or((text, ""));
     let rest = rest.trim();
     SqlError::Query {
@@ -324,6 +327,23 @@ fn query(sqlstate: &'static str, text: &str) -> SqlError {
         detail: (!rest.is_empty()).then(|| rest.to_owned()),
         hint: None,
     }
+}
+
+/// What the crate `regex` says of a pattern: its last line tells what is wrong.
+fn regular_expression(text: &str) -> Option<SqlError> {
+    let (_, rest) = text.split_once("regex parse error:")?;
+    let reason = rest.lines().find_map(|line| line.trim().strip_prefix("error: "))?;
+    let hint = if reason.contains("not supported") {
+        "Write it without look-around and back-references; they are not known here."
+    } else {
+        "A character with a meaning of its own takes a backslash before it."
+    };
+    Some(SqlError::Query {
+        sqlstate: "2201B",
+        message: format!("invalid regular expression: {reason}"),
+        detail: None,
+        hint: Some(hint.into()),
+    })
 }
 
 /// The text without what DataFusion and Arrow write in front of their errors.

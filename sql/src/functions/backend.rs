@@ -18,6 +18,7 @@ use vigil_udfs::{Example, FunctionDoc};
 use crate::SqlError;
 use crate::access::{Access, denied};
 use crate::activity::{Activity, Backend};
+use crate::session::command::channels::MAX_PAYLOAD;
 
 pub(super) static PID_DOC: FunctionDoc = FunctionDoc {
     name: "pg_backend_pid",
@@ -58,10 +59,16 @@ pub(crate) fn functions(
         ("pg_terminate_backend", Kind::Terminate),
         // What `current_user` becomes when a statement is read.
         ("session_user", Kind::User),
+        ("pg_notify", Kind::Notify),
+        ("inet_client_addr", Kind::ClientAddress),
+        ("inet_client_port", Kind::ClientPort),
     ]
     .map(|(name, kind)| {
         let signature = match kind {
-            Kind::Pid | Kind::User => Signature::nullary(Volatility::Stable),
+            Kind::Pid | Kind::User | Kind::ClientAddress | Kind::ClientPort => {
+                Signature::nullary(Volatility::Stable)
+            }
+            Kind::Notify => Signature::any(2, Volatility::Volatile),
             Kind::Cancel | Kind::Terminate => {
                 let integers = [DataType::Int32, DataType::Int64].into_iter();
                 let one = integers.map(|integer| TypeSignature::Exact(vec![integer])).collect();
@@ -74,6 +81,7 @@ pub(crate) fn functions(
             signature,
             pid: backend.pid(),
             user: backend.user(),
+            backend: Arc::clone(backend),
             activity: Arc::clone(activity),
             access: Arc::clone(access),
         })
@@ -87,6 +95,9 @@ enum Kind {
     User,
     Cancel,
     Terminate,
+    Notify,
+    ClientAddress,
+    ClientPort,
 }
 
 #[derive(Debug)]
@@ -96,6 +107,7 @@ struct SessionFunction {
     signature: Signature,
     pid: i32,
     user: String,
+    backend: Arc<Backend>,
     activity: Arc<Activity>,
     access: Arc<Access>,
 }
@@ -147,8 +159,8 @@ impl ScalarUDFImpl for SessionFunction {
 
     fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
         Ok(match self.kind {
-            Kind::Pid => DataType::Int32,
-            Kind::User => DataType::Utf8,
+            Kind::Pid | Kind::ClientPort => DataType::Int32,
+            Kind::User | Kind::Notify | Kind::ClientAddress => DataType::Utf8,
             Kind::Cancel | Kind::Terminate => DataType::Boolean,
         })
     }
@@ -157,6 +169,32 @@ impl ScalarUDFImpl for SessionFunction {
         match self.kind {
             Kind::Pid => Ok(ColumnarValue::Scalar(ScalarValue::Int32(Some(self.pid)))),
             Kind::User => Ok(ColumnarValue::Scalar(ScalarValue::Utf8(Some(self.user.clone())))),
+            Kind::ClientAddress => {
+                let address = self.backend.doing().address.map(|address| address.ip().to_string());
+                Ok(ColumnarValue::Scalar(ScalarValue::Utf8(address)))
+            }
+            Kind::ClientPort => {
+                let port = self.backend.doing().address.map(|address| i32::from(address.port()));
+                Ok(ColumnarValue::Scalar(ScalarValue::Int32(port)))
+            }
+            Kind::Notify => {
+                let rows = arguments.number_rows;
+                let texts = |at: usize| -> Result<ArrayRef> {
+                    let texts = arguments.args[at].to_array(rows)?;
+                    Ok(arrow::compute::cast(&texts, &DataType::Utf8)?)
+                };
+                let (channels, payloads) = (texts(0)?, texts(1)?);
+                let (channels, payloads) =
+                    (channels.as_string::<i32>(), payloads.as_string::<i32>());
+                for row in 0..rows {
+                    let channel = if channels.is_null(row) { "" } else { channels.value(row) };
+                    let payload = if payloads.is_null(row) { "" } else { payloads.value(row) };
+                    notify(&self.backend, channel, payload)
+                        .map_err(|error| DataFusionError::External(Box::new(error)))?;
+                }
+                // PostgreSQL's `void` is an empty text.
+                Ok(ColumnarValue::Scalar(ScalarValue::Utf8(Some(String::new()))))
+            }
             Kind::Cancel | Kind::Terminate => {
                 let pids = arguments.args[0].to_array(arguments.number_rows)?;
                 let pids = arrow::compute::cast(&pids, &DataType::Int32)?;
@@ -174,4 +212,21 @@ impl ScalarUDFImpl for SessionFunction {
             }
         }
     }
+}
+
+/// Notes what the session is to say when the statement is done.
+fn notify(backend: &Backend, channel: &str, payload: &str) -> Result<(), SqlError> {
+    /// PostgreSQL's longest name, bytes.
+    const MAX_NAME: usize = 63;
+    let message = if channel.is_empty() {
+        "channel name cannot be empty"
+    } else if channel.len() > MAX_NAME {
+        "channel name too long"
+    } else if payload.len() >= MAX_PAYLOAD {
+        "payload string too long"
+    } else {
+        backend.wants_to_say(channel, payload);
+        return Ok(());
+    };
+    Err(SqlError::Query { sqlstate: "22023", message: message.into(), detail: None, hint: None })
 }

@@ -287,22 +287,19 @@ impl Engine<'_> {
             "pg_get_expr" | "pg_get_partkeydef" | "pg_get_statisticsobjdef_columns" => V::Null,
             "pg_encoding_to_char" => V::text("UTF8"),
             "pg_char_to_encoding" => V::Int(6),
+            "pg_client_encoding" | "getdatabaseencoding" => V::text("UTF8"),
+            "pg_ts_config_is_visible" | "pg_ts_dict_is_visible" => V::Bool(true),
             "pg_relation_is_publishable" | "pg_index_column_has_property" => V::Bool(false),
             "pg_my_temp_schema" => V::Int(0),
             "pg_is_other_temp_schema" => V::Bool(false),
             "pg_relation_filenode" | "pg_stat_get_numscans" => V::Null,
             "pg_relation_size" | "pg_total_relation_size" | "pg_tablespace_size" => V::Null,
-            "pg_postmaster_start_time"
-            | "now"
-            | "current_timestamp"
-            | "transaction_timestamp"
-            | "statement_timestamp"
-            | "clock_timestamp" => {
-                return self.of_library("now", &[]);
+            // DataFusion's own is only planned, never called.
+            "now" | "current_timestamp" | "transaction_timestamp" | "statement_timestamp" => {
+                return self.of_library("clock_timestamp", &[]);
             }
             "txid_current" | "pg_current_xact_id" => V::Int(1),
-            "inet_server_addr" | "inet_client_addr" => V::Null,
-            "inet_server_port" | "inet_client_port" => V::Null,
+            "inet_server_addr" | "inet_server_port" => V::Null,
             name if name.starts_with("has_") && name.ends_with("_privilege") => V::Bool(true),
             "pg_has_role" | "row_security_active" => V::Bool(name == "pg_has_role"),
             name => return self.of_library(name, &values),

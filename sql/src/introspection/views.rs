@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 /// Schema, name and query of each.
-const VIEWS: [(&str, &str, &str); 30] = [
+const VIEWS: [(&str, &str, &str); 36] = [
     (
         "information_schema",
         "tables",
@@ -284,6 +284,65 @@ const VIEWS: [(&str, &str, &str); 30] = [
                 NULL::float4 AS correlation, NULL::text AS most_common_elems,
                 NULL::text AS most_common_elem_freqs, NULL::text AS elem_count_histogram
          WHERE false",
+    ),
+    (
+        "pg_catalog",
+        "pg_stat_database",
+        "SELECT d.oid AS datid, d.datname AS datname,
+                (SELECT count(*) FROM pg_stat_activity a WHERE a.datname = d.datname)::int
+                    AS numbackends,
+                NULL::bigint AS xact_commit, NULL::bigint AS xact_rollback,
+                NULL::bigint AS blks_read, NULL::bigint AS blks_hit, NULL::bigint AS tup_returned,
+                NULL::bigint AS tup_fetched, NULL::bigint AS tup_inserted,
+                NULL::bigint AS tup_updated, NULL::bigint AS tup_deleted,
+                NULL::bigint AS conflicts, NULL::bigint AS temp_files, NULL::bigint AS temp_bytes,
+                NULL::bigint AS deadlocks, NULL::timestamptz AS stats_reset
+         FROM pg_database d",
+    ),
+    (
+        "pg_catalog",
+        "pg_stat_ssl",
+        "SELECT pid, NULL::bool AS ssl, NULL::text AS version, NULL::text AS cipher,
+                NULL::int AS bits, NULL::text AS client_dn, NULL::numeric AS client_serial,
+                NULL::text AS issuer_dn
+         FROM pg_stat_activity",
+    ),
+    (
+        "pg_catalog",
+        "pg_stat_all_indexes",
+        "SELECT t.oid AS relid, i.oid AS indexrelid, n.nspname AS schemaname,
+                t.relname AS relname, i.relname AS indexrelname, NULL::bigint AS idx_scan,
+                NULL::timestamptz AS last_idx_scan, NULL::bigint AS idx_tup_read,
+                NULL::bigint AS idx_tup_fetch
+         FROM pg_index x JOIN pg_class t ON t.oid = x.indrelid
+         JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_namespace n ON n.oid = t.relnamespace",
+    ),
+    (
+        "pg_catalog",
+        "pg_stat_user_indexes",
+        "SELECT t.oid AS relid, i.oid AS indexrelid, n.nspname AS schemaname,
+                t.relname AS relname, i.relname AS indexrelname, NULL::bigint AS idx_scan,
+                NULL::timestamptz AS last_idx_scan, NULL::bigint AS idx_tup_read,
+                NULL::bigint AS idx_tup_fetch
+         FROM pg_index x JOIN pg_class t ON t.oid = x.indrelid
+         JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_namespace n ON n.oid = t.relnamespace
+         WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')",
+    ),
+    (
+        "information_schema",
+        "enabled_roles",
+        "SELECT r.rolname AS role_name FROM pg_roles r
+         WHERE r.rolname = session_user
+            OR r.oid IN (SELECT m.roleid FROM pg_auth_members m JOIN pg_roles o ON o.oid = m.member
+                         WHERE o.rolname = session_user)",
+    ),
+    (
+        "information_schema",
+        "applicable_roles",
+        "SELECT o.rolname AS grantee, r.rolname AS role_name,
+                CASE WHEN m.admin_option THEN 'YES' ELSE 'NO' END AS is_grantable
+         FROM pg_auth_members m JOIN pg_roles o ON o.oid = m.member
+         JOIN pg_roles r ON r.oid = m.roleid WHERE o.rolname = session_user",
     ),
     (
         "pg_catalog",

@@ -168,6 +168,7 @@ impl Connection {
     pub(super) async fn settle(&self, client: &mut Client, store: &mut Store) -> PgWireResult<()> {
         let (news, deallocated, status) = {
             let mut session = self.session.lock().await;
+            session.hear_functions();
             let mut news = self.news(&session);
             news.extend(session.take_notifications().map(notification));
             (news, session.take_deallocated(), session.transaction_status())

@@ -51,6 +51,7 @@ pub(super) fn notice_message(notice: &Notice) -> PgWireBackendMessage {
 
 /// pgwire's own errors in PostgreSQL's words, where it has others.
 pub(super) fn polish(error: &mut PgWireError) {
+    let mut hint = None;
     let (sqlstate, message) = match error {
         PgWireError::StatementNotFound(name) => {
             ("26000", format!("prepared statement \"{name}\" does not exist"))
@@ -62,9 +63,22 @@ pub(super) fn polish(error: &mut PgWireError) {
         PgWireError::InvalidRustTypeForParameter(name) => {
             ("42804", format!("parameters of type {name} are not supported here"))
         }
-        PgWireError::ApiError(inner) => ("XX000", inner.to_string()),
+        PgWireError::ApiError(inner) => {
+            let text = inner.to_string();
+            // Arrays in arrays, and what else Arrow has and the protocol has not.
+            if let Some(name) = text.strip_prefix("Unsupported List Datatype ") {
+                hint = Some("Send it as JSON: to_json(…).".to_owned());
+                ("0A000", format!("arrays of {name} cannot be sent"))
+            } else if let Some(name) = text.strip_prefix("Unsupported Datatype ") {
+                hint = Some("Cast it to text.".to_owned());
+                ("0A000", format!("values of the type {name} cannot be sent"))
+            } else {
+                ("XX000", text)
+            }
+        }
         _ => return,
     };
-    let info = ErrorInfo::new("ERROR".to_owned(), sqlstate.to_owned(), message);
+    let mut info = ErrorInfo::new("ERROR".to_owned(), sqlstate.to_owned(), message);
+    info.hint = hint;
     *error = PgWireError::UserError(Box::new(info));
 }

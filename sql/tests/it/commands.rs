@@ -268,6 +268,14 @@ async fn notifications_come_with_the_next_answer() {
     let notification = heard.recv().await.expect("has come");
     assert_eq!((notification.channel(), notification.payload()), ("alarms", "seen"));
     assert!(heard.try_recv().is_err());
+    sender
+        .batch_execute("BEGIN; SELECT pg_notify('alarms', 'lost'); ROLLBACK")
+        .await
+        .expect("runs");
+    sender.batch_execute("SELECT pg_notify('alarms', 'called')").await.expect("runs");
+    listener.batch_execute("SELECT 1").await.expect("runs");
+    let notification = heard.recv().await.expect("has come");
+    assert_eq!((notification.channel(), notification.payload()), ("alarms", "called"));
     // What a block says of channels counts when it is committed.
     listener.batch_execute("BEGIN; UNLISTEN alarms; LISTEN others; ROLLBACK").await.expect("runs");
     listener

@@ -156,6 +156,7 @@ async fn a_timeout_ends_waiting_and_reading() {
     for sql in [
         "WAIT FOR SOURCE a",
         "SELECT count(*) FROM generate_series(1, 100000000000)",
+        "SELECT pg_sleep(1000)",
         "SELECT * FROM generate_series(1, 100000000000)",
     ] {
         let error = run(&mut session, sql).await.expect_err("takes too long");

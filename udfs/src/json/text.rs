@@ -20,6 +20,14 @@ pub(super) fn is_valid(text: &str) -> bool {
     read(text).is_some()
 }
 
+/// What a text of JSON says, without quotes and escapes; `None` for every other value.
+pub(super) fn unescaped(text: &str) -> Option<String> {
+    match read(text)? {
+        Value::Text(text) => Some(text),
+        _ => None,
+    }
+}
+
 /// `text` as `jsonb` writes it: keys by length and then by bytes, the last of those that are equal, a
 /// space after each comma and colon. `None` if it is no value.
 pub(super) fn normal(text: &str) -> Option<String> {

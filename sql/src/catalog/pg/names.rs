@@ -30,6 +30,11 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         ("pg_tablespace_location", Kind::Nothing, TypeSignature::Any(1)),
         // asyncpg calls it when a connection goes back to its pool; there are no such locks.
         ("pg_advisory_unlock_all", Kind::Nothing, TypeSignature::Nullary),
+        ("inet_server_addr", Kind::Nothing, TypeSignature::Nullary),
+        ("inet_server_port", Kind::Nothing, TypeSignature::Nullary),
+        ("pg_client_encoding", Kind::Encoding, TypeSignature::Nullary),
+        ("getdatabaseencoding", Kind::Encoding, TypeSignature::Nullary),
+        ("pg_ts_config_is_visible", Kind::Yes, TypeSignature::Any(1)),
         ("pg_is_in_recovery", Kind::No, TypeSignature::Nullary),
         ("pg_operator_is_visible", Kind::Yes, TypeSignature::Any(1)),
         ("pg_collation_is_visible", Kind::Yes, TypeSignature::Any(1)),
@@ -57,6 +62,8 @@ enum Kind {
     Json,
     /// NULL as `text`: there is nothing of the kind.
     Nothing,
+    /// `UTF8`, in which all texts are.
+    Encoding,
     Yes,
     No,
 }
@@ -95,7 +102,7 @@ impl ScalarUDFImpl for Lookup {
     fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
         Ok(match self.kind {
             Kind::Relation | Kind::Type => DataType::Int32,
-            Kind::Json | Kind::Nothing => DataType::Utf8,
+            Kind::Json | Kind::Nothing | Kind::Encoding => DataType::Utf8,
             Kind::Yes | Kind::No => DataType::Boolean,
         })
     }
@@ -123,6 +130,7 @@ impl ScalarUDFImpl for Lookup {
             })?,
             Kind::Type => oids(&type_oid)?,
             Kind::Nothing => Arc::new(StringArray::new_null(rows)),
+            Kind::Encoding => Arc::new(StringArray::from(vec!["UTF8"; rows])),
             Kind::Yes => Arc::new(BooleanArray::from(vec![true; rows])),
             Kind::No => Arc::new(BooleanArray::from(vec![false; rows])),
             Kind::Json => json(&arguments.args, rows)?,

@@ -91,6 +91,20 @@ impl Session {
         Ok(Outcome::done(tag, []))
     }
 
+    /// Says what `pg_notify` said in the statement before, or keeps it for the end of the block.
+    pub(crate) fn hear_functions(&mut self) {
+        let said = self.backend.take_unsaid();
+        if said.is_empty() {
+            return;
+        }
+        for (channel, payload) in said {
+            self.unsaid.push(self.transaction.depth(), Channel::Notify(channel, payload));
+        }
+        if self.transaction_status() == TransactionStatus::Idle {
+            self.say();
+        }
+    }
+
     /// Does what was said in the block that has ended. What it listens to comes first, so that a session
     /// hears itself.
     pub(in crate::session) fn say(&mut self) {
