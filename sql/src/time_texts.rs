@@ -46,7 +46,7 @@ pub(crate) fn as_arrow_reads(expr: Expr, zone: Option<&str>) -> Result<(Expr, bo
                 (Some(Written { text, names_zone: false }), Some(target), Some(zone))
                     if target.as_ref() != zone =>
                 {
-                    Some(format!("{text}{}", of_zone(zone).unwrap_or_default()))
+                    Some(format!("{text}{}", behind(zone)))
                 }
                 (written, _, _) => written.map(|written| written.text),
             }
@@ -120,6 +120,15 @@ fn of_parts(text: &str, has_zone: bool) -> Option<Written> {
     };
     let text = format!("{}{fraction}{zone}", time.format("%Y-%m-%d %H:%M:%S"));
     Some(Written { text, names_zone: !zone.is_empty() })
+}
+
+/// A session's zone as it stands behind a time: `+02:00`, ` Europe/Berlin`.
+fn behind(zone: &str) -> String {
+    match zone {
+        "UTC" => "+00:00".into(),
+        _ if zone.starts_with(['+', '-']) => zone.to_owned(),
+        _ => format!(" {zone}"),
+    }
 }
 
 fn of_zone(zone: &str) -> Option<String> {

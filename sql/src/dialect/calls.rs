@@ -211,8 +211,9 @@ fn changed_call(mut function: Function) -> Result<Expr, SqlError> {
                 return Ok(call("timezone", vec![zone, Expr::Function(function)]));
             }
         }
-        // A number that is written is an integer, where DataFusion has a bigint.
-        "to_hex" => {
+        // A number that is written is an integer, where DataFusion has a bigint. So the sum of
+        // `CASE WHEN … THEN 1 ELSE 0 END` is a bigint, and that of bigints would be a numeric.
+        "to_hex" | "sum" => {
             if let [FunctionArg::Unnamed(FunctionArgExpr::Expr(number))] = list.args.as_mut_slice()
                 && is_integer(number)
             {
@@ -347,7 +348,7 @@ fn path_of(path: &Expr) -> Result<Option<Vec<Expr>>, SqlError> {
     })
 }
 
-/// Whether `expr` is a number of an `integer`, with or without a sign.
+/// Whether `expr` is a number of an `integer`, with or without a sign, or one of several.
 fn is_integer(expr: &Expr) -> bool {
     match expr {
         Expr::Nested(inner) | Expr::UnaryOp { op: UnaryOperator::Minus, expr: inner } => {
@@ -357,6 +358,16 @@ fn is_integer(expr: &Expr) -> bool {
             Value::Number(digits, _) => digits.parse::<i32>().is_ok(),
             _ => false,
         },
+        Expr::Case { conditions, else_result, .. } => {
+            let is_null = |expr: &Expr| matches!(expr, Expr::Value(value) if matches!(value.value, Value::Null));
+            let mut results = conditions
+                .iter()
+                .map(|condition| &condition.result)
+                .chain(else_result.as_deref())
+                .filter(|result| !is_null(result))
+                .peekable();
+            results.peek().is_some() && results.all(is_integer)
+        }
         _ => false,
     }
 }

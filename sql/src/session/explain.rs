@@ -9,6 +9,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{DescribeAlias, Expr, Statement, UtilityOption, Value};
 use futures::TryStreamExt;
+use serde_json::{Map, Value as Json};
 
 use super::Session;
 use crate::SqlError;
@@ -16,9 +17,14 @@ use crate::SqlError;
 static SCHEMA: LazyLock<SchemaRef> =
     LazyLock::new(|| Arc::new(Schema::new(vec![Field::new("QUERY PLAN", DataType::Utf8, false)])));
 
+static JSON_SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
+    let field = vigil_udfs::json::json_field(Field::new("QUERY PLAN", DataType::Utf8, false));
+    Arc::new(Schema::new(vec![field]))
+});
+
 /// The one column.
-pub(super) fn schema() -> SchemaRef {
-    Arc::clone(&SCHEMA)
+pub(super) fn schema(detail: Detail) -> SchemaRef {
+    Arc::clone(if detail == Detail::Json { &JSON_SCHEMA } else { &SCHEMA })
 }
 
 /// How much of the planning is shown.
@@ -28,6 +34,8 @@ pub(super) enum Detail {
     Physical,
     /// Every step from the statement to that plan.
     Verbose,
+    /// The plan that runs, as JSON.
+    Json,
 }
 
 /// `EXPLAIN (ANALYZE, VERBOSE) …` as the `EXPLAIN ANALYZE VERBOSE …` that DataFusion knows.
@@ -35,21 +43,29 @@ pub(super) fn normalise(statement: Statement) -> Result<(Statement, Detail), Sql
     let Statement::Explain { mut analyze, mut verbose, statement, options, .. } = statement else {
         return Ok((statement, Detail::Physical));
     };
+    let mut is_json = false;
     for option in options.iter().flatten() {
         match option.name.value.to_ascii_lowercase().as_str() {
             "analyze" => analyze = is_on(option),
             "verbose" => verbose = is_on(option),
             "costs" | "buffers" | "timing" | "summary" | "settings" | "wal" | "memory" => {}
-            "format" if is_text_format(option) => {}
+            "format" if is_format(option, "text") => is_json = false,
+            "format" if is_format(option, "json") => is_json = true,
             name => {
                 return Err(SqlError::Unsupported {
                     what: format!("EXPLAIN option \"{name}\" with this value"),
-                    hint: Some("EXPLAIN takes ANALYZE and VERBOSE.".into()),
+                    hint: Some(
+                        "EXPLAIN takes ANALYZE, VERBOSE and the formats TEXT and JSON.".into(),
+                    ),
                 });
             }
         }
     }
-    let detail = if verbose { Detail::Verbose } else { Detail::Physical };
+    let detail = match (is_json, verbose) {
+        (true, _) => Detail::Json,
+        (false, true) => Detail::Verbose,
+        (false, false) => Detail::Physical,
+    };
     let explain = Statement::Explain {
         describe_alias: DescribeAlias::Explain,
         analyze,
@@ -72,11 +88,11 @@ fn is_on(option: &UtilityOption) -> bool {
     }
 }
 
-fn is_text_format(option: &UtilityOption) -> bool {
+fn is_format(option: &UtilityOption, format: &str) -> bool {
     match &option.arg {
-        Some(Expr::Identifier(word)) => word.value.eq_ignore_ascii_case("text"),
+        Some(Expr::Identifier(word)) => word.value.eq_ignore_ascii_case(format),
         Some(Expr::Value(value)) => {
-            matches!(&value.value, Value::SingleQuotedString(text) if text.eq_ignore_ascii_case("text"))
+            matches!(&value.value, Value::SingleQuotedString(text) if text.eq_ignore_ascii_case(format))
         }
         _ => false,
     }
@@ -106,16 +122,58 @@ impl Session {
                     continue;
                 }
                 let show = match detail {
-                    Detail::Physical => shortened,
+                    Detail::Physical | Detail::Json => shortened,
                     Detail::Verbose => str::to_owned,
                 };
                 lines.extend(plan.trim_end().lines().map(show));
             }
         }
+        if detail == Detail::Json {
+            lines = vec![as_json(&lines)];
+        }
         let column = Arc::new(StringArray::from(lines));
-        Ok(RecordBatch::try_new(schema(), vec![column]).map_err(DataFusionError::from)?)
+        Ok(RecordBatch::try_new(schema(detail), vec![column]).map_err(DataFusionError::from)?)
     }
 }
+
+/// The lines of a plan as PostgreSQL's tree: `[{"Plan": {"Node Type": …, "Plans": […]}}]`.
+fn as_json(lines: &[String]) -> String {
+    let depth = |line: &str| (line.len() - line.trim_start().len()) / SPACES_A_LEVEL;
+    let mut nodes: Vec<(usize, Map<String, Json>)> = Vec::new();
+    // A node is done when one comes that is not deeper, and then belongs to the one before it.
+    let close = |nodes: &mut Vec<(usize, Map<String, Json>)>| {
+        let Some((_, done)) = nodes.pop() else { return };
+        if let Some((_, above)) = nodes.last_mut()
+            && let Json::Array(plans) =
+                above.entry("Plans").or_insert_with(|| Json::Array(Vec::new()))
+        {
+            plans.push(Json::Object(done));
+        }
+    };
+    for line in lines {
+        let level = depth(line);
+        while nodes.len() > 1 && nodes.last().is_some_and(|(above, _)| *above >= level) {
+            close(&mut nodes);
+        }
+        let line = line.trim();
+        let end = line.find([':', ',']).unwrap_or(line.len());
+        let (kind, detail) = (&line[..end], line[end..].trim_start_matches([':', ',', ' ']));
+        let mut node = Map::new();
+        node.insert("Node Type".into(), kind.into());
+        if !detail.is_empty() {
+            node.insert("Detail".into(), detail.into());
+        }
+        nodes.push((level, node));
+    }
+    while nodes.len() > 1 {
+        close(&mut nodes);
+    }
+    let plan = nodes.pop().map_or(Json::Null, |(_, node)| Json::Object(node));
+    format!("{:#}", serde_json::json!([{ "Plan": plan }]))
+}
+
+/// How far a line of a plan is moved in below the one above.
+const SPACES_A_LEVEL: usize = 2;
 
 /// Numbers of a list that a plan shows; a vector of hundreds would bury the plan.
 const SHOWN_NUMBERS: usize = 3;
@@ -146,7 +204,22 @@ fn shortened(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::shortened;
+    use super::{as_json, shortened};
+
+    #[test]
+    fn lines_are_a_tree() {
+        let lines = ["A: x=1", "  B", "    C, metrics=[]", "  D"].map(str::to_owned);
+        let plan: serde_json::Value = serde_json::from_str(&as_json(&lines)).expect("is JSON");
+        let expected = serde_json::json!([{ "Plan": {
+            "Node Type": "A",
+            "Detail": "x=1",
+            "Plans": [
+                { "Node Type": "B", "Plans": [{ "Node Type": "C", "Detail": "metrics=[]" }] },
+                { "Node Type": "D" },
+            ],
+        } }]);
+        assert_eq!(plan, expected);
+    }
 
     #[test]
     fn vectors_are_cut_short_and_nothing_else_is() {

@@ -171,7 +171,7 @@ impl Session {
                     text: Arc::default(),
                     action,
                     parameters,
-                    schema: Some(explain::schema()),
+                    schema: Some(explain::schema(detail)),
                     kept: Arc::default(),
                 })
             }

@@ -38,7 +38,7 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         ("pg_get_function_result", Kind::FunctionResult, 1..=1),
         ("pg_get_function_arguments", Kind::FunctionArguments, 1..=1),
         ("pg_get_function_identity_arguments", Kind::FunctionArguments, 1..=1),
-        ("pg_get_functiondef", Kind::NoText, 1..=1),
+        ("pg_get_functiondef", Kind::FunctionDefinition, 1..=1),
         ("pg_get_function_sqlbody", Kind::NoText, 1..=1),
         ("pg_get_viewdef", Kind::NoText, 1..=2),
         ("pg_get_indexdef", Kind::IndexDefinition, 1..=3),
@@ -72,6 +72,8 @@ enum Kind {
     ColumnComment,
     FunctionResult,
     FunctionArguments,
+    /// The statement that would make a function of ours.
+    FunctionDefinition,
     /// The statement that makes an index, or the name of one of its columns.
     IndexDefinition,
     ConstraintDefinition,
@@ -118,7 +120,9 @@ impl ScalarUDFImpl for Lookup {
         Ok(match self.kind {
             Kind::TableIsVisible | Kind::Yes => DataType::Boolean,
             Kind::NoSize => DataType::Int64,
-            Kind::FunctionResult | Kind::FunctionArguments => DataType::Utf8,
+            Kind::FunctionResult | Kind::FunctionArguments | Kind::FunctionDefinition => {
+                DataType::Utf8
+            }
             Kind::TableComment
             | Kind::ColumnComment
             | Kind::IndexDefinition
@@ -137,6 +141,12 @@ impl ScalarUDFImpl for Lookup {
             Kind::Yes => Arc::new(BooleanArray::from(vec![true; rows])),
             Kind::NoText => Arc::new(StringArray::new_null(rows)),
             Kind::NoSize => Arc::new(Int64Array::new_null(rows)),
+            Kind::FunctionDefinition => {
+                let oids = integers(0)?;
+                let texts = oids.as_primitive::<Int32Type>().iter();
+                let texts = texts.map(|oid| Some(procedures::get(oid?)?.definition()));
+                Arc::new(texts.collect::<StringArray>())
+            }
             Kind::FunctionResult | Kind::FunctionArguments => {
                 let oids = integers(0)?;
                 let texts = oids.as_primitive::<Int32Type>().iter().map(|oid| {

@@ -1,11 +1,12 @@
 //! `pg_proc`: a row is a function. PostgreSQL's own are datafusion-pg-catalog's; Vigil's are added
 //! from what is written about them, so that `\df` lists them.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int32Array, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, Int32Array, RecordBatch, StringArray, UInt32Array};
 use arrow::compute::{cast, take_record_batch};
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, Int32Type, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::error::Result;
@@ -24,6 +25,16 @@ pub(super) struct Procedure {
     pub(super) name: &'static str,
     pub(super) arguments: &'static str,
     pub(super) result: &'static str,
+}
+
+impl Procedure {
+    /// The statement that would make it, as psql's `\sf` shows it.
+    pub(super) fn definition(&self) -> String {
+        let Self { name, arguments, result } = self;
+        format!(
+            "CREATE OR REPLACE FUNCTION public.{name}({arguments})\n RETURNS {result}\n LANGUAGE internal\nAS $function${name}$function$\n"
+        )
+    }
 }
 
 /// Vigil's functions with their OIDs, one for each way to call them.
@@ -64,17 +75,39 @@ impl ComputedRows for Procedures {
     async fn batches(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
         let plan = self.inner.scan(session, None, &[], None).await?;
         let mut batches = collect(plan, session.task_ctx()).await?;
+        let mut known = BTreeSet::new();
+        for batch in &batches {
+            note_without_arguments(batch, &mut known)?;
+        }
         if let Some(first) = batches.iter().find(|batch| batch.num_rows() > 0) {
-            batches.push(self.rows(first)?);
+            batches.push(self.rows(first, &known)?);
         }
         Ok(batches)
     }
 }
 
+/// Notes the names of functions without arguments.
+fn note_without_arguments(batch: &RecordBatch, names: &mut BTreeSet<String>) -> Result<()> {
+    let (Some(name), Some(count)) =
+        (batch.column_by_name("proname"), batch.column_by_name("pronargs"))
+    else {
+        return Ok(());
+    };
+    let (name, count) = (cast(name, &DataType::Utf8)?, cast(count, &DataType::Int32)?);
+    for (name, count) in name.as_string::<i32>().iter().zip(count.as_primitive::<Int32Type>()) {
+        if count == Some(0) {
+            names.extend(name.map(str::to_owned));
+        }
+    }
+    Ok(())
+}
+
 impl Procedures {
-    /// Our rows; what is not known of them is as in the first row of `template`.
-    fn rows(&self, template: &RecordBatch) -> Result<RecordBatch> {
-        let ours = ours();
+    /// Our rows, without those that PostgreSQL has the same of; what is not known of them is as in the first
+    /// row of `template`.
+    fn rows(&self, template: &RecordBatch, known: &BTreeSet<String>) -> Result<RecordBatch> {
+        let mut ours = ours();
+        ours.retain(|(_, ours)| !(ours.arguments.is_empty() && known.contains(ours.name)));
         let copies = take_record_batch(template, &UInt32Array::from(vec![0; ours.len()]))?;
         let schema = copies.schema();
         let mut columns: Vec<ArrayRef> = copies.columns().to_vec();
