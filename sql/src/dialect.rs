@@ -23,6 +23,7 @@ mod lines;
 mod ordinary;
 mod row_functions;
 mod series;
+mod symmetric;
 mod templates;
 mod using;
 mod whole_row;

@@ -54,7 +54,7 @@ pub(crate) fn as_postgresql_means(
                 | DataType::Float64,
             ),
             DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8,
-        ) => {
+        ) if !is_written_number(&inner) => {
             let call = ScalarFunction::new_udf(Arc::clone(&TEXT), vec![*inner, lit(zone)]);
             Expr::ScalarFunction(call)
         }
@@ -64,6 +64,13 @@ pub(crate) fn as_postgresql_means(
         return Transformed::yes(changed);
     }
     Transformed::yes(Expr::Cast(Cast { expr: Box::new(changed), field }))
+}
+
+/// A number with a point is a `numeric` in PostgreSQL, whose text has its zeros: `5.0`.
+fn is_written_number(expr: &Expr) -> bool {
+    const LARGE: f64 = 1e15;
+    matches!(expr, Expr::Literal(ScalarValue::Float64(Some(number)), _)
+        if number.fract() == 0.0 && number.abs() < LARGE)
 }
 
 /// `timezone(zone, time)`, which has the signs of POSIX in zones of hours.

@@ -222,7 +222,7 @@ fn expression(pattern: &str, flags: &str) -> Result<(Regex, bool)> {
 /// What is wrong with a pattern, in one line.
 fn reason_of(error: &regex::Error) -> String {
     let text = error.to_string();
-    let line = text.lines().last().unwrap_or_default();
+    let line = text.lines().next_back().unwrap_or_default();
     line.trim().trim_start_matches("error: ").to_owned()
 }
 

@@ -21,7 +21,7 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 use super::array_subquery::ArraySubqueryToNull;
 use super::{
     Lines, array_literal, base64, bytea, calls, composite_field, depth, distinct_from, exists,
-    fetch, like_escape, row_functions, series, templates, using, whole_row,
+    fetch, like_escape, row_functions, series, symmetric, templates, using, whole_row,
 };
 use crate::{SqlError, intervals};
 
@@ -56,6 +56,7 @@ pub(super) fn parse(
     let mut statement = parse_as_written(tokens, lines)?;
     depth::check_tables(&statement)?;
     distinct_from::rewrite(&mut statement);
+    symmetric::rewrite(&mut statement);
     let written = asks_the_catalog(tokens).then(|| statement.clone());
     array_literal::rewrite(&mut statement)?;
     let mut planned = rewritten(statement, text, written.is_some());
@@ -131,6 +132,7 @@ fn parse_as_written(tokens: &[TokenWithSpan], lines: &Lines) -> Result<ast::Stat
         let all = [Token::make_keyword("SELECT"), Token::Mul, Token::make_keyword("FROM")];
         tokens.splice(..1, all.map(|token| TokenWithSpan { token, span }));
     }
+    symmetric::mark(&mut tokens);
     let dialect = PostgreSqlDialect {};
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.clone());
     let statement = parser.parse_statement().map_err(|error| {

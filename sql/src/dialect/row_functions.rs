@@ -138,7 +138,7 @@ fn unnested(column: &Column, mut function: Function) -> Expr {
 /// `(SELECT unnest(…) AS name) AS alias`.
 fn in_from(
     name: &str,
-    args: &mut Vec<FunctionArg>,
+    args: &[FunctionArg],
     alias: &mut Option<TableAlias>,
 ) -> Option<TableFactor> {
     let columns = columns(name);
@@ -162,7 +162,7 @@ fn in_from(
             return None;
         };
         if let FunctionArguments::List(list) = &mut function.args {
-            list.args.clone_from(args);
+            list.args = args.to_vec();
         }
         *expr = unnested(column, function);
         *own = column.name.map_or_else(|| alias.name.clone(), Ident::new);

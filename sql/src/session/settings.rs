@@ -137,6 +137,13 @@ impl Settings {
         Ok((known.name.to_owned(), self.value(known).to_owned()))
     }
 
+    /// The value that the session has set; `None` for one that is at its default.
+    pub(crate) fn own(&self, name: &str) -> Option<String> {
+        let lower = name.to_ascii_lowercase();
+        let known = || self.set.get(find(&lower)?.name);
+        self.prefixed.get(&lower).or_else(known).cloned()
+    }
+
     /// Name, value and meaning of each, by name.
     pub(crate) fn show_all(&self) -> Vec<(String, String, String)> {
         let known =

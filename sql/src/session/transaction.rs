@@ -182,8 +182,7 @@ impl Transaction {
                 "SET LOCAL can only be used in transaction blocks",
             ));
         }
-        let before = settings.show(name).ok().map(|(_, value)| value);
-        self.local.push((name.to_owned(), before));
+        self.local.push((name.to_owned(), settings.own(name)));
         Ok(())
     }
 

@@ -73,6 +73,11 @@ async fn settings_last_as_long_as_they_should() {
         ("SHOW TRANSACTION ISOLATION LEVEL", "read committed"),
         ("SET NAMES 'UTF8'; SHOW client_encoding", "UTF8"),
         ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY; SHOW transaction_read_only", "on"),
+        (
+            "BEGIN ISOLATION LEVEL SERIALIZABLE; COMMIT;
+             SET default_transaction_isolation = 'repeatable read'; SHOW transaction_isolation",
+            "repeatable read",
+        ),
         ("SET statement_timeout = 90000; SHOW statement_timeout", "90s"),
         ("SHOW password_encryption", "scram-sha-256"),
         ("SET ROLE NONE; RESET ROLE; RESET SESSION AUTHORIZATION; SHOW role", "none"),
