@@ -55,7 +55,17 @@ impl VisitorMut for Names {
 
 fn name_columns(select: &mut Select) {
     for item in &mut select.projection {
+        if let SelectItem::ExprWithAlias { expr, .. } = item
+            && let Some(shown) = lengths::shown(expr)
+        {
+            *expr = shown;
+        }
         let SelectItem::UnnamedExpr(expr) = item else { continue };
+        if let Some(shown) = lengths::shown(expr) {
+            let alias = Ident::with_quote('"', names::of_expression(expr));
+            *item = SelectItem::ExprWithAlias { expr: shown, alias };
+            continue;
+        }
         let mut afterwards = expr.clone();
         let _ = visit_expressions_mut(&mut afterwards, change);
         let name = names::of_expression(expr);
@@ -416,6 +426,16 @@ mod tests {
             "SELECT timezone('UTC', ts) FROM t"
         );
         assert_eq!(planned("SELECT x::json FROM t"), "SELECT json(x) AS \"x\" FROM t");
+    }
+
+    #[test]
+    fn lengths_of_texts_are_kept() {
+        assert_eq!(
+            planned("SELECT x::varchar(2), x::char(3), x::char(3) || 'y' FROM t"),
+            "SELECT left(x::TEXT, 2) AS \"x\", rpad(rtrim(left(x::TEXT, 3)), 3) AS \"x\", \
+             rtrim(left(x::TEXT, 3)) || 'y' FROM t"
+        );
+        assert_eq!(parse("SELECT x::char(0)").expect_err("is none").sqlstate(), "22023");
     }
 
     #[test]

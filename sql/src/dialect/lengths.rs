@@ -1,4 +1,5 @@
-//! `varchar(n)` and `char(n)`: a cast cuts the text off, and one to `char` fills it up with spaces.
+//! `varchar(n)` and `char(n)`: a cast cuts the text off, and one to `char` fills it up with spaces. Those
+//! spaces are shown and count for nothing else, so a column of a select list alone has them.
 
 use datafusion::sql::sqlparser::ast::{CharacterLength, DataType, Expr, Value};
 
@@ -45,8 +46,23 @@ pub(super) fn of(data_type: &DataType) -> Result<Option<Length>, SqlError> {
 impl Length {
     /// `text` with that many characters at most.
     pub(super) fn cut(self, text: Expr) -> Expr {
-        let count = || Expr::value(Value::Number(self.characters.to_string(), false));
-        let cut = call("left", vec![text, count()]);
-        if self.is_filled { call("rpad", vec![cut, count()]) } else { cut }
+        let cut = call("left", vec![text, self.count()]);
+        if self.is_filled { call("rtrim", vec![cut]) } else { cut }
+    }
+
+    fn count(self) -> Expr {
+        Expr::value(Value::Number(self.characters.to_string(), false))
+    }
+}
+
+/// A column that is a cast to `char(n)`, as it is shown.
+pub(super) fn shown(column: &Expr) -> Option<Expr> {
+    match column {
+        Expr::Nested(inner) => shown(inner),
+        Expr::Cast { data_type, .. } => {
+            let length = of(data_type).ok()??;
+            length.is_filled.then(|| call("rpad", vec![column.clone(), length.count()]))
+        }
+        _ => None,
     }
 }
