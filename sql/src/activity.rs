@@ -3,6 +3,8 @@
 //! A session has a [`Backend`]; the database knows all of them by pid. Nothing is kept of a
 //! session that has ended.
 
+mod locks;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -14,6 +16,8 @@ use subtle::ConstantTimeEq;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
+pub(crate) use self::locks::LockKey;
+use self::locks::Locks;
 use crate::TransactionStatus;
 
 /// The pid of the first session; small numbers are those of the system.
@@ -27,11 +31,16 @@ const MAX_QUERY_BYTES: usize = 1024;
 pub(crate) struct Activity {
     next_pid: AtomicI32,
     backends: Mutex<BTreeMap<i32, Weak<Backend>>>,
+    locks: Locks,
 }
 
 impl Default for Activity {
     fn default() -> Self {
-        Self { next_pid: AtomicI32::new(FIRST_PID), backends: Mutex::default() }
+        Self {
+            next_pid: AtomicI32::new(FIRST_PID),
+            backends: Mutex::default(),
+            locks: Locks::default(),
+        }
     }
 }
 
@@ -68,6 +77,11 @@ impl Activity {
     /// The session with this pid.
     pub(crate) fn get(&self, pid: i32) -> Option<Arc<Backend>> {
         lock(&self.backends).get(&pid)?.upgrade()
+    }
+
+    /// The advisory locks of all sessions.
+    pub(crate) fn locks(&self) -> &Locks {
+        &self.locks
     }
 
     /// Ends all sessions.

@@ -1,6 +1,7 @@
 //! SQL functions that need a session or an engine; all others are in `vigil-udfs`. One file each,
 //! one line in [`register`].
 
+mod advisory;
 mod arguments;
 mod backend;
 mod bm25;
@@ -19,8 +20,9 @@ use datafusion::prelude::SessionContext;
 use vigil_udfs::FunctionDoc;
 
 use crate::Engine;
+use crate::access::Access;
+use crate::activity::{Activity, Backend};
 
-pub(crate) use self::backend::functions as of_session;
 pub(crate) use self::version::{SERVER_VERSION, SERVER_VERSION_NUM};
 
 /// Registers those that are the same for all sessions.
@@ -35,6 +37,17 @@ pub(crate) fn register(context: &SessionContext, engine: &Arc<dyn Engine>) {
     context.register_udtf(hybrid_search::DOC.name, Arc::new(search));
     let search = similar_tracks::SimilarTracks { engine: Arc::clone(engine) };
     context.register_udtf(similar_tracks::DOC.name, Arc::new(search));
+}
+
+/// Those of one session.
+pub(crate) fn of_session(
+    activity: &Arc<Activity>,
+    backend: &Arc<Backend>,
+    access: &Arc<Access>,
+) -> Vec<ScalarUDF> {
+    let mut functions = backend::functions(activity, backend, access);
+    functions.extend(advisory::functions(activity, backend));
+    functions
 }
 
 /// `frame_image` over the engine as a session sees it.

@@ -142,6 +142,12 @@ pub struct Session {
     unsaid: Unsaid,
 }
 
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.database.activity().locks().give_back_all(self.backend.pid());
+    }
+}
+
 impl Session {
     pub(crate) fn new(database: Arc<Database>) -> Self {
         let access = Arc::new(Access::of_owner(Arc::clone(database.roles())));
@@ -388,6 +394,7 @@ impl Session {
                 self.named.clear();
                 self.cursors.close_all();
                 self.mailbox.unlisten(None);
+                self.database.activity().locks().give_back_all(self.backend.pid());
                 self.deallocated.push(None);
                 Outcome::done("DISCARD ALL", [])
             }

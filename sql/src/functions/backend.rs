@@ -3,7 +3,8 @@
 //! They belong to one session each, and are registered when it begins.
 
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
 
 use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
 use arrow::datatypes::{DataType, Int32Type};
@@ -81,7 +82,7 @@ pub(crate) fn functions(
             signature,
             pid: backend.pid(),
             user: backend.user(),
-            backend: Arc::clone(backend),
+            backend: Arc::downgrade(backend),
             activity: Arc::clone(activity),
             access: Arc::clone(access),
         })
@@ -107,7 +108,8 @@ struct SessionFunction {
     signature: Signature,
     pid: i32,
     user: String,
-    backend: Arc<Backend>,
+    /// A plan may be there a moment longer than its session.
+    backend: Weak<Backend>,
     activity: Arc<Activity>,
     access: Arc<Access>,
 }
@@ -128,6 +130,35 @@ impl Hash for SessionFunction {
 }
 
 impl SessionFunction {
+    /// Where the client is; nowhere for one in this process.
+    fn address(&self) -> Option<SocketAddr> {
+        self.backend.upgrade()?.doing().address
+    }
+
+    /// Notes what the session is to say when the statement is done.
+    fn notify(&self, channel: &str, payload: &str) -> Result<(), SqlError> {
+        /// PostgreSQL's longest name, bytes.
+        const MAX_NAME: usize = 63;
+        let message = if channel.is_empty() {
+            "channel name cannot be empty"
+        } else if channel.len() > MAX_NAME {
+            "channel name too long"
+        } else if payload.len() >= MAX_PAYLOAD {
+            "payload string too long"
+        } else {
+            if let Some(backend) = self.backend.upgrade() {
+                backend.wants_to_say(channel, payload);
+            }
+            return Ok(());
+        };
+        Err(SqlError::Query {
+            sqlstate: "22023",
+            message: message.into(),
+            detail: None,
+            hint: None,
+        })
+    }
+
     /// Stops or ends the session `pid`; false when there is none.
     fn stop(&self, pid: i32) -> Result<bool, SqlError> {
         let Some(backend) = self.activity.get(pid) else { return Ok(false) };
@@ -170,11 +201,11 @@ impl ScalarUDFImpl for SessionFunction {
             Kind::Pid => Ok(ColumnarValue::Scalar(ScalarValue::Int32(Some(self.pid)))),
             Kind::User => Ok(ColumnarValue::Scalar(ScalarValue::Utf8(Some(self.user.clone())))),
             Kind::ClientAddress => {
-                let address = self.backend.doing().address.map(|address| address.ip().to_string());
+                let address = self.address().map(|address| address.ip().to_string());
                 Ok(ColumnarValue::Scalar(ScalarValue::Utf8(address)))
             }
             Kind::ClientPort => {
-                let port = self.backend.doing().address.map(|address| i32::from(address.port()));
+                let port = self.address().map(|address| i32::from(address.port()));
                 Ok(ColumnarValue::Scalar(ScalarValue::Int32(port)))
             }
             Kind::Notify => {
@@ -189,7 +220,7 @@ impl ScalarUDFImpl for SessionFunction {
                 for row in 0..rows {
                     let channel = if channels.is_null(row) { "" } else { channels.value(row) };
                     let payload = if payloads.is_null(row) { "" } else { payloads.value(row) };
-                    notify(&self.backend, channel, payload)
+                    self.notify(channel, payload)
                         .map_err(|error| DataFusionError::External(Box::new(error)))?;
                 }
                 // PostgreSQL's `void` is an empty text.
@@ -212,21 +243,4 @@ impl ScalarUDFImpl for SessionFunction {
             }
         }
     }
-}
-
-/// Notes what the session is to say when the statement is done.
-fn notify(backend: &Backend, channel: &str, payload: &str) -> Result<(), SqlError> {
-    /// PostgreSQL's longest name, bytes.
-    const MAX_NAME: usize = 63;
-    let message = if channel.is_empty() {
-        "channel name cannot be empty"
-    } else if channel.len() > MAX_NAME {
-        "channel name too long"
-    } else if payload.len() >= MAX_PAYLOAD {
-        "payload string too long"
-    } else {
-        backend.wants_to_say(channel, payload);
-        return Ok(());
-    };
-    Err(SqlError::Query { sqlstate: "22023", message: message.into(), detail: None, hint: None })
 }

@@ -17,8 +17,8 @@ use datafusion::scalar::ScalarValue;
 
 use crate::interrupt;
 
-/// How long a sleep goes on before it asks whether it is still wanted.
-const STEP: Duration = Duration::from_millis(10);
+/// How long a wait goes on before it asks whether it is still wanted.
+const STEP: Duration = Duration::from_millis(5);
 
 /// The functions; `started_micros` is when the database was opened, microseconds since the Unix epoch.
 pub(super) fn functions(started_micros: i64) -> Vec<ScalarUDF> {
@@ -92,19 +92,28 @@ impl ScalarUDFImpl for Clock {
     }
 }
 
-/// Waits on a thread of queries, whose other work goes to another thread meanwhile.
 fn sleep(seconds: f64) -> Result<()> {
     // NaN and what is below 0 is no time at all.
     let wanted = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(Duration::MAX);
     let began = Instant::now();
-    let wait = || {
+    wait_until(|| began.elapsed() >= wanted)
+}
+
+/// Waits on a thread of queries, whose other work goes to another thread meanwhile.
+///
+/// # Errors
+/// SQLSTATE 57014 when the statement is no longer wanted.
+pub(super) fn wait_until(mut is_done: impl FnMut() -> bool) -> Result<()> {
+    if is_done() {
+        return Ok(());
+    }
+    let mut wait = || {
         loop {
             interrupt::check()?;
-            let left = wanted.saturating_sub(began.elapsed());
-            if left.is_zero() {
+            std::thread::sleep(STEP);
+            if is_done() {
                 return Ok(());
             }
-            std::thread::sleep(left.min(STEP));
         }
     };
     match tokio::runtime::Handle::try_current() {

@@ -176,6 +176,27 @@ async fn a_timeout_ends_waiting_and_reading() {
 }
 
 #[tokio::test]
+async fn a_lock_is_had_by_one_session() {
+    let (_engine, database) = database();
+    let (mut one, mut two) = (database.session(), database.session());
+    run(&mut one, "SELECT pg_advisory_lock(7)").await.expect("is free");
+    for (sql, is_done) in [
+        ("SELECT pg_try_advisory_lock(7)", "false"),
+        ("SELECT pg_try_advisory_lock(7, 7)", "true"),
+        ("SELECT pg_advisory_unlock(7)", "false"),
+    ] {
+        assert_eq!(run(&mut two, sql).await.expect(sql).table(), [is_done], "{sql}");
+    }
+    run(&mut two, "SET statement_timeout = '30ms'").await.expect("runs");
+    let error = run(&mut two, "SELECT pg_advisory_lock(7)").await.expect_err("is another's");
+    assert_eq!(error.sqlstate(), "57014");
+    // It is given back when the session ends.
+    drop(one);
+    let taken = run(&mut two, "SELECT pg_try_advisory_lock(7)").await.expect("runs");
+    assert_eq!(taken.table(), ["true"]);
+}
+
+#[tokio::test]
 async fn a_database_lets_its_engine_go() {
     let (engine, database) = database();
     let mut session = database.session();

@@ -28,8 +28,6 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         ("pg_get_triggerdef", Kind::Nothing, TypeSignature::VariadicAny),
         ("pg_get_ruledef", Kind::Nothing, TypeSignature::VariadicAny),
         ("pg_tablespace_location", Kind::Nothing, TypeSignature::Any(1)),
-        // asyncpg calls it when a connection goes back to its pool; there are no such locks.
-        ("pg_advisory_unlock_all", Kind::Nothing, TypeSignature::Nullary),
         ("inet_server_addr", Kind::Nothing, TypeSignature::Nullary),
         ("inet_server_port", Kind::Nothing, TypeSignature::Nullary),
         ("pg_client_encoding", Kind::Encoding, TypeSignature::Nullary),
