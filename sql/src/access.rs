@@ -59,6 +59,18 @@ impl Access {
         }
     }
 
+    /// What another role may at this moment; `None` when there is no such role.
+    pub(crate) fn privileges_of(&self, role: &str) -> Option<Privileges> {
+        self.roles.get(role)?;
+        self.roles.privileges(role).ok()
+    }
+
+    /// The name of the role with this OID.
+    pub(crate) fn role_with_oid(&self, oid: i64) -> Option<String> {
+        let mut all = self.roles.all().into_iter();
+        all.find(|(_, role)| i64::from(role.oid) == oid).map(|(name, _)| name)
+    }
+
     /// Takes back what was granted on a source that is no more.
     pub(crate) fn forget_source(&self, source: &str) -> Result<(), SqlError> {
         let gone = Grant::Source(source.to_owned());

@@ -9,9 +9,11 @@ use datafusion::catalog::{
 use datafusion::common::config::Dialect;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+use crate::access::Access;
 use crate::activity::Activity;
 use crate::catalog::system::SYSTEM_SCHEMA;
 use crate::catalog::{PublicSchema, SystemSchema, pg};
@@ -56,6 +58,8 @@ pub struct Database {
     max_rows: usize,
     /// The state that each session begins with.
     base: SessionState,
+    /// Functions that each session has for itself.
+    of_session: pg::OfSession,
     runtime: QueryRuntime,
     channels: Channels,
 }
@@ -85,7 +89,7 @@ impl Database {
         let activity = Arc::new(Activity::default());
         let roles = Arc::new(Roles::open(options.roles_file.as_deref())?);
         let comments = Arc::new(Comments::open(options.roles_file.as_deref())?);
-        let base = base_state(&engine, &roles, &activity, &comments, cores)?;
+        let (base, of_session) = base_state(&engine, &roles, &activity, &comments, cores)?;
         let memory = Memory::new(&options.limits)?;
         let max_rows = options.limits.max_rows;
         let channels = Channels::default();
@@ -97,9 +101,15 @@ impl Database {
             memory,
             max_rows,
             base,
+            of_session,
             runtime,
             channels,
         }))
+    }
+
+    /// The catalog's functions of a session.
+    pub(crate) fn functions_of(&self, access: &Arc<Access>, user: &str) -> Vec<ScalarUDF> {
+        self.of_session.functions(access, user)
     }
 
     /// A new session with all settings at their defaults.
@@ -178,7 +188,7 @@ fn base_state(
     activity: &Arc<Activity>,
     comments: &Arc<Comments>,
     cores: usize,
-) -> Result<SessionState, SqlError> {
+) -> Result<(SessionState, pg::OfSession), SqlError> {
     let catalog = Arc::new(MemoryCatalogProvider::new());
     let public = PublicSchema { engine: Arc::clone(engine) };
     let system = SystemSchema { engine: Arc::clone(engine) };
@@ -199,20 +209,22 @@ fn base_state(
         .build();
     datafusion_pg_functions::register_all(&mut state);
     vigil_udfs::register(&mut state, engine.model_calls())?;
+    functions::put_bounds(&mut state)?;
 
     let context = SessionContext::new_with_state(state);
-    pg::register(&context, engine, roles, activity, comments)?;
+    let of_session = pg::register(&context, engine, roles, activity, comments)?;
     functions::register(&context, engine);
     let state = context.state();
     let mut planners = vigil_udfs::expr_planners();
     planners.push(Arc::new(IntervalPlanner));
     planners.extend(state.expr_planners().iter().cloned());
-    Ok(SessionStateBuilder::new_from_existing(state)
+    let base = SessionStateBuilder::new_from_existing(state)
         .with_expr_planners(planners)
         .with_analyzer_rule(lateral::rule())
         .with_analyzer_rule(model_columns::rule())
         .with_type_planner(Arc::new(Types))
-        .build())
+        .build();
+    Ok((base, of_session))
 }
 
 fn config(cores: usize) -> SessionConfig {

@@ -4,6 +4,7 @@
 mod arguments;
 mod backend;
 mod bm25;
+mod bounded;
 mod frame_image;
 mod hybrid_search;
 mod similar_tracks;
@@ -20,6 +21,7 @@ use vigil_udfs::FunctionDoc;
 use crate::Engine;
 
 pub(crate) use self::backend::functions as of_session;
+pub(crate) use self::bounded::register as put_bounds;
 pub(crate) use self::version::{SERVER_VERSION, SERVER_VERSION_NUM};
 
 /// Registers those that are the same for all sessions.

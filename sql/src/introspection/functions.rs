@@ -303,8 +303,7 @@ impl Engine<'_> {
             "txid_current" | "pg_current_xact_id" => V::Int(1),
             "inet_server_addr" | "inet_client_addr" => V::Null,
             "inet_server_port" | "inet_client_port" => V::Null,
-            name if name.starts_with("has_") && name.ends_with("_privilege") => V::Bool(true),
-            "pg_has_role" | "row_security_active" => V::Bool(name == "pg_has_role"),
+            "row_security_active" => V::Bool(false),
             name => return self.of_library(name, &values),
         })
     }

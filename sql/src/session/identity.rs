@@ -22,6 +22,7 @@ fn base(database: &Database, access: &Arc<Access>, backend: &Arc<Backend>) -> Se
         Arc::new(VisibleEngine::new(Arc::clone(database.engine()), Arc::clone(access)));
     let mut own = functions::of_session(database.activity(), backend, access);
     own.push(functions::frame_image(engine));
+    own.extend(database.functions_of(access, &backend.user()));
     for function in own {
         // A state takes every function; the same name replaces.
         let _ = base.register_udf(Arc::new(function));

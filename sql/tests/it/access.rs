@@ -125,6 +125,83 @@ async fn plans_and_statistics_tell_nothing_of_other_sources() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn indexes_of_all_sources_are_not_shown_in_the_catalog_either() {
+    let (server, client) = guard().await;
+    for (sql, column) in [
+        (
+            "SELECT indexname || indexdef AS told FROM pg_indexes WHERE indexdef LIKE '%hnsw%'",
+            "told",
+        ),
+        (
+            "SELECT relname FROM pg_class WHERE relam = (SELECT oid FROM pg_am WHERE amname = 'hnsw')",
+            "relname",
+        ),
+        (
+            "SELECT pg_get_indexdef(i.indexrelid) AS told FROM pg_index i WHERE pg_get_indexdef(i.indexrelid) LIKE '%hnsw%'",
+            "told",
+        ),
+        ("SELECT name FROM vigil_catalog.indexes", "name"),
+    ] {
+        let all = server.as_owner(sql).await.table();
+        assert!(!all.is_empty(), "{column}: {sql}");
+        assert_eq!(rows(&client, sql).await, [""; 0], "{sql}");
+    }
+    let oid = server
+        .as_owner(
+            "SELECT oid FROM pg_class WHERE relam = (SELECT oid FROM pg_am WHERE amname = 'hnsw')",
+        )
+        .await
+        .table();
+    let sql = format!("SELECT pg_get_indexdef({})", oid[0]);
+    assert_eq!(rows(&client, &sql).await, ["NULL"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn privileges_are_told_as_they_are() {
+    let (server, client) = guard().await;
+    server.as_owner("CREATE ROLE other LOGIN PASSWORD 'secret'; GRANT vigil_reader TO other").await;
+    for (sql, expected) in [
+        ("SELECT has_table_privilege('frames', 'SELECT')", "t"),
+        ("SELECT has_table_privilege('public.frames'::regclass, 'select')", "t"),
+        ("SELECT has_table_privilege('frames', 'INSERT')", "f"),
+        ("SELECT has_table_privilege('frames', 'INSERT, SELECT')", "t"),
+        ("SELECT has_table_privilege('frames', 'SELECT WITH GRANT OPTION')", "f"),
+        ("SELECT has_table_privilege('other', 'frames', 'SELECT')", "t"),
+        ("SELECT has_table_privilege('pg_authid', 'SELECT')", "f"),
+        ("SELECT has_table_privilege(99999::oid, 'SELECT')", "NULL"),
+        ("SELECT has_column_privilege('frames', 'source', 'SELECT')", "t"),
+        ("SELECT has_any_column_privilege('frames', 'UPDATE')", "f"),
+        ("SELECT has_schema_privilege('public', 'USAGE')", "t"),
+        ("SELECT has_schema_privilege('public', 'CREATE')", "f"),
+        ("SELECT has_database_privilege('vigil', 'CONNECT')", "t"),
+        ("SELECT pg_has_role('guard', 'vigil_admin', 'member')", "f"),
+        ("SELECT pg_has_role('other', 'vigil_reader', 'USAGE')", "t"),
+        ("SELECT count(*) > 4 FROM pg_class WHERE has_table_privilege(oid, 'SELECT')", "t"),
+        (
+            "SELECT has_table_privilege(c.oid, 'DELETE') FROM pg_class c WHERE relname = 'frames'",
+            "f",
+        ),
+    ] {
+        assert_eq!(rows(&client, sql).await, [expected], "{sql}");
+    }
+    for (sql, sqlstate) in [
+        ("SELECT has_table_privilege('nosuch', 'SELECT')", "42P01"),
+        ("SELECT has_table_privilege('nobody', 'frames', 'SELECT')", "42704"),
+        ("SELECT has_table_privilege('frames', 'LOOK')", "22023"),
+        ("SELECT has_column_privilege('frames', 'nosuch', 'SELECT')", "42703"),
+        ("SELECT pg_has_role('nosuch', 'MEMBER')", "42704"),
+        ("SELECT rolname FROM pg_authid", "42501"),
+    ] {
+        let (found, message) = refused(&client, sql).await;
+        assert_eq!(found, sqlstate, "{sql}: {message}");
+    }
+    let verifiers = "SELECT count(*) FROM pg_authid WHERE rolpassword LIKE 'SCRAM%'";
+    assert_eq!(server.as_owner(verifiers).await.table(), ["0"]);
+    let known = server.as_owner("SELECT rolname FROM pg_authid WHERE rolcanlogin").await.table();
+    assert_eq!(known, ["guard", "other"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_without_grants_sees_no_table() {
     let server = server("CREATE ROLE nobody LOGIN PASSWORD 'secret'").await;
     let client = server.log_in("nobody", "secret").await.expect("the password is right");

@@ -27,6 +27,23 @@ async fn errors_have_postgresqls_sqlstate_and_words() {
         ),
         ("SELECT nothing(1)", "42883", "function nothing does not exist"),
         ("SELECT 1 / 0", "22012", "division by zero"),
+        ("SELECT repeat('a', 2000000000)", "54000", "requested length too large"),
+        (
+            "SELECT length(repeat(repeat('a', 100000), 100000))",
+            "54000",
+            "requested length too large",
+        ),
+        ("SELECT lpad('a', 2000000000, 'b')", "54000", "requested length too large"),
+        (
+            "SELECT replace(repeat('a', 100000), 'a', repeat('b', 100000))",
+            "54000",
+            "requested length too large",
+        ),
+        (
+            "SELECT length(repeat('ab', frame_number::int + 200000000)) FROM frames",
+            "54000",
+            "requested length too large",
+        ),
         ("SELECT width / (width - width) FROM frames", "22012", "division by zero"),
         ("SELECT CAST('abc' AS bigint)", "22P02", "invalid input syntax for type bigint: \"abc\""),
         ("INSERT INTO detections VALUES (1)", "42809", "cannot insert into table \"detections\""),

@@ -39,18 +39,18 @@ impl ComputedRows for Attributes {
         let batches = collect(plan, session.task_ctx()).await?;
         let corrected = batches.iter().map(|batch| self.correct(batch));
         let mut batches = corrected.collect::<Result<Vec<_>>>()?;
-        batches.push(self.of_indexes()?);
+        batches.push(self.of_indexes(&self.relations.seen_in(session)?)?);
         Ok(batches)
     }
 }
 
 impl Attributes {
     /// The columns of indexes.
-    fn of_indexes(&self) -> Result<RecordBatch> {
+    fn of_indexes(&self, relations: &Relations) -> Result<RecordBatch> {
         // The index, the number, name and type of its column.
         type Row = (i32, i16, String, i32);
         let mut rows: Vec<Row> = Vec::new();
-        for index in self.relations.indexes() {
+        for index in relations.indexes() {
             for (number, name) in (1..).zip(&index.columns) {
                 let mut columns = index.table.columns().iter();
                 let column = columns.find(|column| column.field.name() == name);

@@ -41,7 +41,6 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         ("pg_get_functiondef", Kind::NoText, 1..=1),
         ("pg_get_function_sqlbody", Kind::NoText, 1..=1),
         ("pg_get_viewdef", Kind::NoText, 1..=2),
-        ("pg_get_indexdef", Kind::IndexDefinition, 1..=3),
         ("pg_get_constraintdef", Kind::ConstraintDefinition, 1..=2),
         ("pg_table_size", Kind::NoSize, 1..=1),
         ("pg_indexes_size", Kind::NoSize, 1..=1),
@@ -59,6 +58,17 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         signature,
         library: library_format_type,
     }));
+}
+
+/// `pg_get_indexdef` over the indexes that a session may see.
+pub(super) fn index_definition(relations: &Arc<Relations>) -> ScalarUDF {
+    let signatures = (1..=3).map(TypeSignature::Any).collect();
+    ScalarUDF::new_from_impl(Lookup {
+        name: "pg_get_indexdef",
+        kind: Kind::IndexDefinition,
+        signature: Signature::one_of(signatures, Volatility::Stable),
+        relations: Arc::clone(relations),
+    })
 }
 
 /// What a function answers.

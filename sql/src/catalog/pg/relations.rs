@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
-use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::catalog::{SchemaProvider, Session, TableProvider};
 use datafusion::common::internal_datafusion_err;
 use datafusion::error::Result;
 use datafusion::physical_plan::collect;
@@ -16,11 +16,12 @@ use datafusion::prelude::SessionContext;
 use futures::executor::block_on;
 
 use super::keys::{self, Index};
-use crate::Engine;
+use crate::access::{Access, VisibleEngine};
 use crate::catalog::system::{self, SYSTEM_SCHEMA};
 use crate::catalog::{Column, StandardTable};
 use crate::comments::Comments;
 use crate::database::DEFAULT_SCHEMA;
+use crate::{Engine, IndexBuild};
 
 /// A table or view as `pg_class` has it.
 #[derive(Debug)]
@@ -32,9 +33,9 @@ pub(super) struct Relation {
 }
 
 /// The relations by OID.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Relations {
-    by_oid: BTreeMap<i32, Relation>,
+    by_oid: Arc<BTreeMap<i32, Relation>>,
     /// The OID of the schema `public`.
     public: i32,
     engine: Arc<dyn Engine>,
@@ -65,7 +66,23 @@ impl Relations {
             })
             .collect();
         let (engine, comments) = (Arc::clone(engine), Arc::clone(comments));
-        Ok(Self { by_oid, public, engine, comments })
+        Ok(Self { by_oid: Arc::new(by_oid), public, engine, comments })
+    }
+
+    /// The same with the indexes that a session may see.
+    pub(super) fn seen_by(&self, access: &Arc<Access>) -> Self {
+        let engine = VisibleEngine::new(Arc::clone(&self.engine), Arc::clone(access));
+        Self { engine: Arc::new(engine), ..self.clone() }
+    }
+
+    /// The same for the session of a query.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn seen_in(&self, session: &dyn Session) -> Result<Self> {
+        let access = session.config().get_extension::<Access>();
+        let access = access.ok_or_else(|| internal_datafusion_err!("a query without a session"))?;
+        Ok(self.seen_by(&access))
     }
 
     /// The relation with this OID.
@@ -77,6 +94,15 @@ impl Relations {
     pub(super) fn find(&self, schema: &str, name: &str) -> Option<i32> {
         let mut all = self.by_oid.iter();
         all.find(|(_, found)| found.schema == schema && found.name == name).map(|(oid, _)| *oid)
+    }
+
+    /// Whether a table has that column; PostgreSQL's own are taken to have every one.
+    pub(super) fn has_column(&self, schema: &str, table: &str, column: &str) -> bool {
+        let relation = self.find(schema, table).and_then(|oid| self.get(oid));
+        match relation.and_then(|relation| relation.definition.as_ref()) {
+            Some((_, columns)) => columns.iter().any(|found| found.field.name() == column),
+            None => true,
+        }
     }
 
     /// The OID of the schema `public`.
@@ -110,6 +136,11 @@ impl Relations {
     /// The indexes of our tables.
     pub(super) fn indexes(&self) -> Vec<Index> {
         keys::indexes(self.engine.indexes())
+    }
+
+    /// The indexes that are being built.
+    pub(super) fn index_builds(&self) -> Vec<IndexBuild> {
+        self.engine.index_builds()
     }
 
     /// The column of one of our tables; `number` counts from 1.
