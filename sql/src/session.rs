@@ -11,6 +11,7 @@ mod cursors;
 mod duplicates;
 mod explain;
 mod identity;
+mod init_plan;
 mod kept;
 pub(crate) mod names;
 mod parameters;

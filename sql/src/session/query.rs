@@ -19,7 +19,7 @@ use vigil_udfs::json::json_as_text;
 
 use super::kept::{Candidate, Kept};
 use super::prepare::Prepared;
-use super::{Session, TransactionStatus, parameters};
+use super::{Session, TransactionStatus, init_plan, parameters};
 use crate::SqlError;
 use crate::access::Reads;
 use crate::runtime::QueryRuntime;
@@ -189,6 +189,7 @@ impl Session {
         let described = described.clone();
         let open = async move {
             let plan = parameters::bind(plan, parameters)?;
+            let plan = init_plan::evaluated(&state, &memory, plan).await?;
             let plan = match &described {
                 Some(described) => as_described(&state, plan, described)?,
                 None => plan,

@@ -53,6 +53,71 @@ fn a_volatile_condition_is_asked_once() {
     assert_eq!(fixture.rows(&sql).len(), 1250);
 }
 
+/// The same in a `LATERAL`, where each pair would be asked.
+#[test]
+fn a_volatile_condition_is_asked_once_of_each_pair() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..400);
+    fixture.reindex();
+    let pairs = |condition: &str| {
+        format!(
+            "SELECT a.frame_number, n.frame_number FROM captions a, LATERAL (SELECT b.frame_number \
+             FROM captions b WHERE {condition} ORDER BY b.embedding <=> a.embedding LIMIT 5) n \
+             WHERE a.frame_number < 4"
+        )
+    };
+    let plan = fixture.plan(&pairs("b.frame_number > 3"));
+    assert!(plan.contains("NearestJoin"), "{plan}");
+    let plan = fixture.plan(&pairs("random() < 0.5"));
+    assert!(!plan.contains("NearestJoin"), "{plan}");
+    assert_eq!(fixture.rows(&pairs("random() < 0.5")).len(), 20);
+}
+
+/// A sub-query that gives one vector is worked out first, so that the order can be an index's.
+#[test]
+fn the_vector_may_come_from_a_sub_query() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..3072);
+    fixture.reindex();
+    let of = |frame: u32| format!("(SELECT embedding FROM captions WHERE frame_number = {frame})");
+    let near = |vector: &str| {
+        format!(
+            "SELECT frame_number, embedding <=> {vector} AS distance FROM captions \
+             WHERE frame_number <> 17 ORDER BY embedding <=> {vector} LIMIT 5"
+        )
+    };
+    let plan = fixture.plan(&near(&of(17)));
+    assert!(plan.contains("way=graph") || plan.contains("way=iterative"), "{plan}");
+    let vector =
+        fixture.rows("SELECT embedding FROM captions WHERE frame_number = 17")[0][0].clone();
+    assert_eq!(fixture.rows(&near(&of(17))), fixture.rows(&near(&format!("'{vector}'"))));
+
+    // Within a sub-query of a sub-query, as an alias, and as a bound.
+    let nested = format!(
+        "(SELECT embedding FROM captions WHERE frame_number <> 17 ORDER BY embedding <=> {} LIMIT 1)",
+        of(17)
+    );
+    let nearest = fixture.rows(&near(&of(17)))[0][0].clone();
+    let found = fixture.rows(&format!(
+        "SELECT frame_number, embedding <=> {nested} AS d FROM captions ORDER BY d LIMIT 1"
+    ));
+    assert_eq!(found[0], [nearest.as_str(), "0"]);
+    let bounded =
+        format!("SELECT count(*) FROM captions WHERE embedding <=> {} < 0.000001", of(17));
+    assert_eq!(fixture.rows(&bounded)[0], ["1"]);
+
+    // No row is NULL, and NULL is near to nothing; two rows are none.
+    let none = format!("SELECT embedding <=> {} FROM captions LIMIT 1", of(99_999));
+    assert_eq!(fixture.rows(&none)[0], ["NULL"]);
+    let (sqlstate, message) =
+        fixture.refused(&near("(SELECT embedding FROM captions WHERE frame_number < 3)"));
+    assert_eq!(sqlstate, "21000", "{message}");
+    // One that depends on the row is asked for each.
+    let correlated = "SELECT count(*) FROM captions a WHERE a.embedding <=> (SELECT embedding FROM \
+                      captions b WHERE b.frame_number = a.frame_number) < 0.000001";
+    assert_eq!(fixture.rows(correlated)[0], ["3072"]);
+}
+
 /// The nearest rows are the nearest within a bound, so the graph answers as if there were none.
 #[test]
 fn a_bound_on_the_distance_goes_through_the_graph() {
