@@ -4,9 +4,12 @@
 //! thread that stands back, such as a query's, and then by a camera that may not wait, so that whoever
 //! asks must not be the one who starts it.
 
-use crossbeam_channel::{Sender, bounded, unbounded};
+use crossbeam_channel::{Sender, bounded};
 
 type Work = Box<dyn FnOnce() + Send>;
+
+/// Starts that wait for the thread, which is not busy for long; more of them wait outside.
+const WAITING: usize = 64;
 
 /// Runs what starts threads on threads of the priority that it was made with.
 pub(super) struct Starter {
@@ -17,7 +20,7 @@ pub(super) struct Starter {
 impl Starter {
     /// Starts the thread, which ends when this is dropped.
     pub(super) fn new() -> Self {
-        let (sender, work) = unbounded::<Work>();
+        let (sender, work) = bounded::<Work>(WAITING);
         let start_all = move || {
             for start in work {
                 // Each on its own, as loading one model must not hold up another. What is not

@@ -118,6 +118,62 @@ fn the_vector_may_come_from_a_sub_query() {
     assert_eq!(fixture.rows(correlated)[0], ["3072"]);
 }
 
+/// Above a join nobody knows how many of the nearest rows have partners: more and more are tried.
+#[test]
+fn an_order_above_a_join_goes_through_the_graph() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..3072);
+    fixture.reindex();
+    let query = literal("a black dog jumps over a log");
+    let plain = |condition: &str| {
+        format!(
+            "SELECT frame_number, embedding <=> {query} FROM captions WHERE {condition} \
+             ORDER BY embedding <=> {query} LIMIT 10"
+        )
+    };
+    let joined = |join: &str, condition: &str| {
+        format!(
+            "SELECT c.frame_number, c.embedding <=> {query} AS distance FROM {join} \
+             WHERE {condition} ORDER BY c.embedding <=> {query} LIMIT 10"
+        )
+    };
+    let with_itself =
+        "captions c JOIN captions d ON c.source = d.source AND c.frame_number = d.frame_number";
+    let other_side =
+        "captions d JOIN captions c ON c.source = d.source AND c.frame_number = d.frame_number";
+    let optional = "captions c LEFT JOIN captions d ON d.source = c.source AND d.frame_number = c.frame_number + 1";
+    for (join, condition, plain_condition, tried) in [
+        (with_itself, "true", "true", "1"),
+        (other_side, "true", "true", "1"),
+        (optional, "true", "true", "1"),
+        // One in ten has a partner, then one in three hundred: 64, 640, all.
+        (with_itself, "d.frame_number % 10 = 0", "frame_number % 10 = 0", "2"),
+        (with_itself, "d.frame_number % 300 = 0", "frame_number % 300 = 0", "3"),
+        (with_itself, "c.frame_number > 1000 AND d.caption <> ''", "frame_number > 1000", "1"),
+    ] {
+        let sql = joined(join, condition);
+        let plan = fixture.plan(&sql);
+        assert!(plan.contains("FirstEnough") && plan.contains("way=graph"), "{sql}:\n{plan}");
+        assert!(plan.contains(&format!("tried={tried}")), "{sql}: not {tried}:\n{plan}");
+        assert_eq!(fixture.rows(&sql), fixture.rows(&plain(plain_condition)), "{sql}");
+    }
+    // Fewer rows than are wanted are all that there are.
+    let few = joined(with_itself, "d.frame_number < 3");
+    assert_eq!(fixture.rows(&few).len(), 3);
+    let grouped = format!(
+        "SELECT count(*) FROM ({}) nearest JOIN captions e USING (frame_number)",
+        joined(with_itself, "true")
+    );
+    assert_eq!(fixture.rows(&grouped)[0], ["10"]);
+    // Where the vectors' rows may be NULLs, or the order has another term, all pairs are sorted.
+    let nulls = "captions d LEFT JOIN captions c ON c.frame_number = d.frame_number + 3000";
+    let plan = fixture.plan(&joined(nulls, "true"));
+    assert!(!plan.contains("FirstEnough"), "{plan}");
+    let more = joined(with_itself, "true").replace(" LIMIT", ", d.frame_number LIMIT");
+    assert!(!fixture.plan(&more).contains("FirstEnough"));
+    assert_eq!(fixture.rows(&more).len(), 10);
+}
+
 /// The nearest rows are the nearest within a bound, so the graph answers as if there were none.
 #[test]
 fn a_bound_on_the_distance_goes_through_the_graph() {
