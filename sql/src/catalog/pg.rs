@@ -12,8 +12,9 @@
 //! | `types` | `pg_type` with `vector` where drivers look for it |
 //! | `sessions` | `pg_stat_activity` |
 //! | `functions` | `format_type`, `col_description` and others that clients call |
-//! | `names` | `to_regclass`, `to_regtype`, `json_build_object` |
+//! | `names` | `to_regclass`, `to_regtype` |
 //! | `indexes` | indexes in `pg_class`, `pg_index`, `pg_indexes` and `pg_stat_progress_create_index` |
+//! | `views` | views in `pg_class` and `pg_attribute` |
 //! | `procedures` | `pg_proc` with Vigil's functions |
 
 mod attributes;
@@ -28,6 +29,7 @@ mod relations;
 mod roles;
 mod sessions;
 mod types;
+mod views;
 
 use std::sync::Arc;
 
@@ -51,9 +53,10 @@ use self::types::PgTypes;
 use super::computed::ComputedTable;
 use crate::Engine;
 use crate::activity::Activity;
-use crate::comments::Comments;
-use crate::database::DATABASE;
+use crate::database::{DATABASE, Kept};
 use crate::roles::Roles;
+
+pub(crate) use self::attributes::postgres_type;
 
 /// The schema's name.
 const SCHEMA: &str = "pg_catalog";
@@ -62,20 +65,19 @@ const SCHEMA: &str = "pg_catalog";
 pub(crate) fn register(
     context: &SessionContext,
     engine: &Arc<dyn Engine>,
-    roles: &Arc<Roles>,
     activity: &Arc<Activity>,
-    comments: &Arc<Comments>,
+    kept: &Kept<'_>,
 ) -> Result<()> {
     setup_pg_catalog(context, DATABASE, EmptyContextProvider).map_err(|error| *error)?;
     let catalog = catalog(context)?;
     let inner = catalog
         .schema(SCHEMA)
         .ok_or_else(|| internal_datafusion_err!("pg_catalog is not registered"))?;
-    let relations = Arc::new(Relations::read(context, inner.as_ref(), engine, comments)?);
+    let relations = Arc::new(Relations::read(context, inner.as_ref(), engine, kept)?);
     functions::register(context, &relations);
     names::register(context, &relations);
     let sessions = Arc::new(Sessions::new(Arc::clone(activity)));
-    let (engine, roles) = (Arc::clone(engine), Arc::clone(roles));
+    let (engine, roles) = (Arc::clone(engine), Arc::clone(kept.roles));
     let schema = PgCatalog { inner, relations, engine, roles, sessions };
     catalog.register_schema(SCHEMA, Arc::new(schema))?;
     Ok(())
@@ -138,7 +140,10 @@ impl SchemaProvider for PgCatalog {
             "pg_auth_members" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Membership }),
             "pg_type" => Arc::new(ComputedTable(PgTypes { inner, relations })),
             "pg_proc" => Arc::new(ComputedTable(Procedures { inner, relations })),
-            "pg_class" => extended(inner, relations, keys::Classes),
+            "pg_class" => {
+                let with_indexes = extended(inner, Arc::clone(&relations), keys::Classes);
+                extended(with_indexes, relations, views::Classes)
+            }
             "pg_index" => extended(inner, relations, keys::Indexes),
             "pg_constraint" => extended(inner, relations, keys::Constraints),
             "pg_depend" => extended(inner, relations, keys::Dependencies),

@@ -20,7 +20,8 @@ use crate::Engine;
 use crate::catalog::system::{self, SYSTEM_SCHEMA};
 use crate::catalog::{Column, StandardTable};
 use crate::comments::Comments;
-use crate::database::DEFAULT_SCHEMA;
+use crate::database::{DEFAULT_SCHEMA, Kept};
+use crate::views::{ViewMap, Views};
 
 /// A table or view as `pg_class` has it.
 #[derive(Debug)]
@@ -39,6 +40,7 @@ pub(super) struct Relations {
     public: i32,
     engine: Arc<dyn Engine>,
     comments: Arc<Comments>,
+    views: Arc<Views>,
 }
 
 impl Relations {
@@ -47,7 +49,7 @@ impl Relations {
         context: &SessionContext,
         catalog: &dyn SchemaProvider,
         engine: &Arc<dyn Engine>,
-        comments: &Arc<Comments>,
+        kept: &Kept<'_>,
     ) -> Result<Self> {
         let schemas: BTreeMap<i32, String> =
             rows(context, catalog, "pg_namespace", ["oid", "nspname"])?
@@ -64,8 +66,8 @@ impl Relations {
                 Some((oid, Relation { name, schema, definition }))
             })
             .collect();
-        let (engine, comments) = (Arc::clone(engine), Arc::clone(comments));
-        Ok(Self { by_oid, public, engine, comments })
+        let (comments, views) = (Arc::clone(kept.comments), Arc::clone(kept.views));
+        Ok(Self { by_oid, public, engine: Arc::clone(engine), comments, views })
     }
 
     /// The relation with this OID.
@@ -76,7 +78,10 @@ impl Relations {
     /// The OID of a relation.
     pub(super) fn find(&self, schema: &str, name: &str) -> Option<i32> {
         let mut all = self.by_oid.iter();
-        all.find(|(_, found)| found.schema == schema && found.name == name).map(|(oid, _)| *oid)
+        let found = all.find(|(_, found)| found.schema == schema && found.name == name);
+        let view =
+            || self.views.all().get(name).filter(|_| schema == DEFAULT_SCHEMA).map(|view| view.oid);
+        found.map(|(oid, _)| *oid).or_else(view)
     }
 
     /// The OID of the schema `public`.
@@ -105,6 +110,11 @@ impl Relations {
         let column = self.column(oid, number)?;
         let name = column.field.name();
         self.comments.of(&relation.schema, &relation.name, Some(name), column.comment)
+    }
+
+    /// The views.
+    pub(super) fn views(&self) -> Arc<ViewMap> {
+        self.views.all()
     }
 
     /// The indexes of our tables.
