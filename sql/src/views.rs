@@ -138,8 +138,8 @@ mod tests {
 
     #[test]
     fn views_are_kept_in_the_file() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let roles = folder.path().join("roles.json");
+        let folder = std::env::temp_dir().join(format!("vigil-views-{}", std::process::id()));
+        let roles = folder.join("roles.json");
         let views = Views::open(Some(&roles)).expect("there is none");
         views
             .change(|all| {
@@ -158,5 +158,6 @@ mod tests {
         assert_eq!(again.keys().collect::<Vec<_>>(), ["a", "b"]);
         assert_eq!(readers(&again, "a"), ["b"]);
         assert_eq!(next_oid(&again), FIRST_OID + 2);
+        fs::remove_dir_all(&folder).expect("is removed");
     }
 }
