@@ -9,9 +9,11 @@ pub(super) fn read(text: &str, template: &str) -> Result<Option<f64>> {
     if template.is_empty() {
         return Ok(None);
     }
+    // Digits that the text leaves out before its point leave the point to the template's.
+    let waits_for_point = template.contains(['.', 'D', 'd']);
     let mut input = text.chars().peekable();
     let mut template = template.chars().peekable();
-    let mut number = Number::default();
+    let mut number = Number { waits_for_point, ..Number::default() };
     let mut is_quoted = false;
     while let Some(letter) = template.next() {
         if is_quoted || letter == '"' {
@@ -67,6 +69,8 @@ pub(super) fn read(text: &str, template: &str) -> Result<Option<f64>> {
 #[derive(Default)]
 struct Number {
     digits: String,
+    /// Whether the template has a point.
+    waits_for_point: bool,
     has_point: bool,
     is_negative: bool,
     has_sign: bool,
@@ -91,6 +95,9 @@ impl Number {
         input.next_if_eq(&' ');
         if self.digits.is_empty() {
             self.sign(input);
+        }
+        if self.waits_for_point && !self.has_point && input.peek() == Some(&'.') {
+            return;
         }
         if let Some(next) = input.next()
             && next.is_ascii_digit()
