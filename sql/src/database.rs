@@ -26,6 +26,7 @@ use crate::overflow::CheckedArithmetic;
 use crate::roles::Roles;
 use crate::runtime::QueryRuntime;
 use crate::types::Types;
+use crate::views::Views;
 use crate::{Engine, Session, SqlError, functions, lateral, model_columns};
 
 /// The name of the one database.
@@ -40,7 +41,7 @@ const BATCH_SIZE: usize = 8192;
 /// How a database is to be run.
 #[derive(Clone, Debug, Default)]
 pub struct DatabaseOptions {
-    /// The file that roles are kept in, and comments beside it; without one they live as long as
+    /// The file that roles are kept in, and comments and views beside it; without one they live as long as
     /// the database.
     pub roles_file: Option<PathBuf>,
     /// What queries may use.
@@ -54,6 +55,7 @@ pub struct Database {
     roles: Arc<Roles>,
     activity: Arc<Activity>,
     comments: Arc<Comments>,
+    views: Arc<Views>,
     memory: Memory,
     max_rows: usize,
     /// The state that each session begins with.
@@ -89,7 +91,9 @@ impl Database {
         let activity = Arc::new(Activity::default());
         let roles = Arc::new(Roles::open(options.roles_file.as_deref())?);
         let comments = Arc::new(Comments::open(options.roles_file.as_deref())?);
-        let (base, of_session) = base_state(&engine, &roles, &activity, &comments, cores)?;
+        let views = Arc::new(Views::open(options.roles_file.as_deref())?);
+        let kept = Kept { roles: &roles, comments: &comments, views: &views };
+        let (base, of_session) = base_state(&engine, &activity, &kept, cores)?;
         let memory = Memory::new(&options.limits)?;
         let max_rows = options.limits.max_rows;
         let channels = Channels::default();
@@ -98,6 +102,7 @@ impl Database {
             roles,
             activity,
             comments,
+            views,
             memory,
             max_rows,
             base,
@@ -151,6 +156,10 @@ impl Database {
         &self.comments
     }
 
+    pub(crate) fn views(&self) -> &Arc<Views> {
+        &self.views
+    }
+
     pub(crate) fn memory(&self) -> &Memory {
         &self.memory
     }
@@ -182,11 +191,18 @@ impl Drop for Database {
     }
 }
 
+/// What is kept beside the engine, for the catalog.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept<'a> {
+    pub(crate) roles: &'a Arc<Roles>,
+    pub(crate) comments: &'a Arc<Comments>,
+    pub(crate) views: &'a Arc<Views>,
+}
+
 fn base_state(
     engine: &Arc<dyn Engine>,
-    roles: &Arc<Roles>,
     activity: &Arc<Activity>,
-    comments: &Arc<Comments>,
+    kept: &Kept<'_>,
     cores: usize,
 ) -> Result<(SessionState, pg::OfSession), SqlError> {
     let catalog = Arc::new(MemoryCatalogProvider::new());
@@ -212,7 +228,7 @@ fn base_state(
     functions::put_bounds(&mut state)?;
 
     let context = SessionContext::new_with_state(state);
-    let of_session = pg::register(&context, engine, roles, activity, comments)?;
+    let of_session = pg::register(&context, engine, activity, kept)?;
     functions::register(&context, engine);
     let state = context.state();
     let mut planners = vigil_udfs::expr_planners();

@@ -64,6 +64,7 @@ mod statement;
 pub mod text;
 mod time_texts;
 mod types;
+mod views;
 pub mod wire;
 
 pub use crate::database::{DATABASE, DEFAULT_SCHEMA, Database, DatabaseOptions};

@@ -1,5 +1,5 @@
 //! Texts of times that PostgreSQL reads and Arrow does not: without seconds, with `am` and `pm`, with zones
-//! in every spelling, `now`, `today` and their like. A text that is cast to a timestamp, also one that is
+//! in every spelling, `now`, `today` and their like. A text that is cast to a timestamp or a date, also one that is
 //! compared with one, is written as Arrow reads it.
 
 use std::sync::LazyLock;
@@ -22,18 +22,24 @@ static FORM: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// The cast of a text to a timestamp with the text as Arrow reads it; every other expression as it is.
+/// The cast of a text to a timestamp or a date with the text as Arrow reads it; every other expression as it is.
 /// `zone` is the session's.
 pub(crate) fn as_arrow_reads(expr: Expr, zone: Option<&str>) -> (Expr, bool) {
     let Expr::Cast(Cast { expr: inner, field }) = expr else { return (expr, false) };
-    let DataType::Timestamp(_, target) = field.data_type() else {
-        return (Expr::Cast(Cast { expr: inner, field }), false);
+    let (is_date, has_zone) = match field.data_type() {
+        DataType::Timestamp(_, target) => (false, target.is_some()),
+        DataType::Date32 => (true, false),
+        _ => return (Expr::Cast(Cast { expr: inner, field }), false),
     };
     let text = match inner.as_ref() {
         Expr::Literal(ScalarValue::Utf8(Some(text)), _) => text,
         _ => return (Expr::Cast(Cast { expr: inner, field }), false),
     };
-    match written(text, target.is_some(), zone) {
+    let written = written(text, has_zone, zone).map(|written| match is_date {
+        true => written.split(' ').next().unwrap_or_default().to_owned(),
+        false => written,
+    });
+    match written {
         Some(written) if written != *text => {
             let literal = Expr::Literal(ScalarValue::Utf8(Some(written)), None);
             (Expr::Cast(Cast { expr: Box::new(literal), field }), true)

@@ -13,8 +13,9 @@
 //! | `sessions` | `pg_stat_activity` |
 //! | `functions` | `format_type`, `col_description` and others that clients call |
 //! | `privileges` | `has_table_privilege`, `pg_has_role` and their like |
-//! | `names` | `to_regclass`, `to_regtype`, `json_build_object` |
+//! | `names` | `to_regclass`, `to_regtype` |
 //! | `indexes` | indexes in `pg_class`, `pg_index`, `pg_indexes` and `pg_stat_progress_create_index` |
+//! | `views` | views in `pg_class` and `pg_attribute` |
 //! | `procedures` | `pg_proc` with Vigil's functions |
 
 mod attributes;
@@ -30,6 +31,7 @@ mod relations;
 mod roles;
 mod sessions;
 mod types;
+mod views;
 
 use std::sync::Arc;
 
@@ -55,9 +57,10 @@ use super::computed::ComputedTable;
 use crate::Engine;
 use crate::access::Access;
 use crate::activity::Activity;
-use crate::comments::Comments;
-use crate::database::DATABASE;
+use crate::database::{DATABASE, Kept};
 use crate::roles::Roles;
+
+pub(crate) use self::attributes::postgres_type;
 
 /// The schema's name.
 const SCHEMA: &str = "pg_catalog";
@@ -66,20 +69,19 @@ const SCHEMA: &str = "pg_catalog";
 pub(crate) fn register(
     context: &SessionContext,
     engine: &Arc<dyn Engine>,
-    roles: &Arc<Roles>,
     activity: &Arc<Activity>,
-    comments: &Arc<Comments>,
+    kept: &Kept<'_>,
 ) -> Result<OfSession> {
     setup_pg_catalog(context, DATABASE, EmptyContextProvider).map_err(|error| *error)?;
     let catalog = catalog(context)?;
     let inner = catalog
         .schema(SCHEMA)
         .ok_or_else(|| internal_datafusion_err!("pg_catalog is not registered"))?;
-    let relations = Arc::new(Relations::read(context, inner.as_ref(), engine, comments)?);
+    let relations = Arc::new(Relations::read(context, inner.as_ref(), engine, kept)?);
     functions::register(context, &relations);
     names::register(context, &relations);
     let sessions = Arc::new(Sessions::new(Arc::clone(activity)));
-    let roles = Arc::clone(roles);
+    let roles = Arc::clone(kept.roles);
     let of_session = OfSession { relations: Arc::clone(&relations) };
     let schema = PgCatalog { inner, relations, roles, sessions };
     catalog.register_schema(SCHEMA, Arc::new(schema))?;
@@ -159,7 +161,10 @@ impl SchemaProvider for PgCatalog {
             "pg_auth_members" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Membership }),
             "pg_type" => Arc::new(ComputedTable(PgTypes { inner, relations })),
             "pg_proc" => Arc::new(ComputedTable(Procedures { inner, relations })),
-            "pg_class" => extended(inner, relations, keys::Classes),
+            "pg_class" => {
+                let with_indexes = extended(inner, Arc::clone(&relations), keys::Classes);
+                extended(with_indexes, relations, views::Classes)
+            }
             "pg_index" => extended(inner, relations, keys::Indexes),
             "pg_constraint" => extended(inner, relations, keys::Constraints),
             "pg_depend" => extended(inner, relations, keys::Dependencies),

@@ -1,15 +1,25 @@
-//! Arrays as PostgreSQL writes them in a text, `'{1,2}'::int[]`, as `ARRAY[…]`.
+//! Arrays as PostgreSQL writes them in a text, as `ARRAY[…]`: `'{1,2}'::int[]`, and the paths of
+//! `json #> '{a,b}'`.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Array, DataType, Expr, Statement, Value, visit_expressions_mut,
+    Array, BinaryOperator, DataType, Expr, Statement, Value, visit_expressions_mut,
 };
 
 /// Rewrites the casts in `statement`. Arrays in arrays stay as they are.
 pub(super) fn rewrite(statement: &mut Statement) {
     let _: ControlFlow<()> = visit_expressions_mut(statement, |expr| {
-        if let Expr::Cast { expr: inner, data_type: DataType::Array(_), .. } = expr
+        let array = match expr {
+            Expr::Cast { expr: inner, data_type: DataType::Array(_), .. } => Some(inner),
+            Expr::BinaryOp {
+                op: BinaryOperator::HashArrow | BinaryOperator::HashLongArrow,
+                right,
+                ..
+            } => Some(right),
+            _ => None,
+        };
+        if let Some(inner) = array
             && let Expr::Value(value) = inner.as_ref()
             && let Value::SingleQuotedString(text) = &value.value
             && let Some(elements) = elements(text)

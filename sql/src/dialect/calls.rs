@@ -5,10 +5,11 @@ use std::mem::replace;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, SetExpr,
-    Statement, Subscript, TimezoneInfo, UnaryOperator, Value, VisitMut, VisitorMut,
-    visit_expressions_mut,
+    AccessExpr, BinaryOperator, CastKind, CharacterLength, DataType, DuplicateTreatment, Expr,
+    Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList,
+    FunctionArguments, Ident, ObjectName, OrderByExpr, OrderByOptions, Query, Select, SelectItem,
+    SetExpr, Statement, Subscript, TimezoneInfo, UnaryOperator, Value, ValueWithSpan, VisitMut,
+    VisitorMut, visit_expressions_mut,
 };
 
 use crate::SqlError;
@@ -78,6 +79,16 @@ fn changed(expr: Expr) -> Result<Expr, SqlError> {
             let right = Box::new(call("similar_to_escape", args));
             Expr::Nested(Box::new(Expr::BinaryOp { left: expr, op, right }))
         }
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let access_chain = access_chain.into_iter().map(with_bounds).collect();
+            Expr::CompoundFieldAccess { root, access_chain }
+        }
+        Expr::Like { negated, any: true, expr, pattern, escape_char } => {
+            like_any(negated, *expr, *pattern, escape_char, true)
+        }
+        Expr::ILike { negated, any: true, expr, pattern, escape_char } => {
+            like_any(negated, *expr, *pattern, escape_char, false)
+        }
         Expr::AtTimeZone { timestamp, time_zone } => call("timezone", vec![*time_zone, *timestamp]),
         // `substring(text FROM pattern)` is what the pattern's first group matches, or all of it.
         Expr::Substring { expr, substring_from: Some(from), substring_for: None, .. }
@@ -90,22 +101,44 @@ fn changed(expr: Expr) -> Result<Expr, SqlError> {
                 access_chain: vec![AccessExpr::Subscript(first)],
             }
         }
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => negative(*expr),
         Expr::UnaryOp { op, expr } => match op {
+            // All bits turned over are one less than the number's negative.
+            UnaryOperator::BitwiseNot => {
+                let op = BinaryOperator::Minus;
+                let minus_one =
+                    Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(number("1")) };
+                let left = Box::new(minus_one);
+                Expr::Nested(Box::new(Expr::BinaryOp { left, op, right: expr }))
+            }
             UnaryOperator::PGSquareRoot => call("sqrt", vec![*expr]),
             UnaryOperator::PGCubeRoot => call("cbrt", vec![*expr]),
             UnaryOperator::PGAbs => call("abs", vec![*expr]),
             op => Expr::UnaryOp { op, expr },
         },
         Expr::BinaryOp { left, op, right } => match op {
+            // A point stands for a line's end, too.
+            BinaryOperator::PGRegexMatch
+            | BinaryOperator::PGRegexIMatch
+            | BinaryOperator::PGRegexNotMatch
+            | BinaryOperator::PGRegexNotIMatch => {
+                Expr::BinaryOp { left, op, right: over_lines(right) }
+            }
             BinaryOperator::PGOverlap => call("array_has_any", vec![*left, *right]),
             BinaryOperator::PGStartsWith => call("starts_with", vec![*left, *right]),
             op => Expr::BinaryOp { left, op, right },
         },
-        Expr::Cast { kind, expr, data_type, array, format } => match json_type(&data_type) {
+        Expr::Cast { kind, expr, data_type, array, format } => match function_type(&data_type) {
             Some(name) => call(name, vec![*expr]),
-            None => Expr::Cast { kind, expr, data_type, array, format },
+            None => {
+                if let Some(length) = length_of(&data_type) {
+                    return Ok(cut(kind, expr, length));
+                }
+                let data_type = if is_name(&data_type) { DataType::Text } else { data_type };
+                Expr::Cast { kind, expr, data_type, array, format }
+            }
         },
-        Expr::TypedString(typed) => match json_type(&typed.data_type) {
+        Expr::TypedString(typed) => match function_type(&typed.data_type) {
             Some(name) => call(name, vec![Expr::Value(typed.value)]),
             None => Expr::TypedString(typed),
         },
@@ -119,8 +152,71 @@ fn changed(expr: Expr) -> Result<Expr, SqlError> {
     })
 }
 
+/// A slice with the bounds that it leaves out: the first element, and more than any array has.
+fn with_bounds(access: AccessExpr) -> AccessExpr {
+    match access {
+        AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
+            let lower_bound = lower_bound.or_else(|| Some(number("1")));
+            let upper_bound = upper_bound.or_else(|| Some(number("2147483647")));
+            AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride })
+        }
+        other => other,
+    }
+}
+
+/// `LIKE ANY` of an array that is written out, as `LIKE` of one pattern or another.
+fn like_any(
+    negated: bool,
+    expr: Expr,
+    pattern: Expr,
+    escape_char: Option<ValueWithSpan>,
+    is_exact: bool,
+) -> Expr {
+    let like = |any, expr: Expr, pattern: Expr| {
+        let (expr, pattern, escape_char) = (Box::new(expr), Box::new(pattern), escape_char.clone());
+        match is_exact {
+            true => Expr::Like { negated, any, expr, pattern, escape_char },
+            false => Expr::ILike { negated, any, expr, pattern, escape_char },
+        }
+    };
+    let mut array = &pattern;
+    while let Expr::Nested(inner) | Expr::Cast { expr: inner, .. } = array {
+        array = inner.as_ref();
+    }
+    let patterns = match array {
+        Expr::Array(array) => array.elem.clone(),
+        _ => Vec::new(),
+    };
+    let likes = patterns.into_iter().map(|pattern| like(false, expr.clone(), pattern));
+    let all = likes.reduce(|left, right| Expr::BinaryOp {
+        left: Box::new(left),
+        op: BinaryOperator::Or,
+        right: Box::new(right),
+    });
+    match all {
+        Some(all) => Expr::Nested(Box::new(all)),
+        None => like(true, expr, pattern),
+    }
+}
+
+/// The negative of `expr`. In PostgreSQL the sign binds more tightly than `^`, so it goes to the first
+/// base; and DataFusion drops the sign of an interval that is written out.
+fn negative(expr: Expr) -> Expr {
+    match expr {
+        Expr::BinaryOp { left, op: BinaryOperator::PGExp, right } => {
+            Expr::BinaryOp { left: Box::new(negative(*left)), op: BinaryOperator::PGExp, right }
+        }
+        Expr::Interval(interval) => {
+            let expr = Box::new(Expr::Nested(Box::new(Expr::Interval(interval))));
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr }
+        }
+        other => Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(other) },
+    }
+}
+
 fn changed_call(mut function: Function) -> Result<Expr, SqlError> {
     let Some(name) = name_of(&function) else { return Ok(Expr::Function(function)) };
+    in_order_if_distinct(&name, &mut function);
     let renamed = match name.as_str() {
         "every" => "bool_and",
         "variance" => "var_samp",
@@ -167,6 +263,11 @@ fn changed_call(mut function: Function) -> Result<Expr, SqlError> {
                 return Ok(call("timezone", vec![zone, Expr::Function(function)]));
             }
         }
+        // PostgreSQL's array of nothing has no dimension.
+        "array_length" => {
+            let zero = number("0");
+            return Ok(call("nullif", vec![Expr::Function(function), zero]));
+        }
         "date_trunc" if list.args.len() == 3 => {
             let args: Option<Vec<Expr>> = list.args.iter().cloned().map(unnamed).collect();
             if let Some(Ok([part, time, zone])) = args.map(<[Expr; 3]>::try_from) {
@@ -177,6 +278,25 @@ fn changed_call(mut function: Function) -> Result<Expr, SqlError> {
         _ => {}
     }
     Ok(Expr::Function(function))
+}
+
+/// PostgreSQL sorts the values of `array_agg(DISTINCT …)` to find equal ones, and clients see it.
+fn in_order_if_distinct(name: &str, function: &mut Function) {
+    let is_one = matches!(name, "array_agg" | "string_agg" | "json_agg" | "jsonb_agg");
+    if !is_one || function.over.is_some() {
+        return;
+    }
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    let is_ordered =
+        list.clauses.iter().any(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_)));
+    if list.duplicate_treatment != Some(DuplicateTreatment::Distinct) || is_ordered {
+        return;
+    }
+    if let Some(expr) = list.args.first().cloned().and_then(unnamed) {
+        let options = OrderByOptions { asc: None, nulls_first: None };
+        let key = OrderByExpr { expr, options, with_fill: None };
+        list.clauses.push(FunctionArgumentClause::OrderBy(vec![key]));
+    }
 }
 
 /// The arguments of an aggregate, each gathered into a list in the same order.
@@ -238,12 +358,53 @@ fn unnamed(argument: FunctionArg) -> Option<Expr> {
     }
 }
 
-fn json_type(data_type: &DataType) -> Option<&'static str> {
+/// The function that a cast to a type is, for types that are texts of a form.
+fn function_type(data_type: &DataType) -> Option<&'static str> {
     match data_type {
+        DataType::Uuid => Some("uuid"),
         DataType::JSON => Some("json"),
         DataType::JSONB => Some("jsonb"),
         _ => None,
     }
+}
+
+/// A pattern that is written out, of which a point matches a line's end as in PostgreSQL.
+fn over_lines(mut pattern: Box<Expr>) -> Box<Expr> {
+    if let Expr::Value(value) = pattern.as_mut()
+        && let Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) =
+            &mut value.value
+        && text.contains('.')
+    {
+        text.insert_str(0, "(?s)");
+    }
+    pattern
+}
+
+/// The `n` of `varchar(n)` and `char(n)`.
+fn length_of(data_type: &DataType) -> Option<u64> {
+    match data_type {
+        DataType::Varchar(Some(CharacterLength::IntegerLength { length, .. }))
+        | DataType::CharacterVarying(Some(CharacterLength::IntegerLength { length, .. }))
+        | DataType::CharVarying(Some(CharacterLength::IntegerLength { length, .. }))
+        | DataType::Char(Some(CharacterLength::IntegerLength { length, .. }))
+        | DataType::Character(Some(CharacterLength::IntegerLength { length, .. })) => Some(*length),
+        _ => None,
+    }
+}
+
+/// A cast to a text of some characters at most cuts the others off, which DataFusion's does not.
+fn cut(kind: CastKind, expr: Box<Expr>, length: u64) -> Expr {
+    let data_type = DataType::Text;
+    let text = Expr::Cast { kind, expr, data_type, array: false, format: None };
+    call("left", vec![text, number(&length.to_string())])
+}
+
+/// PostgreSQL's type of names, which is a text here.
+fn is_name(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Custom(name, _) if matches!(
+        name.to_string().to_ascii_lowercase().as_str(),
+        "name" | "pg_catalog.name"
+    ))
 }
 
 fn is_text(expr: &Expr) -> bool {

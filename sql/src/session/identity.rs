@@ -126,6 +126,7 @@ impl Session {
         let (roles, activity) =
             (Arc::clone(self.database.roles()), Arc::clone(self.database.activity()));
         let comments = Arc::clone(self.database.comments());
+        let views = Arc::clone(self.database.views());
         let engine =
             VisibleEngine::new(Arc::clone(self.database.engine()), Arc::clone(&self.access));
         Ok(async move {
@@ -135,6 +136,7 @@ impl Session {
                 roles: &roles,
                 activity: &activity,
                 comments: &comments,
+                views: &views,
             };
             statement.run(&context).await
         })

@@ -321,3 +321,36 @@ async fn roles_are_listed_and_memberships_make_no_circle() {
         assert_eq!(error.sqlstate(), sqlstate, "{sql}: {error}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_shows_what_its_owner_sees_to_those_who_may_read_it() {
+    let (server, client) = guard().await;
+    server
+        .as_owner(
+            "CREATE VIEW seen AS SELECT source, count(*) AS rows FROM frames GROUP BY source;
+             CREATE VIEW names AS SELECT source FROM seen;
+             CREATE ROLE clerk LOGIN PASSWORD 'secret'",
+        )
+        .await;
+    // Only sources were granted: of the view's tables, too, their rows alone.
+    assert_eq!(rows(&client, "SELECT source FROM names").await, ["lobby"]);
+    let clerk = server.log_in("clerk", "secret").await.expect("the password is right");
+    let denied = ("42501".to_owned(), "permission denied for table names".to_owned());
+    assert_eq!(refused(&clerk, "SELECT source FROM names").await, denied);
+    server.as_owner("GRANT SELECT ON names TO clerk").await;
+    let all = rows(&clerk, "SELECT source FROM names ORDER BY 1").await;
+    assert_eq!(all, ["lobby", "street"]);
+    // The view alone was granted.
+    assert_eq!(refused(&clerk, "SELECT source FROM seen").await.0, "42501");
+    assert_eq!(refused(&clerk, "SELECT source FROM frames").await.0, "42501");
+    assert_eq!(refused(&clerk, "SELECT * FROM names, frames").await.0, "42501");
+    for sql in ["CREATE VIEW mine AS SELECT 1", "DROP VIEW names", "ALTER VIEW names RENAME TO n"] {
+        assert_eq!(refused(&clerk, sql).await.0, "42501", "{sql}");
+    }
+    server.as_owner("REVOKE SELECT ON names FROM clerk").await;
+    assert_eq!(refused(&clerk, "SELECT source FROM names").await, denied);
+    // A view of the same name is another one.
+    server.as_owner("GRANT SELECT ON names TO clerk; DROP VIEW names").await;
+    server.as_owner("CREATE VIEW names AS SELECT source FROM frames").await;
+    assert_eq!(refused(&clerk, "SELECT source FROM names").await, denied);
+}

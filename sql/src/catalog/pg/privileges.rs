@@ -146,8 +146,7 @@ impl Asked {
     fn table(&self, table: &Named) -> Result<Option<(String, String)>, SqlError> {
         match table {
             Named::Oid(oid) => {
-                let relation = i32::try_from(*oid).ok().and_then(|oid| self.relations.get(oid));
-                Ok(relation.map(|found| (found.schema.clone(), found.name.clone())))
+                Ok(i32::try_from(*oid).ok().and_then(|oid| self.relations.name_of(oid)))
             }
             Named::Text(text) => {
                 let (schemas, name) = match text.split_once('.') {

@@ -20,7 +20,8 @@ use crate::access::{Access, VisibleEngine};
 use crate::catalog::system::{self, SYSTEM_SCHEMA};
 use crate::catalog::{Column, StandardTable};
 use crate::comments::Comments;
-use crate::database::DEFAULT_SCHEMA;
+use crate::database::{DEFAULT_SCHEMA, Kept};
+use crate::views::{ViewMap, Views};
 use crate::{Engine, IndexBuild};
 
 /// A table or view as `pg_class` has it.
@@ -40,6 +41,7 @@ pub(super) struct Relations {
     public: i32,
     engine: Arc<dyn Engine>,
     comments: Arc<Comments>,
+    views: Arc<Views>,
 }
 
 impl Relations {
@@ -48,7 +50,7 @@ impl Relations {
         context: &SessionContext,
         catalog: &dyn SchemaProvider,
         engine: &Arc<dyn Engine>,
-        comments: &Arc<Comments>,
+        kept: &Kept<'_>,
     ) -> Result<Self> {
         let schemas: BTreeMap<i32, String> =
             rows(context, catalog, "pg_namespace", ["oid", "nspname"])?
@@ -65,8 +67,8 @@ impl Relations {
                 Some((oid, Relation { name, schema, definition }))
             })
             .collect();
-        let (engine, comments) = (Arc::clone(engine), Arc::clone(comments));
-        Ok(Self { by_oid: Arc::new(by_oid), public, engine, comments })
+        let (comments, views) = (Arc::clone(kept.comments), Arc::clone(kept.views));
+        Ok(Self { by_oid: Arc::new(by_oid), public, engine: Arc::clone(engine), comments, views })
     }
 
     /// The same with the indexes that a session may see.
@@ -93,7 +95,20 @@ impl Relations {
     /// The OID of a relation.
     pub(super) fn find(&self, schema: &str, name: &str) -> Option<i32> {
         let mut all = self.by_oid.iter();
-        all.find(|(_, found)| found.schema == schema && found.name == name).map(|(oid, _)| *oid)
+        let found = all.find(|(_, found)| found.schema == schema && found.name == name);
+        let view =
+            || self.views.all().get(name).filter(|_| schema == DEFAULT_SCHEMA).map(|view| view.oid);
+        found.map(|(oid, _)| *oid).or_else(view)
+    }
+
+    /// Schema and name of the table or view with this OID.
+    pub(super) fn name_of(&self, oid: i32) -> Option<(String, String)> {
+        if let Some(found) = self.get(oid) {
+            return Some((found.schema.clone(), found.name.clone()));
+        }
+        let views = self.views.all();
+        let (name, _) = views.iter().find(|(_, view)| view.oid == oid)?;
+        Some((DEFAULT_SCHEMA.to_owned(), name.clone()))
     }
 
     /// Whether a table has that column; PostgreSQL's own are taken to have every one.
@@ -131,6 +146,11 @@ impl Relations {
         let column = self.column(oid, number)?;
         let name = column.field.name();
         self.comments.of(&relation.schema, &relation.name, Some(name), column.comment)
+    }
+
+    /// The views.
+    pub(super) fn views(&self) -> Arc<ViewMap> {
+        self.views.all()
     }
 
     /// The indexes of our tables.
