@@ -12,7 +12,7 @@
 //! * `idle_cpu_percent`: what `vigil serve` uses of one core over ten seconds after a source of a
 //!   load generator has ended, with a client connected.
 //!
-//! The machine drifts, so only ratios of one run mean anything.
+//! `BENCH_PARTS=idle,memory,session` runs some of it. The machine drifts, so only ratios of one run mean anything.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -53,10 +53,15 @@ fn main() -> Result<()> {
     let video = root.join(".vigil/videos/vtest.avi");
     let threads = std::thread::available_parallelism()?.get();
 
-    let idle = idle_cpu_percent()?;
-    let growth = memory_growth(root, &models, threads)?;
+    let parts = std::env::var("BENCH_PARTS").unwrap_or_else(|_| "idle,memory,session".to_owned());
+    let is_asked_for = |part: &str| parts.split(',').any(|asked| asked == part);
+    let idle = is_asked_for("idle").then(idle_cpu_percent).transpose()?;
+    let growth =
+        is_asked_for("memory").then(|| memory_growth(root, &models, threads)).transpose()?;
     let has_model = models.join("yolov8n/model.onnx").is_file();
-    if has_model && video.is_file() {
+    if !is_asked_for("session") {
+        eprintln!("The session is not measured.");
+    } else if has_model && video.is_file() {
         let (throughput, freshness) = against_session(root, &models, &video, threads)?;
         figure("pipeline_over_session", throughput, "ratio");
         figure("freshness_over_session", freshness, "ratio");
@@ -68,8 +73,12 @@ fn main() -> Result<()> {
             video.display()
         );
     }
-    figure("memory_growth_mb", growth, "MB");
-    figure("idle_cpu_percent", idle, "%");
+    if let Some(growth) = growth {
+        figure("memory_growth_mb", growth, "MB");
+    }
+    if let Some(idle) = idle {
+        figure("idle_cpu_percent", idle, "%");
+    }
     Ok(())
 }
 

@@ -21,11 +21,13 @@
 //! row. The graph holds no rows, only vectors and where they are in the table, so a query gives the
 //! rows of its own snapshot.
 
+mod above_join;
 mod codes;
 mod conditions;
 mod definition;
 mod distance;
 mod exact;
+mod first_enough;
 mod graph;
 mod indexable;
 mod kernel;

@@ -23,6 +23,7 @@ mod embeddings;
 mod links;
 mod pool;
 mod reranks;
+mod starter;
 mod worker;
 
 pub use self::appearances::{AppearanceReply, ReIdHandle};
@@ -38,8 +39,9 @@ use self::captions::Captions;
 use self::detections::Detections;
 use self::embeddings::Embeddings;
 use self::links::Links;
-use self::pool::Pool;
+use self::pool::{Opening, Pool};
 use self::reranks::Reranks;
+use self::starter::Starter;
 
 /// How the service runs its models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,6 +129,7 @@ pub struct InferenceService {
     embedders: Pool<Embeddings>,
     rerankers: Pool<Reranks>,
     linkers: Pool<Links>,
+    starter: Starter,
 }
 
 impl InferenceService {
@@ -142,6 +145,7 @@ impl InferenceService {
             embedders: Pool::default(),
             rerankers: Pool::default(),
             linkers: Pool::default(),
+            starter: Starter::new(),
         })
     }
 
@@ -224,7 +228,7 @@ impl InferenceService {
         name: &str,
         open: OpenOptions,
     ) -> Result<DetectorHandle, ModelError> {
-        let worker = self.detectors.get(&self.registry(), name, &self.options, open);
+        let worker = self.detectors.get(&self.opening(), name, open);
         worker.map(DetectorHandle::new)
     }
 
@@ -245,7 +249,7 @@ impl InferenceService {
         name: &str,
         open: impl Into<OpenOptions>,
     ) -> Result<ReIdHandle, ModelError> {
-        let worker = self.reids.get(&self.registry(), name, &self.options, open.into());
+        let worker = self.reids.get(&self.opening(), name, open.into());
         worker.map(ReIdHandle::new)
     }
 
@@ -267,7 +271,7 @@ impl InferenceService {
         name: &str,
         open: impl Into<OpenOptions>,
     ) -> Result<CaptionerHandle, ModelError> {
-        let worker = self.captioners.get(&self.registry(), name, &self.options, open.into());
+        let worker = self.captioners.get(&self.opening(), name, open.into());
         worker.map(|worker| CaptionerHandle::new(worker, self.options.caption_cache))
     }
 
@@ -288,7 +292,7 @@ impl InferenceService {
         name: &str,
         open: impl Into<OpenOptions>,
     ) -> Result<EmbedderHandle, ModelError> {
-        let worker = self.embedders.get(&self.registry(), name, &self.options, open.into());
+        let worker = self.embedders.get(&self.opening(), name, open.into());
         worker.map(EmbedderHandle::new)
     }
 
@@ -298,7 +302,7 @@ impl InferenceService {
     /// As [`InferenceService::detector`].
     pub fn reranker(&self, name: &str) -> Result<RerankerHandle, ModelError> {
         let open = OpenOptions::default();
-        self.rerankers.get(&self.registry(), name, &self.options, open).map(RerankerHandle::new)
+        self.rerankers.get(&self.opening(), name, open).map(RerankerHandle::new)
     }
 
     /// The linker `name`, loaded and checked if it is not yet, on a device.
@@ -306,8 +310,12 @@ impl InferenceService {
     /// # Errors
     /// As [`InferenceService::detector`], and [`ModelError::NoDevice`].
     pub fn linker_on(&self, name: &str, device: Device) -> Result<LinkerHandle, ModelError> {
-        let worker = self.linkers.get(&self.registry(), name, &self.options, device.into());
+        let worker = self.linkers.get(&self.opening(), name, device.into());
         worker.map(LinkerHandle::new)
+    }
+
+    fn opening(&self) -> Opening<'_> {
+        Opening { registry: self.registry(), options: &self.options, starter: &self.starter }
     }
 
     /// The loaded models with their counters, by id.

@@ -6,14 +6,17 @@
 //! ([`table`]), and the engine as statements and functions see it ([`engine`]).
 
 mod engine;
+mod owned;
 mod table;
 
 use std::sync::Arc;
 
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::logical_expr::LogicalPlan;
+use datafusion::datasource::source_as_provider;
+use datafusion::logical_expr::{LogicalPlan, TableSource};
 
 pub(crate) use self::engine::VisibleEngine;
+pub(crate) use self::owned::OwnedTable;
 pub(crate) use self::table::VisibleTable;
 use crate::SqlError;
 use crate::catalog::StandardTable;
@@ -57,6 +60,18 @@ impl Access {
             Who::Owner => Ok(Privileges::of_owner()),
             Who::Role(name) => self.roles.privileges(name),
         }
+    }
+
+    /// What another role may at this moment; `None` when there is no such role.
+    pub(crate) fn privileges_of(&self, role: &str) -> Option<Privileges> {
+        self.roles.get(role)?;
+        self.roles.privileges(role).ok()
+    }
+
+    /// The name of the role with this OID.
+    pub(crate) fn role_with_oid(&self, oid: i64) -> Option<String> {
+        let mut all = self.roles.all().into_iter();
+        all.find(|(_, role)| i64::from(role.oid) == oid).map(|(name, _)| name)
     }
 
     /// Takes back what was granted on a source that is no more.
@@ -130,6 +145,10 @@ impl Reads {
         with_deep_stack(|| {
             plan.apply_with_subqueries(|node| {
                 if let LogicalPlan::TableScan(scan) = node
+                    && let Some(view) = view_of(&scan.source)
+                {
+                    reads.0.push((DEFAULT_SCHEMA, view));
+                } else if let LogicalPlan::TableScan(scan) = node
                     && let (schema, table) = (scan.table_name.schema(), scan.table_name.table())
                     && let Some(schema) = schema_of(scan.table_name.catalog(), schema, table)
                 {
@@ -140,6 +159,13 @@ impl Reads {
         })?;
         Ok(reads)
     }
+}
+
+/// The view by way of which a table is read.
+fn view_of(source: &Arc<dyn TableSource>) -> Option<String> {
+    let provider = source_as_provider(source).ok()?;
+    let provider: &dyn std::any::Any = provider.as_ref();
+    Some(provider.downcast_ref::<OwnedTable>()?.via().to_owned())
 }
 
 /// The schema of one of our tables; all others are PostgreSQL's catalog, open to everybody.

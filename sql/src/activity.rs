@@ -271,7 +271,7 @@ fn shown(query: &str) -> String {
     query[..end].to_owned()
 }
 
-fn now_micros() -> i64 {
+pub(crate) fn now_micros() -> i64 {
     Utc::now().timestamp_micros()
 }
 

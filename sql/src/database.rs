@@ -9,9 +9,11 @@ use datafusion::catalog::{
 use datafusion::common::config::Dialect;
 use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::physical_optimizer::optimizer::PhysicalOptimizer;
 use datafusion::prelude::{SessionConfig, SessionContext};
 
+use crate::access::Access;
 use crate::activity::Activity;
 use crate::catalog::system::SYSTEM_SCHEMA;
 use crate::catalog::{PublicSchema, SystemSchema, pg};
@@ -24,6 +26,7 @@ use crate::overflow::CheckedArithmetic;
 use crate::roles::Roles;
 use crate::runtime::QueryRuntime;
 use crate::types::Types;
+use crate::views::Views;
 use crate::{Engine, Session, SqlError, functions, lateral, model_columns};
 
 /// The name of the one database.
@@ -38,7 +41,7 @@ const BATCH_SIZE: usize = 8192;
 /// How a database is to be run.
 #[derive(Clone, Debug, Default)]
 pub struct DatabaseOptions {
-    /// The file that roles are kept in, and comments beside it; without one they live as long as
+    /// The file that roles are kept in, and comments and views beside it; without one they live as long as
     /// the database.
     pub roles_file: Option<PathBuf>,
     /// What queries may use.
@@ -52,10 +55,13 @@ pub struct Database {
     roles: Arc<Roles>,
     activity: Arc<Activity>,
     comments: Arc<Comments>,
+    views: Arc<Views>,
     memory: Memory,
     max_rows: usize,
     /// The state that each session begins with.
     base: SessionState,
+    /// Functions that each session has for itself.
+    of_session: pg::OfSession,
     runtime: QueryRuntime,
     channels: Channels,
 }
@@ -85,7 +91,9 @@ impl Database {
         let activity = Arc::new(Activity::default());
         let roles = Arc::new(Roles::open(options.roles_file.as_deref())?);
         let comments = Arc::new(Comments::open(options.roles_file.as_deref())?);
-        let base = base_state(&engine, &roles, &activity, &comments, cores)?;
+        let views = Arc::new(Views::open(options.roles_file.as_deref())?);
+        let kept = Kept { roles: &roles, comments: &comments, views: &views };
+        let (base, of_session) = base_state(&engine, &activity, &kept, cores)?;
         let memory = Memory::new(&options.limits)?;
         let max_rows = options.limits.max_rows;
         let channels = Channels::default();
@@ -94,12 +102,19 @@ impl Database {
             roles,
             activity,
             comments,
+            views,
             memory,
             max_rows,
             base,
+            of_session,
             runtime,
             channels,
         }))
+    }
+
+    /// The catalog's functions of a session.
+    pub(crate) fn functions_of(&self, access: &Arc<Access>, user: &str) -> Vec<ScalarUDF> {
+        self.of_session.functions(access, user)
     }
 
     /// A new session with all settings at their defaults.
@@ -141,6 +156,10 @@ impl Database {
         &self.comments
     }
 
+    pub(crate) fn views(&self) -> &Arc<Views> {
+        &self.views
+    }
+
     pub(crate) fn memory(&self) -> &Memory {
         &self.memory
     }
@@ -172,13 +191,20 @@ impl Drop for Database {
     }
 }
 
+/// What is kept beside the engine, for the catalog.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept<'a> {
+    pub(crate) roles: &'a Arc<Roles>,
+    pub(crate) comments: &'a Arc<Comments>,
+    pub(crate) views: &'a Arc<Views>,
+}
+
 fn base_state(
     engine: &Arc<dyn Engine>,
-    roles: &Arc<Roles>,
     activity: &Arc<Activity>,
-    comments: &Arc<Comments>,
+    kept: &Kept<'_>,
     cores: usize,
-) -> Result<SessionState, SqlError> {
+) -> Result<(SessionState, pg::OfSession), SqlError> {
     let catalog = Arc::new(MemoryCatalogProvider::new());
     let public = PublicSchema { engine: Arc::clone(engine) };
     let system = SystemSchema { engine: Arc::clone(engine) };
@@ -199,20 +225,22 @@ fn base_state(
         .build();
     datafusion_pg_functions::register_all(&mut state);
     vigil_udfs::register(&mut state, engine.model_calls())?;
+    functions::put_bounds(&mut state)?;
 
     let context = SessionContext::new_with_state(state);
-    pg::register(&context, engine, roles, activity, comments)?;
+    let of_session = pg::register(&context, engine, activity, kept)?;
     functions::register(&context, engine);
     let state = context.state();
     let mut planners = vigil_udfs::expr_planners();
     planners.push(Arc::new(IntervalPlanner));
     planners.extend(state.expr_planners().iter().cloned());
-    Ok(SessionStateBuilder::new_from_existing(state)
+    let base = SessionStateBuilder::new_from_existing(state)
         .with_expr_planners(planners)
         .with_analyzer_rule(lateral::rule())
         .with_analyzer_rule(model_columns::rule())
         .with_type_planner(Arc::new(Types))
-        .build())
+        .build();
+    Ok((base, of_session))
 }
 
 fn config(cores: usize) -> SessionConfig {

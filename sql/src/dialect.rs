@@ -6,6 +6,7 @@
 //! Nothing is planned here, no table and no function is looked up.
 
 mod array_literal;
+mod array_of;
 mod array_subquery;
 mod base64;
 mod bytea;
@@ -21,8 +22,10 @@ mod lengths;
 mod like_escape;
 mod lines;
 mod ordinary;
-mod row_functions;
+mod row_values;
+mod sample;
 mod series;
+mod sets;
 mod symmetric;
 mod templates;
 mod using;

@@ -5,6 +5,7 @@ mod advisory;
 mod arguments;
 mod backend;
 mod bm25;
+mod bounded;
 mod clock;
 mod frame_image;
 mod hybrid_search;
@@ -23,6 +24,7 @@ use crate::Engine;
 use crate::access::Access;
 use crate::activity::{Activity, Backend};
 
+pub(crate) use self::bounded::register as put_bounds;
 pub(crate) use self::version::{SERVER_VERSION, SERVER_VERSION_NUM};
 
 /// Registers those that are the same for all sessions.

@@ -9,6 +9,7 @@
 //! | file | what is in it |
 //! | --- | --- |
 //! | `catalog` | the tables that a query names, and names looked up in them |
+//! | `objects` | the session's cursors and prepared statements |
 //! | `views` | the views of `information_schema` and `pg_catalog` |
 //! | `select`, `from` | queries and joins |
 //! | `expr`, `pattern` | expressions |
@@ -22,6 +23,7 @@ mod expr;
 mod from;
 mod functions;
 mod infer;
+mod objects;
 mod pattern;
 mod relation;
 mod scope;
@@ -131,6 +133,7 @@ impl CatalogQuery {
         let catalog = Catalog::load(&self.names.tables, state, settings, Want::Columns).await?;
         let engine = Engine::new(&catalog, state, settings, &[], self, End::default());
         let relation = engine.dry(|| engine.query(&self.query, &Scope::EMPTY))?;
+        engine.dry(|| engine.knows_functions(&self.query))?;
         let named = names_of_columns(&self.query);
         let fields = relation.columns.iter().enumerate().map(|(at, column)| {
             let field = types::field(&column.name, &column.data_type);

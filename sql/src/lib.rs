@@ -65,6 +65,7 @@ pub mod text;
 mod time_casts;
 mod time_texts;
 mod types;
+mod views;
 pub mod wire;
 
 pub use crate::database::{DATABASE, DEFAULT_SCHEMA, Database, DatabaseOptions};

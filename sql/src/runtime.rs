@@ -31,6 +31,20 @@ const BATCHES_AHEAD: usize = 2;
 /// memory.
 const STACK_BYTES: usize = 64 << 20;
 
+/// How far query threads stand back where the processors are short: frames come whether or not
+/// somebody has a question. Linux gives a thread of this niceness a third of what it gives one of
+/// the engine's (sched(7)); where processors are idle it makes no difference.
+const NICENESS: i32 = 5;
+
+/// Makes the calling thread stand behind the engine's.
+fn behind_the_engine() {
+    // Elsewhere than on Linux this is the whole process's, the engine's included.
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {
+        tracing::debug!(%error, "a query thread keeps the priority of the engine's");
+    }
+}
+
 /// The threads that statements run on.
 #[derive(Debug)]
 pub(crate) struct QueryRuntime {
@@ -46,6 +60,7 @@ impl QueryRuntime {
             .worker_threads(threads)
             .thread_name("vigil-query")
             .thread_stack_size(STACK_BYTES)
+            .on_thread_start(behind_the_engine)
             .enable_all()
             .build()?;
         let handle = runtime.handle().clone();

@@ -12,8 +12,10 @@ mod drop_if_exists;
 mod duplicates;
 mod explain;
 mod identity;
+mod init_plan;
 mod kept;
 pub(crate) mod names;
+pub(crate) mod objects;
 mod parameters;
 mod prepare;
 mod query;
@@ -21,8 +23,9 @@ pub(crate) mod settings;
 mod slot;
 mod table_arguments;
 mod transaction;
+mod views;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
@@ -41,6 +44,7 @@ pub use self::transaction::TransactionStatus;
 
 use self::classify::{Scope, SessionStatement};
 use self::cursors::Cursors;
+use self::objects::Named;
 use self::prepare::Action;
 use self::settings::Settings;
 use self::transaction::Transaction;
@@ -134,8 +138,8 @@ pub struct Session {
     base: OnceLock<SessionState>,
     /// What `PREPARE` has named.
     prepared: BTreeMap<String, Prepared>,
-    /// Names that the protocol has given to prepared statements.
-    named: BTreeSet<String>,
+    /// Names that `PREPARE` and the protocol have given to statements.
+    named: BTreeMap<String, Named>,
     cursors: Cursors,
     mailbox: Arc<Mailbox>,
     /// What `NOTIFY`, `LISTEN` and `UNLISTEN` said in this transaction block.
@@ -156,7 +160,7 @@ impl Session {
         Self {
             database,
             prepared: BTreeMap::new(),
-            named: BTreeSet::new(),
+            named: BTreeMap::new(),
             cursors: Cursors::default(),
             mailbox,
             unsaid: Unsaid::default(),
@@ -362,7 +366,7 @@ impl Session {
                 match name {
                     Some(name) => {
                         let was_prepared = self.prepared.remove(name).is_some();
-                        if !self.named.remove(name) && !was_prepared {
+                        if self.named.remove(name).is_none() && !was_prepared {
                             return Err(SqlError::Invalid {
                                 sqlstate: "26000",
                                 message: format!("prepared statement \"{name}\" does not exist"),
@@ -452,8 +456,9 @@ impl Session {
     }
 
     /// The client has given a prepared statement a name in the protocol.
-    pub(crate) fn names_statement(&mut self, name: &str) {
-        self.named.insert(name.to_owned());
+    pub(crate) fn names_statement(&mut self, name: &str, prepared: &Prepared) {
+        let named = Named::new(name, Arc::clone(&prepared.text), prepared, false);
+        self.named.insert(name.to_owned(), named);
     }
 
     /// The client has closed a prepared statement.

@@ -36,6 +36,7 @@ use crate::activity::Activity;
 use crate::comments::Comments;
 use crate::dialect::Cursor;
 use crate::roles::Roles;
+use crate::views::Views;
 use crate::{Engine, Notice, SqlError};
 
 /// What is written about a statement.
@@ -81,6 +82,7 @@ pub(crate) struct Context<'a> {
     pub(crate) roles: &'a Roles,
     pub(crate) activity: &'a Activity,
     pub(crate) comments: &'a Comments,
+    pub(crate) views: &'a Views,
 }
 
 impl Context<'_> {

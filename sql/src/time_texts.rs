@@ -1,5 +1,5 @@
 //! Texts of times that PostgreSQL reads and Arrow does not: without seconds, with `am` and `pm`, with zones
-//! in every spelling, `now`, `today` and their like. A text that is cast to a timestamp, also one that is
+//! in every spelling, `now`, `today` and their like. A text that is cast to a timestamp or a date, also one that is
 //! compared with one, is written as Arrow reads it.
 
 use std::sync::LazyLock;
@@ -24,7 +24,7 @@ static FORM: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// The cast of a text to a timestamp with the text as Arrow reads it; every other expression as it is.
+/// The cast of a text to a timestamp or a date with the text as Arrow reads it; every other expression as it is.
 /// `zone` is the session's.
 ///
 /// # Errors
@@ -51,8 +51,8 @@ pub(crate) fn as_arrow_reads(expr: Expr, zone: Option<&str>) -> Result<(Expr, bo
                 (written, _, _) => written.map(|written| written.text),
             }
         }
-        // A date alone is read as it is.
-        _ => of_word(text, false, zone)?.map(|word| word[..10].to_owned()),
+        _ => written(text, false, zone)?
+            .map(|written| written.text.split(' ').next().unwrap_or_default().to_owned()),
     };
     Ok(match written {
         Some(written) if written != *text => {

@@ -26,6 +26,12 @@ use super::{DecodeError, Frame, FrameReader, Read, VideoInfo, rotate};
 /// up: a damaged file is read to its end, and only one that cannot be read on is left.
 const MAX_FAULTS_IN_A_ROW: u32 = 100;
 
+/// The containers and raw streams that are opened, by the first of FFmpeg's names. Others refer to
+/// files of their own (playlists, lists of pictures, scripts), which would lead out of the folders
+/// that SQL may read, or are no video. Sound is opened to say that it is nothing else.
+const FORMATS: &str = "aac,asf,avi,av1,dv,flv,gif,h261,h263,h264,hevc,ivf,live_flv,m4v,matroska,mjpeg,\
+                       mov,mp3,mpeg,mpegts,mpegvideo,mxf,nsv,nut,obu,ogg,rm,swf,vc1,vvc,wav,wtv,yuv4mpegpipe";
+
 /// A video file, read from front to back.
 pub(super) struct VideoReader {
     path: String,
@@ -256,8 +262,14 @@ fn open_input(path: &Path, shown: &str) -> Result<Input, DecodeError> {
     let mut options = Dictionary::new();
     // A playlist must not make the server open addresses.
     options.set("protocol_whitelist", "file");
+    options.set("format_whitelist", FORMATS);
     let input = format::input_with_dictionary(&format!("file:{text}"), options).map_err(
         |error| match error {
+            // What FFmpeg says of a format that is not in the list.
+            ffmpeg::Error::Other { errno: ffmpeg::error::EINVAL } => DecodeError::NotVideo {
+                path: shown.to_owned(),
+                detail: "It is none of the formats that are read; playlists are not.".into(),
+            },
             ffmpeg::Error::Other { .. } => io(format!("FFmpeg said: {error}.")),
             _ => DecodeError::NotVideo {
                 path: shown.to_owned(),
@@ -265,11 +277,6 @@ fn open_input(path: &Path, shown: &str) -> Result<Input, DecodeError> {
             },
         },
     )?;
-    if input.format().name() == "tty" {
-        // FFmpeg would draw the letters of any text file.
-        let detail = "It is a text.".into();
-        return Err(DecodeError::NotVideo { path: shown.to_owned(), detail });
-    }
     Ok(input)
 }
 

@@ -26,13 +26,15 @@ use crate::source::SourceSpec;
 use crate::tables::{Progress, SourceTables, StandardTableProvider};
 
 impl Engine {
-    /// Runs blocking work on the threads for input and output.
+    /// Runs blocking work on the threads for input and output, and starts it on one of them: a
+    /// thread inherits the priority of the one that starts it, and query threads have a low one.
     async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let handle = self.io.handle().ok_or_else(stopping)?;
-        handle.spawn_blocking(work).await.map_err(|_| stopping())?
+        let started = handle.spawn(async { tokio::task::spawn_blocking(work).await });
+        started.await.and_then(|done| done).map_err(|_| stopping())?
     }
 }
 

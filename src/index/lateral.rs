@@ -26,6 +26,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use vigil_sql::LATERAL_RANK;
 
+use super::conditions::is_volatile;
 use super::indexable::IndexableScan;
 use super::kernel::Metric;
 use super::nearest_join::{Model, NearestJoin, Search};
@@ -104,6 +105,12 @@ impl UseIndexes {
         let mut conditions =
             all.into_iter().map(|one| right.of_pair(one)).collect::<Result<Vec<_>>>()?;
         conditions.extend(right.conditions.iter().cloned());
+        // Pairs that are left are filtered again, and each time it would be another answer.
+        for condition in &conditions {
+            if is_volatile(condition)? {
+                return Ok(None);
+            }
+        }
 
         let in_table = |column: usize| {
             let column = column - left_columns;

@@ -40,6 +40,14 @@ pub fn is_search(node: &dyn ExecutionPlan) -> bool {
     node.is::<VectorScan>() || node.is::<NearestSort>()
 }
 
+/// Whether a search in this plan has an index.
+pub(super) fn has_index(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    match plan.downcast_ref::<VectorScan>() {
+        Some(scan) => scan.search.target.index.is_some(),
+        None => plan.children().into_iter().any(has_index),
+    }
+}
+
 /// The most rows and the most candidates of a search that is short.
 const SHORT: usize = 1_000;
 

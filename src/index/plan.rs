@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::split_conjunction;
@@ -44,36 +44,9 @@ impl PhysicalOptimizerRule for UseIndexes {
         plan: Arc<dyn ExecutionPlan>,
         _: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        // The rows that the limit above the next sort leaves out.
-        let mut skipped = 0;
-        let plan = plan.transform_down(|plan| {
-            if let Some(limit) = plan.downcast_ref::<GlobalLimitExec>() {
-                skipped = limit.skip();
-            } else if !plan.is::<ProjectionExec>() && !plan.is::<SortExec>() {
-                skipped = 0;
-            }
-            let with_index = if let Some(sort) = plan.downcast_ref::<SortExec>() {
-                self.under(sort, std::mem::take(&mut skipped))?
-            } else if let Some(filter) = plan.downcast_ref::<FilterExec>() {
-                self.under_rank(filter)?
-            } else {
-                None
-            };
-            Ok(match with_index {
-                Some(input) => {
-                    let sort = plan.downcast_ref::<SortExec>();
-                    let sorted =
-                        sort.and_then(|sort| NearestSort::instead_of(sort, Arc::clone(&input)));
-                    Transformed::yes(match sorted {
-                        Some(sorted) => Arc::new(sorted),
-                        None => replace_children_if_necessary(plan, vec![input])?,
-                    })
-                }
-                None => Transformed::no(plan),
-            })
-        })?;
+        let plan = self.rewritten(plan)?;
         // What no index took is scanned as ever.
-        let plan = plan.data.transform_down(|plan| {
+        let plan = plan.transform_down(|plan| {
             Ok(match plan.downcast_ref::<IndexableScan>() {
                 Some(scan) => Transformed::yes(Arc::clone(&scan.scan)),
                 None => Transformed::no(plan),
@@ -92,16 +65,61 @@ impl PhysicalOptimizerRule for UseIndexes {
 }
 
 /// A sort's first expression and the conditions on the way down, over the columns of the scan.
-struct Found<'a> {
+pub(super) struct Found<'a> {
     distance: Arc<dyn PhysicalExpr>,
     conditions: Vec<Arc<dyn PhysicalExpr>>,
     scan: &'a IndexableScan,
 }
 
 impl UseIndexes {
+    /// The plan with searches where they fit.
+    pub(super) fn rewritten(&self, plan: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+        // The rows that the limit above the next sort leaves out.
+        let mut skipped = 0;
+        let plan = plan.transform_down(|plan| {
+            if let Some(limit) = plan.downcast_ref::<GlobalLimitExec>() {
+                skipped = limit.skip();
+            } else if !plan.is::<ProjectionExec>() && !plan.is::<SortExec>() {
+                skipped = 0;
+            }
+            let with_index = if let Some(sort) = plan.downcast_ref::<SortExec>() {
+                self.under(sort, std::mem::take(&mut skipped))?
+            } else if let Some(filter) = plan.downcast_ref::<FilterExec>() {
+                self.under_rank(filter)?
+            } else {
+                None
+            };
+            let above_join = match (&with_index, plan.downcast_ref::<SortExec>()) {
+                (None, Some(sort)) => self.above_join(sort)?,
+                _ => None,
+            };
+            if let Some(above_join) = above_join {
+                // Its children have been looked at.
+                return Ok(Transformed::new(above_join, true, TreeNodeRecursion::Jump));
+            }
+            Ok(match with_index {
+                Some(input) => {
+                    let sort = plan.downcast_ref::<SortExec>();
+                    let sorted =
+                        sort.and_then(|sort| NearestSort::instead_of(sort, Arc::clone(&input)));
+                    Transformed::yes(match sorted {
+                        Some(sorted) => Arc::new(sorted),
+                        None => replace_children_if_necessary(plan, vec![input])?,
+                    })
+                }
+                None => Transformed::no(plan),
+            })
+        })?;
+        Ok(plan.data)
+    }
+
     /// The sort's input with a search in it, if one fits; `skipped` of the sort's rows are left
     /// out above it.
-    fn under(&self, sort: &SortExec, skipped: usize) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+    pub(super) fn under(
+        &self,
+        sort: &SortExec,
+        skipped: usize,
+    ) -> Result<Option<Arc<dyn ExecutionPlan>>> {
         let (Some(k), first) = (sort.fetch(), sort.expr().first()) else { return Ok(None) };
         let Some(mut found) = descend(sort.input(), Arc::clone(&first.expr))? else {
             return Ok(None);
@@ -175,7 +193,7 @@ impl UseIndexes {
 }
 
 /// Follows projections and filters down to a scan.
-fn descend(
+pub(super) fn descend(
     plan: &Arc<dyn ExecutionPlan>,
     mut distance: Arc<dyn PhysicalExpr>,
 ) -> Result<Option<Found<'_>>> {

@@ -169,31 +169,17 @@ pub enum UdfError {
         /// The text.
         text: String,
     },
-    /// JSON of another kind than a function takes apart.
-    #[error("cannot {what}")]
+    /// A value of JSON of another kind than a function takes.
+    #[error("{message}")]
     JsonShape {
         /// What cannot be done.
-        what: &'static str,
+        message: &'static str,
     },
-    /// A pattern that is no regular expression of the crate `regex`.
-    #[error("invalid regular expression: {reason}")]
-    Regex {
-        /// The pattern.
-        pattern: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A flag of regular expressions that there is not.
-    #[error("invalid regular expression option: \"{flag}\"")]
-    RegexFlag {
-        /// The flag.
-        flag: char,
-    },
-    /// A number of a match that is none.
-    #[error("invalid value for a parameter of regexp_substr: {number}")]
-    RegexNumber {
-        /// The number as written.
-        number: String,
+    /// A text that is no array.
+    #[error("malformed array literal: \"{text}\"")]
+    ArraySyntax {
+        /// The text.
+        text: String,
     },
     /// A NULL where an object has a name.
     #[error("field name must not be null")]
@@ -207,6 +193,51 @@ pub enum UdfError {
     /// The fraction of a percentile that is not known when the query is planned.
     #[error("the fraction of percentile_disc() must be a constant")]
     FractionNotConstant,
+    /// A template of `format` that wants more values than there are.
+    #[error("too few arguments for format()")]
+    FormatArguments,
+    /// A letter of `format` that means nothing.
+    #[error("unrecognized format() type specifier \"{letter}\"")]
+    FormatSpecifier {
+        /// The letter.
+        letter: char,
+    },
+    /// A template of `format` that ends within a specifier.
+    #[error("unterminated format() type specifier")]
+    FormatEnd,
+    /// A place of a value that there is not.
+    #[error("format specifies argument 0, but arguments are numbered from 1")]
+    FormatPosition,
+    /// A width of `format` that is no number.
+    #[error("the width of format() must be a number")]
+    FormatWidth,
+    /// A NULL where `format` writes a name.
+    #[error("null values cannot be formatted as an SQL identifier")]
+    FormatNullName,
+    /// A text that has no number in the places of a template's digits.
+    #[error("invalid input syntax for type numeric: \"{text}\"")]
+    NumberSyntax {
+        /// The text.
+        text: String,
+    },
+    /// A text that is no UUID.
+    #[error("invalid input syntax for type uuid: \"{text}\"")]
+    UuidSyntax {
+        /// The text.
+        text: String,
+    },
+    /// A text that is no regular expression.
+    #[error("invalid regular expression: \"{text}\"")]
+    PatternSyntax {
+        /// The text.
+        text: String,
+    },
+    /// A flag of a regular expression that there is not.
+    #[error("invalid regular expression option: \"{flag}\"")]
+    PatternFlag {
+        /// The flag.
+        flag: char,
+    },
     /// A model that answered with something else than it promised.
     #[error("the model gave {found} instead of {expected}")]
     WrongModelOutput {
@@ -230,15 +261,20 @@ impl UdfError {
             | Self::DifferentBits { .. }
             | Self::VectorInfinite => "22000",
             Self::NumberTemplate { .. } => "42601",
+            Self::FormatArguments
+            | Self::FormatSpecifier { .. }
+            | Self::FormatEnd
+            | Self::FormatPosition
+            | Self::FormatWidth
+            | Self::JsonShape { .. }
+            | Self::PatternFlag { .. } => "22023",
+            Self::FormatNullName => "22004",
+            Self::NumberSyntax { .. } | Self::UuidSyntax { .. } => "22P02",
+            Self::PatternSyntax { .. } => "2201B",
             Self::EscapeLength => "22025",
             Self::TimestampRange | Self::IntervalRange | Self::FieldRange => "22008",
-            Self::UnknownZone { .. }
-            | Self::NullName
-            | Self::JsonShape { .. }
-            | Self::RegexFlag { .. }
-            | Self::RegexNumber { .. } => "22023",
-            Self::Regex { .. } => "2201B",
-            Self::JsonSyntax { .. } => "22P02",
+            Self::UnknownZone { .. } | Self::NullName => "22023",
+            Self::JsonSyntax { .. } | Self::ArraySyntax { .. } => "22P02",
             Self::FractionRange { .. } => "22003",
             Self::FractionNotConstant => "0A000",
             Self::TooManyDimensions { .. } => "54000",
@@ -292,12 +328,20 @@ impl UdfError {
             | Self::FieldRange
             | Self::UnknownZone { .. }
             | Self::JsonSyntax { .. }
-            | Self::JsonShape { .. }
-            | Self::Regex { .. }
-            | Self::RegexFlag { .. }
-            | Self::RegexNumber { .. }
             | Self::NullName
             | Self::FractionRange { .. }
+            | Self::ArraySyntax { .. }
+            | Self::JsonShape { .. }
+            | Self::FormatArguments
+            | Self::FormatSpecifier { .. }
+            | Self::FormatEnd
+            | Self::FormatPosition
+            | Self::FormatWidth
+            | Self::FormatNullName
+            | Self::NumberSyntax { .. }
+            | Self::UuidSyntax { .. }
+            | Self::PatternSyntax { .. }
+            | Self::PatternFlag { .. }
             | Self::FractionNotConstant
             | Self::WrongModelOutput { .. } => None,
         }
@@ -325,6 +369,7 @@ impl UdfError {
             Self::DimensionsNotConstant => {
                 Some("Write them as a literal, such as to_vector(value, 384).")
             }
+            Self::FormatSpecifier { .. } => Some("For a single \"%\" use \"%%\"."),
             Self::EscapeLength => Some("Escape string must be empty or one character."),
             Self::UnknownZone { .. } => Some("Zones have names such as 'Europe/Berlin' or 'UTC'."),
             Self::NoCalendar => Some("Intervals are not tied to specific calendar dates."),
@@ -350,12 +395,19 @@ impl UdfError {
             | Self::IntervalRange
             | Self::FieldRange
             | Self::JsonSyntax { .. }
-            | Self::JsonShape { .. }
-            | Self::Regex { .. }
-            | Self::RegexFlag { .. }
-            | Self::RegexNumber { .. }
             | Self::NullName
             | Self::FractionRange { .. }
+            | Self::ArraySyntax { .. }
+            | Self::JsonShape { .. }
+            | Self::FormatArguments
+            | Self::FormatEnd
+            | Self::FormatPosition
+            | Self::FormatWidth
+            | Self::FormatNullName
+            | Self::NumberSyntax { .. }
+            | Self::UuidSyntax { .. }
+            | Self::PatternSyntax { .. }
+            | Self::PatternFlag { .. }
             | Self::FractionNotConstant
             | Self::WrongModelOutput { .. } => None,
         }

@@ -1,10 +1,11 @@
 //! `json`: texts whose fields carry Arrow's canonical extension `arrow.json`, and PostgreSQL's
 //! operators `->`, `->>`, `#>`, `#>>` and `?` on them, which are datafusion-functions-json's; and the
-//! functions that make JSON of values.
+//! functions that make JSON of values, take it apart and change it.
 
+mod change;
 mod make;
-mod rows;
-mod take;
+mod operators;
+mod parts;
 mod text;
 mod write;
 
@@ -17,6 +18,7 @@ use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion_functions_json::{JSON_UNION_DATA_TYPE, functions::json_union_to_text};
 
+pub use self::operators::JsonPlanner;
 use crate::doc::{Function, FunctionDoc};
 
 const EXTENSION_KEY: &str = "ARROW:extension:name";
@@ -28,7 +30,7 @@ const OTHERWISE_IN_POSTGRESQL: [&str; 1] = ["json_object_keys"];
 /// Registers the operators and what they call.
 pub(crate) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     datafusion_functions_json::register_all(registry)?;
-    for function in make::others().into_iter().chain(rows::functions()) {
+    for function in make::others() {
         registry.register_udf(Arc::new(function))?;
     }
     for name in OTHERWISE_IN_POSTGRESQL {
@@ -39,7 +41,9 @@ pub(crate) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
 
 /// The functions of this folder.
 pub fn functions() -> Vec<Function> {
-    make::functions()
+    let mut functions = make::functions();
+    functions.extend(parts::functions());
+    functions
 }
 
 /// What is written about the aggregates, which the SQL crate makes of these functions and `array_agg`.

@@ -13,6 +13,7 @@
 //! | [`datetime`] | parts of times, zones, times of their parts |
 //! | [`numbers`] | rounding |
 //! | [`similar`] | patterns of `SIMILAR TO` |
+//! | [`texts`] | `format`, `to_number`, `uuid`, regular expressions |
 //! | [`type_of`] | the names of types |
 //!
 //! A function is one file with its documentation ([`FunctionDoc`]) and one entry in its folder's
@@ -27,6 +28,7 @@ pub mod json;
 pub mod model;
 pub mod numbers;
 pub mod similar;
+pub mod texts;
 pub mod to_char;
 pub mod type_of;
 pub mod vector;
@@ -90,6 +92,7 @@ pub fn all() -> Vec<Function> {
     all.extend(model::functions());
     all.extend(bytes::functions());
     all.extend(similar::functions());
+    all.extend(texts::functions());
     all.extend(json::functions());
     all.extend(to_char::functions());
     all.extend(datetime::functions());
@@ -113,7 +116,7 @@ pub fn functions(models: Arc<dyn ModelCalls>) -> Vec<Arc<ScalarUDF>> {
 /// The planners of our operators. They have to come before DataFusion's, which takes `||` of two
 /// vectors for that of arrays; a registry puts what is registered at the end.
 pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
-    vec![Arc::new(vector::OperatorPlanner::default())]
+    vec![Arc::new(vector::OperatorPlanner::default()), Arc::new(json::JsonPlanner::default())]
 }
 
 /// The rewrites of calls: casts to `vector`, the check that compared vectors have one model, and rounding.

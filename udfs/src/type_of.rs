@@ -34,6 +34,17 @@ pub fn functions() -> Vec<Function> {
     })]
 }
 
+/// SQL's name of a field's type.
+pub fn name(field: &Field) -> String {
+    match field.data_type() {
+        DataType::Utf8 if crate::json::is_json(field) => "json".to_owned(),
+        DataType::Utf8 if crate::texts::is_uuid(field) => "uuid".to_owned(),
+        DataType::Time32(_) | DataType::Time64(_) => "time without time zone".to_owned(),
+        DataType::Duration(_) => "interval".to_owned(),
+        _ => crate::vector::field_type_names(&[Arc::new(field.clone())]),
+    }
+}
+
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct TypeOf {
     signature: Signature,
@@ -54,16 +65,7 @@ impl ScalarUDFImpl for TypeOf {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let [field] = take_function_args(DOC.name, args.arg_fields)?;
-        let name = match field.data_type() {
-            DataType::Utf8 if crate::json::is_json(&field) => "json".to_owned(),
-            DataType::Time32(_) | DataType::Time64(_) => "time without time zone".to_owned(),
-            DataType::Duration(_) => "interval".to_owned(),
-            _ => {
-                let field = Arc::new(Field::clone(&field));
-                crate::vector::field_type_names(&[field])
-            }
-        };
-        Ok(ColumnarValue::Scalar(ScalarValue::Utf8(Some(name))))
+        Ok(ColumnarValue::Scalar(ScalarValue::Utf8(Some(name(&field)))))
     }
 
     fn documentation(&self) -> Option<&Documentation> {

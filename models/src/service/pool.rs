@@ -3,12 +3,20 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, TryLockError};
 
+use super::starter::Starter;
 use super::worker::{Kind, LoadedModel, Worker};
 use super::{OpenOptions, ServiceOptions};
 use crate::{ModelError, Registry};
 
 /// A place for one model, locked while the model is loaded.
 type Slot<K> = Arc<Mutex<Option<Arc<Worker<K>>>>>;
+
+/// What a service opens its models with.
+pub(super) struct Opening<'a> {
+    pub(super) registry: Arc<Registry>,
+    pub(super) options: &'a ServiceOptions,
+    pub(super) starter: &'a Starter,
+}
 
 /// Workers by model id and how the model was opened. Dropping the pool stops them.
 pub(super) struct Pool<K: Kind> {
@@ -26,12 +34,11 @@ impl<K: Kind> Pool<K> {
     /// who ask for another.
     pub(super) fn get(
         &self,
-        registry: &Arc<Registry>,
+        opening: &Opening<'_>,
         name: &str,
-        options: &ServiceOptions,
         open: OpenOptions,
     ) -> Result<Arc<Worker<K>>, ModelError> {
-        let entry = registry.entry(name)?;
+        let entry = opening.registry.entry(name)?;
         if entry.task != K::TASK {
             return Err(ModelError::WrongTask {
                 name: entry.name.clone(),
@@ -47,7 +54,16 @@ impl<K: Kind> Pool<K> {
         if let Some(worker) = &*slot {
             return Ok(Arc::clone(worker));
         }
-        let worker = Arc::new(Worker::start(registry, entry, options, open)?);
+        let start = {
+            let (registry, options) = (Arc::clone(&opening.registry), *opening.options);
+            let entry = entry.clone();
+            move || Worker::start(&registry, &entry, &options, open)
+        };
+        let started = opening.starter.run(start).unwrap_or_else(|| {
+            let detail = "It could not be loaded on a thread of its own.".to_owned();
+            Err(ModelError::Run { name: entry.id(), detail })
+        });
+        let worker = Arc::new(started?);
         Ok(Arc::clone(slot.insert(worker)))
     }
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 
-use super::pool::Pool;
+use super::pool::{Opening, Pool};
+use super::starter::Starter;
 use super::worker::{Kind, Worker};
 use super::{InferenceService, OpenOptions, ServiceOptions};
 use crate::manifest::{ModelEntry, Task};
@@ -177,12 +178,25 @@ fn stopping_answers_what_waits() {
     assert!(matches!(worker.ask(Ask::Number(8)), Err(ModelError::Stopping)));
 }
 
+fn worker_of(pool: &Pool<Echo>, name: &str) -> Arc<Worker<Echo>> {
+    let (options, starter) = (ServiceOptions::default(), Starter::new());
+    let opening = Opening { registry: registry(), options: &options, starter: &starter };
+    pool.get(&opening, name, OpenOptions::default()).unwrap()
+}
+
+#[test]
+fn a_starter_runs_what_it_is_given_elsewhere_and_survives_a_panic() {
+    let starter = Starter::new();
+    let here = std::thread::current().id();
+    assert_eq!(starter.run(move || std::thread::current().id() == here), Some(false));
+    assert_eq!(starter.run(|| -> u32 { panic!("on purpose") }), None);
+    assert_eq!(starter.run(|| 7), Some(7));
+}
+
 #[test]
 fn the_last_owner_may_be_a_reply() {
     let pool: Arc<Pool<Echo>> = Arc::default();
-    let worker = pool
-        .get(&registry(), "yolov8n", &ServiceOptions::default(), OpenOptions::default())
-        .unwrap();
+    let worker = worker_of(&pool, "yolov8n");
     let release = hold(&worker);
     let (done, is_done) = bounded(1);
     let reply = Box::new(move |_, _| {
@@ -196,10 +210,8 @@ fn the_last_owner_may_be_a_reply() {
 
 #[test]
 fn a_pool_has_one_worker_for_a_model_however_it_is_named() {
-    let (pool, registry) = (Pool::<Echo>::default(), registry());
-    let options = ServiceOptions::default();
-    let first = pool.get(&registry, "yolov8n", &options, OpenOptions::default()).unwrap();
-    let second = pool.get(&registry, "yolov8n:1", &options, OpenOptions::default()).unwrap();
+    let pool = Pool::<Echo>::default();
+    let (first, second) = (worker_of(&pool, "yolov8n"), worker_of(&pool, "yolov8n:1"));
     assert!(Arc::ptr_eq(&first, &second));
     assert_eq!(pool.loaded().len(), 1);
 }

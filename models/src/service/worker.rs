@@ -91,7 +91,8 @@ pub(super) struct Worker<K: Kind> {
 }
 
 impl<K: Kind> Worker<K> {
-    /// Loads the model on the calling thread, so that its errors come here, and starts its own.
+    /// Loads the model on the calling thread, so that its errors come here, and starts its own. Both
+    /// threads and those of the session inherit the caller's priority.
     pub(super) fn start(
         registry: &Arc<Registry>,
         entry: &ModelEntry,

@@ -85,6 +85,20 @@ impl TableProvider for VisibleTable {
         let rows = access
             .rows_of(DEFAULT_SCHEMA, self.table.name())
             .map_err(|error| DataFusionError::External(Box::new(error)))?;
+        self.scan_rows(state, rows, projection, filters, limit).await
+    }
+}
+
+impl VisibleTable {
+    /// A scan of some of its rows.
+    pub(super) async fn scan_rows(
+        &self,
+        state: &dyn Session,
+        rows: Rows,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
         if rows == Rows::All {
             return self.inner.scan(state, projection, filters, limit).await;
         }

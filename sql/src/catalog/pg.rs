@@ -12,8 +12,10 @@
 //! | `types` | `pg_type` with `vector` where drivers look for it |
 //! | `sessions` | `pg_stat_activity` |
 //! | `functions` | `format_type`, `col_description` and others that clients call |
-//! | `names` | `to_regclass`, `to_regtype`, `json_build_object` |
+//! | `privileges` | `has_table_privilege`, `pg_has_role` and their like |
+//! | `names` | `to_regclass`, `to_regtype` |
 //! | `indexes` | indexes in `pg_class`, `pg_index`, `pg_indexes` and `pg_stat_progress_create_index` |
+//! | `views` | views in `pg_class` and `pg_attribute` |
 //! | `procedures` | `pg_proc` with Vigil's functions |
 
 mod attributes;
@@ -23,11 +25,13 @@ mod functions;
 mod indexes;
 mod keys;
 mod names;
+mod privileges;
 mod procedures;
 mod relations;
 mod roles;
 mod sessions;
 mod types;
+mod views;
 
 use std::sync::Arc;
 
@@ -35,6 +39,7 @@ use async_trait::async_trait;
 use datafusion::catalog::{CatalogProvider, SchemaProvider, TableProvider};
 use datafusion::common::internal_datafusion_err;
 use datafusion::error::Result;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::prelude::SessionContext;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::context::EmptyContextProvider;
 use datafusion_postgres::datafusion_pg_catalog::setup_pg_catalog;
@@ -50,10 +55,12 @@ use self::sessions::Sessions;
 use self::types::PgTypes;
 use super::computed::ComputedTable;
 use crate::Engine;
+use crate::access::Access;
 use crate::activity::Activity;
-use crate::comments::Comments;
-use crate::database::DATABASE;
+use crate::database::{DATABASE, Kept};
 use crate::roles::Roles;
+
+pub(crate) use self::attributes::postgres_type;
 
 /// The schema's name.
 const SCHEMA: &str = "pg_catalog";
@@ -62,23 +69,39 @@ const SCHEMA: &str = "pg_catalog";
 pub(crate) fn register(
     context: &SessionContext,
     engine: &Arc<dyn Engine>,
-    roles: &Arc<Roles>,
     activity: &Arc<Activity>,
-    comments: &Arc<Comments>,
-) -> Result<()> {
+    kept: &Kept<'_>,
+) -> Result<OfSession> {
     setup_pg_catalog(context, DATABASE, EmptyContextProvider).map_err(|error| *error)?;
     let catalog = catalog(context)?;
     let inner = catalog
         .schema(SCHEMA)
         .ok_or_else(|| internal_datafusion_err!("pg_catalog is not registered"))?;
-    let relations = Arc::new(Relations::read(context, inner.as_ref(), engine, comments)?);
+    let relations = Arc::new(Relations::read(context, inner.as_ref(), engine, kept)?);
     functions::register(context, &relations);
     names::register(context, &relations);
     let sessions = Arc::new(Sessions::new(Arc::clone(activity)));
-    let (engine, roles) = (Arc::clone(engine), Arc::clone(roles));
-    let schema = PgCatalog { inner, relations, engine, roles, sessions };
+    let roles = Arc::clone(kept.roles);
+    let of_session = OfSession { relations: Arc::clone(&relations) };
+    let schema = PgCatalog { inner, relations, roles, sessions };
     catalog.register_schema(SCHEMA, Arc::new(schema))?;
-    Ok(())
+    Ok(of_session)
+}
+
+/// Functions whose answers depend on who asks.
+#[derive(Debug)]
+pub(crate) struct OfSession {
+    relations: Arc<Relations>,
+}
+
+impl OfSession {
+    /// Those of a session.
+    pub(crate) fn functions(&self, access: &Arc<Access>, user: &str) -> Vec<ScalarUDF> {
+        let relations = Arc::new(self.relations.seen_by(access));
+        let mut functions = privileges::functions(&relations, access, user);
+        functions.push(functions::index_definition(&relations));
+        functions
+    }
 }
 
 /// Takes the schema out again. It knows the catalog that it is in, so the two would keep each
@@ -107,7 +130,6 @@ fn extended(
 struct PgCatalog {
     inner: Arc<dyn SchemaProvider>,
     relations: Arc<Relations>,
-    engine: Arc<dyn Engine>,
     roles: Arc<Roles>,
     sessions: Arc<Sessions>,
 }
@@ -125,9 +147,9 @@ impl SchemaProvider for PgCatalog {
         if name == sessions::NAME {
             return Ok(Some(Arc::clone(&self.sessions) as Arc<dyn TableProvider>));
         }
-        let (relations, engine) = (Arc::clone(&self.relations), Arc::clone(&self.engine));
+        let relations = Arc::clone(&self.relations);
         if let Some(view) = View::ALL.into_iter().find(|view| view.name() == name) {
-            return Ok(Some(Arc::new(ComputedTable(IndexView { view, relations, engine }))));
+            return Ok(Some(Arc::new(ComputedTable(IndexView { view, relations }))));
         }
         let Some(inner) = self.inner.table(name).await? else { return Ok(None) };
         let roles = Arc::clone(&self.roles);
@@ -135,10 +157,14 @@ impl SchemaProvider for PgCatalog {
             "pg_attribute" => Arc::new(ComputedTable(Attributes { inner, relations })),
             "pg_description" => Arc::new(ComputedTable(Descriptions { inner, relations })),
             "pg_roles" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Role }),
+            "pg_authid" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Secret }),
             "pg_auth_members" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Membership }),
             "pg_type" => Arc::new(ComputedTable(PgTypes { inner, relations })),
             "pg_proc" => Arc::new(ComputedTable(Procedures { inner, relations })),
-            "pg_class" => extended(inner, relations, keys::Classes),
+            "pg_class" => {
+                let with_indexes = extended(inner, Arc::clone(&relations), keys::Classes);
+                extended(with_indexes, relations, views::Classes)
+            }
             "pg_index" => extended(inner, relations, keys::Indexes),
             "pg_constraint" => extended(inner, relations, keys::Constraints),
             "pg_depend" => extended(inner, relations, keys::Dependencies),

@@ -1,9 +1,10 @@
-//! Arrays as PostgreSQL writes them in a text, `'{1,2}'::int[]`, as `ARRAY[…]`.
+//! Arrays as PostgreSQL writes them in a text, as `ARRAY[…]`: `'{1,2}'::int[]`, and the paths of
+//! `json #> '{a,b}'`.
 
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Array, DataType, Expr, Statement, Value, visit_expressions_mut,
+    Array, BinaryOperator, DataType, Expr, Statement, Value, visit_expressions_mut,
 };
 
 use crate::SqlError;
@@ -14,7 +15,16 @@ use crate::SqlError;
 /// SQLSTATE 22P02 for a text that is no array, 0A000 for arrays in arrays.
 pub(super) fn rewrite(statement: &mut Statement) -> Result<(), SqlError> {
     let done = visit_expressions_mut(statement, |expr| {
-        if let Expr::Cast { expr: inner, data_type: DataType::Array(_), .. } = expr
+        let array = match expr {
+            Expr::Cast { expr: inner, data_type: DataType::Array(_), .. } => Some(inner),
+            Expr::BinaryOp {
+                op: BinaryOperator::HashArrow | BinaryOperator::HashLongArrow,
+                right,
+                ..
+            } => Some(right),
+            _ => None,
+        };
+        if let Some(inner) = array
             && let Expr::Value(value) = inner.as_ref()
             && let Value::SingleQuotedString(text) = &value.value
         {

@@ -5,13 +5,14 @@ use std::mem::replace;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, BinaryOperator, CastKind, DataType, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, Select, SelectItem, SetExpr,
-    Statement, Subscript, TimezoneInfo, UnaryOperator, Value, VisitMut, VisitorMut,
+    AccessExpr, BinaryOperator, CastKind, DataType, DuplicateTreatment, Expr, Function,
+    FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
+    Ident, ObjectName, OrderByExpr, OrderByOptions, Query, Select, SelectItem, SetExpr, Statement,
+    Subscript, TimezoneInfo, UnaryOperator, Value, ValueWithSpan, VisitMut, VisitorMut,
     visit_expressions_mut,
 };
 
-use super::{array_literal, lengths};
+use super::lengths;
 use crate::SqlError;
 use crate::session::names;
 
@@ -89,6 +90,16 @@ fn changed(expr: Expr) -> Result<Expr, SqlError> {
             let right = Box::new(call("similar_to_escape", args));
             Expr::Nested(Box::new(Expr::BinaryOp { left: expr, op, right }))
         }
+        Expr::CompoundFieldAccess { root, access_chain } => {
+            let access_chain = access_chain.into_iter().map(with_bounds).collect();
+            Expr::CompoundFieldAccess { root, access_chain }
+        }
+        Expr::Like { negated, any: true, expr, pattern, escape_char } => {
+            like_any(negated, *expr, *pattern, escape_char, true)
+        }
+        Expr::ILike { negated, any: true, expr, pattern, escape_char } => {
+            like_any(negated, *expr, *pattern, escape_char, false)
+        }
         Expr::AtTimeZone { timestamp, time_zone } => call("timezone", vec![*time_zone, *timestamp]),
         // `substring(text FROM pattern)` is what the pattern's first group matches, or all of it.
         Expr::Substring { expr, substring_from: Some(from), substring_for: None, .. }
@@ -101,49 +112,45 @@ fn changed(expr: Expr) -> Result<Expr, SqlError> {
                 access_chain: vec![AccessExpr::Subscript(first)],
             }
         }
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => negative(*expr),
         Expr::UnaryOp { op, expr } => match op {
+            // All bits turned over are one less than the number's negative.
+            UnaryOperator::BitwiseNot => {
+                let op = BinaryOperator::Minus;
+                let minus_one =
+                    Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(number("1")) };
+                let left = Box::new(minus_one);
+                Expr::Nested(Box::new(Expr::BinaryOp { left, op, right: expr }))
+            }
             UnaryOperator::PGSquareRoot => call("sqrt", vec![*expr]),
             UnaryOperator::PGCubeRoot => call("cbrt", vec![*expr]),
             UnaryOperator::PGAbs => call("abs", vec![*expr]),
-            // All bits turned, which is what they are together with ones.
-            UnaryOperator::BitwiseNot => Expr::Nested(Box::new(Expr::BinaryOp {
-                left: expr,
-                op: BinaryOperator::PGBitwiseXor,
-                right: Box::new(Expr::UnaryOp {
-                    op: UnaryOperator::Minus,
-                    expr: Box::new(number("1")),
-                }),
-            })),
             op => Expr::UnaryOp { op, expr },
         },
         Expr::BinaryOp { left, op, right } => match op {
-            BinaryOperator::PGOverlap => call("array_has_any", vec![*left, *right]),
-            op @ (BinaryOperator::HashArrow | BinaryOperator::HashLongArrow) => {
-                let Some(path) = path_of(&right)? else {
-                    return Ok(Expr::BinaryOp { left, op, right });
-                };
-                let args = std::iter::once(*left).chain(path).collect();
-                match op {
-                    BinaryOperator::HashArrow => {
-                        call("json", vec![call("json_extract_path", args)])
-                    }
-                    _ => call("json_extract_path_text", args),
-                }
+            // A point stands for a line's end, too.
+            BinaryOperator::PGRegexMatch
+            | BinaryOperator::PGRegexIMatch
+            | BinaryOperator::PGRegexNotMatch
+            | BinaryOperator::PGRegexNotIMatch => {
+                Expr::BinaryOp { left, op, right: over_lines(right) }
             }
+            BinaryOperator::PGOverlap => call("array_has_any", vec![*left, *right]),
             BinaryOperator::PGStartsWith => call("starts_with", vec![*left, *right]),
             op => Expr::BinaryOp { left, op, right },
         },
         Expr::Cast { kind, expr, data_type, array, format } => {
-            if let Some(name) = json_type(&data_type) {
+            if let Some(name) = function_type(&data_type) {
                 return Ok(call(name, vec![*expr]));
             }
             let Some(length) = lengths::of(&data_type)? else {
+                let data_type = if is_name(&data_type) { DataType::Text } else { data_type };
                 return Ok(Expr::Cast { kind, expr, data_type, array, format });
             };
             let text = Expr::Cast { kind, expr, data_type: DataType::Text, array, format };
             length.cut(text)
         }
-        Expr::TypedString(typed) => match json_type(&typed.data_type) {
+        Expr::TypedString(typed) => match function_type(&typed.data_type) {
             Some(name) => call(name, vec![Expr::Value(typed.value)]),
             None => Expr::TypedString(typed),
         },
@@ -172,15 +179,77 @@ fn changed(expr: Expr) -> Result<Expr, SqlError> {
     })
 }
 
+/// A slice with the bounds that it leaves out: the first element, and more than any array has.
+fn with_bounds(access: AccessExpr) -> AccessExpr {
+    match access {
+        AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride }) => {
+            let lower_bound = lower_bound.or_else(|| Some(number("1")));
+            let upper_bound = upper_bound.or_else(|| Some(number("2147483647")));
+            AccessExpr::Subscript(Subscript::Slice { lower_bound, upper_bound, stride })
+        }
+        other => other,
+    }
+}
+
+/// `LIKE ANY` of an array that is written out, as `LIKE` of one pattern or another.
+fn like_any(
+    negated: bool,
+    expr: Expr,
+    pattern: Expr,
+    escape_char: Option<ValueWithSpan>,
+    is_exact: bool,
+) -> Expr {
+    let like = |any, expr: Expr, pattern: Expr| {
+        let (expr, pattern, escape_char) = (Box::new(expr), Box::new(pattern), escape_char.clone());
+        match is_exact {
+            true => Expr::Like { negated, any, expr, pattern, escape_char },
+            false => Expr::ILike { negated, any, expr, pattern, escape_char },
+        }
+    };
+    let mut array = &pattern;
+    while let Expr::Nested(inner) | Expr::Cast { expr: inner, .. } = array {
+        array = inner.as_ref();
+    }
+    let patterns = match array {
+        Expr::Array(array) => array.elem.clone(),
+        _ => Vec::new(),
+    };
+    let likes = patterns.into_iter().map(|pattern| like(false, expr.clone(), pattern));
+    let all = likes.reduce(|left, right| Expr::BinaryOp {
+        left: Box::new(left),
+        op: BinaryOperator::Or,
+        right: Box::new(right),
+    });
+    match all {
+        Some(all) => Expr::Nested(Box::new(all)),
+        None => like(true, expr, pattern),
+    }
+}
+
+/// The negative of `expr`. In PostgreSQL the sign binds more tightly than `^`, so it goes to the first
+/// base; and DataFusion drops the sign of an interval that is written out.
+fn negative(expr: Expr) -> Expr {
+    match expr {
+        Expr::BinaryOp { left, op: BinaryOperator::PGExp, right } => {
+            Expr::BinaryOp { left: Box::new(negative(*left)), op: BinaryOperator::PGExp, right }
+        }
+        Expr::Interval(interval) => {
+            let expr = Box::new(Expr::Nested(Box::new(Expr::Interval(interval))));
+            Expr::UnaryOp { op: UnaryOperator::Minus, expr }
+        }
+        other => Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(other) },
+    }
+}
+
 fn changed_call(mut function: Function) -> Result<Expr, SqlError> {
     let Some(name) = name_of(&function) else { return Ok(Expr::Function(function)) };
+    in_order_if_distinct(&name, &mut function);
     let renamed = match name.as_str() {
         "every" => "bool_and",
         "variance" => "var_samp",
         // DataFusion's function of the name takes the first one out alone.
         "array_remove" => "array_remove_all",
         "statement_timestamp" | "transaction_timestamp" => "now",
-        "gen_random_uuid" => "uuid",
         _ => "",
     };
     if !renamed.is_empty() {
@@ -237,9 +306,6 @@ fn changed_call(mut function: Function) -> Result<Expr, SqlError> {
                 };
             }
         }
-        "json_extract_path" | "jsonb_extract_path" => {
-            return Ok(call("json", vec![Expr::Function(function)]));
-        }
         "mod" if list.args.len() == 2 => {
             let args: Option<Vec<Expr>> = list.args.iter().cloned().map(unnamed).collect();
             if let Some(Ok([number, by])) = args.map(<[Expr; 2]>::try_from) {
@@ -259,6 +325,25 @@ fn changed_call(mut function: Function) -> Result<Expr, SqlError> {
         _ => {}
     }
     Ok(Expr::Function(function))
+}
+
+/// PostgreSQL sorts the values of `array_agg(DISTINCT …)` to find equal ones, and clients see it.
+fn in_order_if_distinct(name: &str, function: &mut Function) {
+    let is_one = matches!(name, "array_agg" | "string_agg" | "json_agg" | "jsonb_agg");
+    if !is_one || function.over.is_some() {
+        return;
+    }
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    let is_ordered =
+        list.clauses.iter().any(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_)));
+    if list.duplicate_treatment != Some(DuplicateTreatment::Distinct) || is_ordered {
+        return;
+    }
+    if let Some(expr) = list.args.first().cloned().and_then(unnamed) {
+        let options = OrderByOptions { asc: None, nulls_first: None };
+        let key = OrderByExpr { expr, options, with_fill: None };
+        list.clauses.push(FunctionArgumentClause::OrderBy(vec![key]));
+    }
 }
 
 /// The arguments of an aggregate, each gathered into a list in the same order.
@@ -320,12 +405,34 @@ fn unnamed(argument: FunctionArg) -> Option<Expr> {
     }
 }
 
-fn json_type(data_type: &DataType) -> Option<&'static str> {
+/// The function that a cast to a type is, for types that are texts of a form.
+fn function_type(data_type: &DataType) -> Option<&'static str> {
     match data_type {
+        DataType::Uuid => Some("uuid"),
         DataType::JSON => Some("json"),
         DataType::JSONB => Some("jsonb"),
         _ => None,
     }
+}
+
+/// A pattern that is written out, of which a point matches a line's end as in PostgreSQL.
+fn over_lines(mut pattern: Box<Expr>) -> Box<Expr> {
+    if let Expr::Value(value) = pattern.as_mut()
+        && let Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) =
+            &mut value.value
+        && text.contains('.')
+    {
+        text.insert_str(0, "(?s)");
+    }
+    pattern
+}
+
+/// PostgreSQL's type of names, which is a text here.
+fn is_name(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Custom(name, _) if matches!(
+        name.to_string().to_ascii_lowercase().as_str(),
+        "name" | "pg_catalog.name"
+    ))
 }
 
 fn is_text(expr: &Expr) -> bool {
@@ -337,25 +444,6 @@ fn is_text(expr: &Expr) -> bool {
 
 fn is_kept(word: &str, kept: &str) -> bool {
     word.eq_ignore_ascii_case(kept)
-}
-
-/// The steps of a path of `#>` that is written out; `None` for one that is computed.
-fn path_of(path: &Expr) -> Result<Option<Vec<Expr>>, SqlError> {
-    Ok(match path {
-        Expr::Array(array) => Some(array.elem.clone()),
-        Expr::Cast { expr, data_type: DataType::Array(_), .. } => path_of(expr)?,
-        Expr::Value(value) => match &value.value {
-            Value::SingleQuotedString(text) => {
-                let steps = array_literal::elements(text)?.into_iter().map(|step| match step {
-                    Some(step) => Expr::value(Value::SingleQuotedString(step)),
-                    None => Expr::value(Value::Null),
-                });
-                Some(steps.collect())
-            }
-            _ => None,
-        },
-        _ => None,
-    })
 }
 
 /// Whether `expr` is a number of an `integer`, with or without a sign, or one of several.

@@ -20,8 +20,9 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 
 use super::array_subquery::ArraySubqueryToNull;
 use super::{
-    Lines, array_literal, base64, bytea, calls, composite_field, depth, distinct_from, exists,
-    fetch, like_escape, row_functions, series, symmetric, templates, using, whole_row,
+    Lines, array_literal, array_of, base64, bytea, calls, composite_field, depth, distinct_from,
+    exists, fetch, like_escape, row_values, sample, series, sets, symmetric, templates, using,
+    whole_row,
 };
 use crate::{SqlError, intervals};
 
@@ -59,9 +60,12 @@ pub(super) fn parse(
     symmetric::rewrite(&mut statement);
     let written = asks_the_catalog(tokens).then(|| statement.clone());
     array_literal::rewrite(&mut statement)?;
+    sample::refuse(&statement)?;
+    row_values::rewrite(&mut statement);
     let mut planned = rewritten(statement, text, written.is_some());
     bytea::read_literals(&mut planned)?;
     like_escape::rewrite(&mut planned);
+    array_of::rewrite(&mut planned);
     exists::rewrite(&mut planned);
     composite_field::rewrite(&mut planned);
     base64::rewrite(&mut planned);
@@ -69,7 +73,7 @@ pub(super) fn parse(
     using::rewrite(&mut planned);
     fetch::rewrite(&mut planned);
     series::rewrite(&mut planned);
-    row_functions::rewrite(&mut planned);
+    sets::rewrite(&mut planned);
     whole_row::rewrite(&mut planned);
     calls::rewrite(&mut planned)?;
     intervals::rewrite_texts(&mut planned);

@@ -82,12 +82,21 @@ fn arrow(error: &ArrowError) -> SqlError {
         },
         ArrowError::CastError(text) | ArrowError::ParseError(text) => cast(text),
         ArrowError::InvalidArgumentError(text) | ArrowError::ComputeError(text) => {
-            query("22023", text)
+            query(of_power(text).unwrap_or("22023"), text)
         }
         ArrowError::MemoryError(text) => query("53200", text),
         ArrowError::NotYetImplemented(text) => query("0A000", text),
         other => internal(&other.to_string()),
     }
+}
+
+/// PostgreSQL's SQLSTATE for what has no root or power.
+fn of_power(text: &str) -> Option<&'static str> {
+    let text = text.to_ascii_lowercase();
+    let is_one = text.contains("square root of a negative number")
+        || text.contains("raised to a negative power")
+        || text.contains("raised to a non-integer power");
+    is_one.then_some("2201F")
 }
 
 /// A value that its type cannot be read from.
@@ -98,19 +107,52 @@ fn cast(text: &str) -> SqlError {
     {
         let arrow_type = rest.trim_end_matches(" type");
         let name = postgres_type(arrow_type);
-        return query("22P02", &format!("invalid input syntax for type {name}: \"{value}\""));
+        return not_of_type(name, value);
     }
     // Arrow: Error parsing timestamp from 'abc': error parsing date
     if let Some(rest) = text.strip_prefix("Error parsing timestamp from '")
         && let Some((value, _)) = rest.split_once("': ")
     {
-        let message = format!("invalid input syntax for type timestamp: \"{value}\"");
-        return query("22007", &message);
+        return not_of_type("timestamp", value);
+    }
+    if text.contains("nvalid input syntax for type interval") {
+        return query("22007", text);
     }
     if text.contains("Can't cast value") || text.contains("out of range") {
         return query("22003", text);
     }
     query("22P02", text)
+}
+
+/// A text that is no value of a type, with PostgreSQL's SQLSTATE for it.
+fn not_of_type(name: &str, value: &str) -> SqlError {
+    let text = value.trim();
+    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
+    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_whole && matches!(name, "smallint" | "integer" | "bigint") {
+        return query("22003", &format!("value \"{value}\" is out of range for type {name}"));
+    }
+    let sqlstate = match name {
+        "date" | "timestamp" if looks_like_date(text) => {
+            return query("22008", &format!("date/time field value out of range: \"{value}\""));
+        }
+        "time" if text.starts_with(|first: char| first.is_ascii_digit()) => {
+            return query("22008", &format!("date/time field value out of range: \"{value}\""));
+        }
+        "date" | "timestamp" | "time" | "interval" => "22007",
+        _ => "22P02",
+    };
+    query(sqlstate, &format!("invalid input syntax for type {name}: \"{value}\""))
+}
+
+/// Whether a text has the form of a date: then one of its numbers is none of a calendar.
+fn looks_like_date(text: &str) -> bool {
+    let date = text.split([' ', 'T']).next().unwrap_or_default();
+    let parts: Vec<&str> = date.split('-').collect();
+    parts.len() == 3
+        && parts.iter().all(|part| {
+            (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+        })
 }
 
 /// PostgreSQL's name for Arrow's name of a simple type.
@@ -125,6 +167,8 @@ fn postgres_type(arrow_type: &str) -> &str {
         "Date32" | "Date64" => "date",
         "Utf8" | "Utf8View" | "LargeUtf8" => "text",
         "Binary" | "BinaryView" | "LargeBinary" => "bytea",
+        "Interval(MonthDayNano)" => "interval",
+        "Time64(ns)" | "Time64(µs)" => "time",
         "Timestamp(Nanosecond, None)"
         | "Timestamp(Microsecond, None)"
         | "Timestamp(ns)"
@@ -229,6 +273,22 @@ fn plan(text: &str) -> SqlError {
     if text.contains("GROUP BY") {
         return query("42803", text);
     }
+    if text.starts_with("Aggregate functions are not allowed in the WHERE clause") {
+        return query("42803", "aggregate functions are not allowed in WHERE");
+    }
+    // Order by column out of bounds, specified: 3, max: 1
+    if let Some(rest) = text.strip_prefix("Order by column out of bounds, specified: ")
+        && let Some((place, _)) = rest.split_once(',')
+    {
+        return query("42P10", &format!("ORDER BY position {place} is not in select list"));
+    }
+    if text.starts_with("Inconsistent data length across values list") {
+        return query("42601", "VALUES lists must all be the same length");
+    }
+    if let Some(operation) = text.strip_suffix(" queries have different number of columns") {
+        let message = format!("each {operation} query must have the same number of columns");
+        return query("42601", &message);
+    }
     // Cannot create filter with non-boolean predicate 'frames.source' returning Utf8
     if text.contains("non-boolean predicate") {
         let name = text.rsplit("returning ").next().unwrap_or_default();
@@ -305,6 +365,15 @@ fn execution(text: &str) -> SqlError {
     }
     if text.starts_with("Cannot cast") || text.starts_with("Error parsing") {
         return cast(text);
+    }
+    let lower = text.to_ascii_lowercase();
+    if lower.contains("scalar subquery returned more than one row") {
+        return query("21000", "more than one row returned by a subquery used as an expression");
+    }
+    if lower.starts_with("negative count not allowed")
+        || lower.starts_with("negative substring length")
+    {
+        return query("22011", "negative substring length not allowed");
     }
     query("22000", text)
 }

@@ -14,7 +14,7 @@ use super::relation::{Column, Relation};
 use super::scope::{Scope, fold};
 use super::types::{OID, Reg};
 use super::value::{Key, Value};
-use super::{Engine, Stop, views};
+use super::{Engine, Stop, objects, views};
 use crate::dialect::quote_identifier;
 use crate::session::settings::Settings;
 
@@ -185,10 +185,11 @@ impl Catalog {
             if catalog.tables.contains_key(&key) {
                 continue;
             }
-            let relation = if name == "pg_settings" {
-                Some(Arc::new(settings_table(settings)))
-            } else {
-                read(schema, name, state, want).await?
+            let relation = match name.as_str() {
+                "pg_settings" => Some(Arc::new(settings_table(settings))),
+                "pg_cursors" => Some(Arc::new(objects::cursors(state))),
+                "pg_prepared_statements" => Some(Arc::new(objects::statements(state))),
+                _ => read(schema, name, state, want).await?,
             };
             if let Some(relation) = relation {
                 catalog.tables.insert(key, relation);

@@ -2,6 +2,7 @@
 //! catalog's or of the session's.
 
 use std::cmp::Ordering;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
@@ -10,7 +11,7 @@ use datafusion::common::DFSchema;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{ColumnarValue, Expr as Logical, Volatility};
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments,
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query, Visit, Visitor,
 };
 
 use super::pattern::expression;
@@ -76,6 +77,50 @@ impl Engine<'_> {
         }
         let values = expressions.into_iter().map(|argument| self.eval(argument, scope));
         self.call_named(&name, values.collect::<Result<_, _>>()?)
+    }
+
+    /// Refuses a function that is not known, wherever it stands: a condition is not asked where there are
+    /// no rows.
+    ///
+    /// # Errors
+    /// [`Stop::Unsupported`] for the first of them.
+    pub(super) fn knows_functions(&self, query: &Query) -> Result<(), Stop> {
+        struct Calls<'a, 'b>(&'a Engine<'b>);
+
+        impl Visitor for Calls<'_, '_> {
+            type Break = Stop;
+
+            fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<Stop> {
+                let Expr::Function(function) = expr else { return ControlFlow::Continue(()) };
+                let name = name_of(function);
+                // PostgreSQL has more functions of its catalog than are known here, and clients ask them of
+                // objects of which there are none.
+                let is_special = matches!(name.as_str(), "array" | "coalesce" | "row")
+                    || name.starts_with("pg_")
+                    || name.starts_with("_pg_")
+                    || function.over.is_some()
+                    || aggregate::is_aggregate(&name)
+                    || sets::gives_rows(&name);
+                let count = match &function.args {
+                    FunctionArguments::List(list) => list.args.len(),
+                    _ => 0,
+                };
+                if is_special {
+                    return ControlFlow::Continue(());
+                }
+                match self.0.call_named(&name, vec![Value::Null; count]) {
+                    Err(Stop::Unsupported(what)) if what.starts_with("function ") => {
+                        ControlFlow::Break(Stop::Unsupported(what))
+                    }
+                    _ => ControlFlow::Continue(()),
+                }
+            }
+        }
+
+        match query.visit(&mut Calls(self)) {
+            ControlFlow::Break(stop) => Err(stop),
+            ControlFlow::Continue(()) => Ok(()),
+        }
     }
 
     /// The same with the values of the arguments.
@@ -300,8 +345,7 @@ impl Engine<'_> {
             }
             "txid_current" | "pg_current_xact_id" => V::Int(1),
             "inet_server_addr" | "inet_server_port" => V::Null,
-            name if name.starts_with("has_") && name.ends_with("_privilege") => V::Bool(true),
-            "pg_has_role" | "row_security_active" => V::Bool(name == "pg_has_role"),
+            "row_security_active" => V::Bool(false),
             name => return self.of_library(name, &values),
         })
     }

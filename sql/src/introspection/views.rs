@@ -9,7 +9,15 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 /// Schema, name and query of each.
-const VIEWS: [(&str, &str, &str); 36] = [
+const VIEWS: [(&str, &str, &str); 37] = [
+    (
+        "pg_catalog",
+        "pg_views",
+        "SELECT n.nspname AS schemaname, c.relname AS viewname,
+                pg_get_userbyid(c.relowner) AS viewowner, pg_get_viewdef(c.oid) AS definition
+         FROM pg_class c LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
+         WHERE c.relkind = 'v'",
+    ),
     (
         "information_schema",
         "tables",
@@ -126,7 +134,7 @@ const VIEWS: [(&str, &str, &str); 36] = [
         "information_schema",
         "views",
         "SELECT current_database() AS table_catalog, n.nspname AS table_schema,
-                c.relname AS table_name, NULL::text AS view_definition, 'NONE' AS check_option,
+                c.relname AS table_name, pg_get_viewdef(c.oid) AS view_definition, 'NONE' AS check_option,
                 'NO' AS is_updatable, 'NO' AS is_insertable_into
          FROM pg_class c JOIN pg_namespace n ON c.relnamespace = n.oid WHERE c.relkind = 'v'",
     ),

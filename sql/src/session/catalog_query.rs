@@ -82,7 +82,8 @@ impl Session {
         &self,
         query: &CatalogQuery,
     ) -> Result<(SchemaRef, Vec<Option<FieldRef>>), Stop> {
-        let (state, settings, query) = (self.state(), self.settings.clone(), query.clone());
+        let (mut state, settings, query) = (self.state(), self.settings.clone(), query.clone());
+        state.config_mut().set_extension(Arc::new(self.objects()));
         let work = async move {
             // A stop is an answer here, not a failure of the statement.
             Ok(in_deep_stack(query.describe(&state, &settings)).await)
@@ -99,7 +100,8 @@ impl Session {
         parameters: Vec<ScalarValue>,
     ) -> Result<Outcome, SqlError> {
         let answered = {
-            let (state, settings) = (self.state_at_cut(), self.settings.clone());
+            let (mut state, settings) = (self.state_at_cut(), self.settings.clone());
+            state.config_mut().set_extension(Arc::new(self.objects()));
             let (query, schema, values) = (query.clone(), Arc::clone(schema), parameters.clone());
             let end = End { deadline: self.deadline(), ..End::default() };
             let deadline = end.deadline;

@@ -9,6 +9,7 @@
 //! | `fetch` | `FETCH`, `MOVE` |
 //! | `close` | `CLOSE` |
 //! | `copy` | `COPY … TO STDOUT` |
+//! | `view` | `CREATE VIEW`, `DROP VIEW`, `ALTER VIEW … RENAME TO` |
 //! | `channels` | `LISTEN`, `UNLISTEN`, `NOTIFY` |
 //!
 //! A query within a statement is one of PostgreSQL's, never one of these again.
@@ -20,6 +21,7 @@ pub(crate) mod declare;
 pub(crate) mod execute;
 pub(crate) mod fetch;
 pub(crate) mod prepare;
+pub(crate) mod view;
 
 use arrow::datatypes::SchemaRef;
 
@@ -37,27 +39,37 @@ pub(crate) enum Command {
     Close(close::Close),
     Copy(Box<copy::Copy>),
     Channel(channels::Channel),
+    View(view::ViewCommand),
 }
 
 /// The words that a statement begins with, and its grammar behind them.
-type Definition = (&'static str, fn(&mut Cursor) -> Result<Command, SqlError>);
+type Definition = (&'static [&'static str], fn(&mut Cursor) -> Result<Command, SqlError>);
 
-const ALL: [Definition; 10] = [
-    ("prepare", prepare::parse),
-    ("execute", execute::parse),
-    ("declare", declare::parse),
-    ("fetch", fetch::parse_fetch),
-    ("move", fetch::parse_move),
-    ("close", close::parse),
-    ("copy", copy::parse),
-    ("listen", channels::parse_listen),
-    ("unlisten", channels::parse_unlisten),
-    ("notify", channels::parse_notify),
+const ALL: [Definition; 19] = [
+    (&["prepare"], prepare::parse),
+    (&["execute"], execute::parse),
+    (&["declare"], declare::parse),
+    (&["fetch"], fetch::parse_fetch),
+    (&["move"], fetch::parse_move),
+    (&["close"], close::parse),
+    (&["copy"], copy::parse),
+    (&["listen"], channels::parse_listen),
+    (&["unlisten"], channels::parse_unlisten),
+    (&["notify"], channels::parse_notify),
+    (&["create", "view"], view::parse_create),
+    (&["create", "or", "replace", "view"], view::parse_replace),
+    (&["create", "temporary", "view"], view::parse_temporary),
+    (&["create", "temp", "view"], view::parse_temporary),
+    (&["create", "or", "replace", "temporary", "view"], view::parse_temporary),
+    (&["create", "or", "replace", "temp", "view"], view::parse_temporary),
+    (&["drop", "view"], view::parse_drop),
+    (&["alter", "view"], view::parse_alter_view),
+    (&["alter", "table"], view::parse_alter_table),
 ];
 
 /// The statement at the cursor if it is one of these.
 pub(crate) fn parse(cursor: &mut Cursor) -> Result<Option<Command>, SqlError> {
-    let Some((_, parse)) = ALL.iter().find(|(word, _)| cursor.accept(&[*word])) else {
+    let Some((_, parse)) = ALL.iter().find(|(words, _)| cursor.accept(words)) else {
         return Ok(None);
     };
     let command = parse(cursor)?;
@@ -85,6 +97,7 @@ impl Session {
             Command::Fetch(fetch) => self.run_fetch(fetch).await,
             Command::Close(close) => self.run_close(close),
             Command::Channel(channel) => self.run_channel(channel),
+            Command::View(view) => Box::pin(self.run_view(view)).await,
             // `prepare` plans these, and makes another action of them.
             Command::Declare(_) | Command::Copy(_) => Err(SqlError::Unsupported {
                 what: "this statement without a plan".into(),

@@ -15,7 +15,9 @@ use datafusion::execution::SendableRecordBatchStream;
 use futures::StreamExt;
 
 use super::command::fetch::Direction;
+use super::objects::CursorObject;
 use crate::SqlError;
+use crate::activity::now_micros;
 
 /// Which ways a cursor goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +31,14 @@ pub(crate) enum Scroll {
 pub(crate) enum Hold {
     Transaction,
     Session,
+}
+
+/// What a cursor was declared as.
+#[derive(Clone, Debug)]
+pub(crate) struct Declared {
+    pub(crate) name: String,
+    pub(crate) scroll: Scroll,
+    pub(crate) hold: Hold,
 }
 
 /// A session's cursors by name.
@@ -51,19 +61,32 @@ impl Cursors {
         })
     }
 
+    /// The rows of `pg_cursors`.
+    pub(crate) fn objects(&self) -> Vec<CursorObject> {
+        let objects = self.open.values().map(|cursor| CursorObject {
+            name: cursor.declared.name.clone(),
+            statement: Arc::clone(&cursor.statement),
+            is_holdable: cursor.declared.hold == Hold::Session,
+            is_scrollable: cursor.declared.scroll == Scroll::Both,
+            since: cursor.since,
+        });
+        objects.collect()
+    }
+
     /// Adds a cursor; `depth` is the number of savepoints around it, `None` outside a block.
     pub(crate) fn open(
         &mut self,
-        name: &str,
+        declared: Declared,
+        statement: &str,
         batches: SendableRecordBatchStream,
-        scroll: Scroll,
-        hold: Hold,
         depth: Option<usize>,
     ) {
         let schema = batches.schema();
         let rows = Rows { stream: Mutex::new(Some(batches)), kept: VecDeque::new(), dropped: 0 };
-        let cursor = OpenCursor { name: name.to_owned(), schema, rows, on: 0, scroll, hold, depth };
-        self.open.insert(name.to_owned(), cursor);
+        let (name, statement) = (declared.name.clone(), statement.into());
+        let cursor =
+            OpenCursor { declared, statement, since: now_micros(), schema, rows, on: 0, depth };
+        self.open.insert(name, cursor);
     }
 
     pub(crate) fn get(&self, name: &str) -> Result<&OpenCursor, SqlError> {
@@ -84,7 +107,7 @@ impl Cursors {
 
     /// A block has ended well: what is to be held stays.
     pub(crate) fn commit(&mut self) {
-        self.open.retain(|_, cursor| cursor.hold == Hold::Session);
+        self.open.retain(|_, cursor| cursor.declared.hold == Hold::Session);
         self.open.values_mut().for_each(|cursor| cursor.depth = None);
     }
 
@@ -117,20 +140,24 @@ fn unknown(name: &str) -> SqlError {
 
 /// A cursor and where it is.
 pub(crate) struct OpenCursor {
-    name: String,
+    declared: Declared,
+    statement: Arc<str>,
+    /// When it was opened, microseconds since the Unix epoch.
+    since: i64,
     schema: SchemaRef,
     rows: Rows,
     /// The row that it is on, from 1; 0 is before the first, one more than there are is behind the
     /// last.
     on: usize,
-    scroll: Scroll,
-    hold: Hold,
     depth: Option<usize>,
 }
 
 impl fmt::Debug for OpenCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenCursor").field("name", &self.name).field("on", &self.on).finish()
+        f.debug_struct("OpenCursor")
+            .field("name", &self.declared.name)
+            .field("on", &self.on)
+            .finish()
     }
 }
 
@@ -193,13 +220,13 @@ impl OpenCursor {
 
     fn set(&mut self, row: usize) {
         self.on = row;
-        if self.scroll == Scroll::Forward {
+        if self.declared.scroll == Scroll::Forward {
             self.rows.forget_before(row);
         }
     }
 
     fn refuse_back(&self) -> Result<(), SqlError> {
-        match self.scroll {
+        match self.declared.scroll {
             Scroll::Both => Ok(()),
             Scroll::Forward => Err(SqlError::Invalid {
                 sqlstate: "55000",

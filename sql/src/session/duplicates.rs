@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, SelectItem, SetExpr, Statement, visit_expressions_mut,
+    CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, SelectItem,
+    SetExpr, Statement, Value, helpers::attached_token::AttachedToken, visit_expressions_mut,
 };
 
 /// Gives each column of the outermost select list a name of its own.
@@ -39,8 +40,32 @@ pub(super) fn tell_apart(statement: &mut Statement) {
     }
 }
 
-/// Gives every column of the outermost select list that has none a name of its own.
+/// Gives every column of the outermost select list that has none a name of its own, and tells calls apart
+/// that differ in a cast alone: `sum(x), sum(x::float8)`.
 pub(super) fn name_all(statement: &mut Statement) {
+    let mut casts = 0;
+    let _: ControlFlow<()> = visit_expressions_mut(statement, |expr| {
+        let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = expr else {
+            return ControlFlow::Continue(());
+        };
+        for argument in &mut list.args {
+            if let FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) = argument
+                && matches!(argument, Expr::Cast { .. })
+            {
+                casts += 1;
+                let number = || Expr::value(Value::Number(casts.to_string(), false));
+                let result = std::mem::replace(argument, number());
+                *argument = Expr::Case {
+                    case_token: AttachedToken::empty(),
+                    end_token: AttachedToken::empty(),
+                    operand: Some(Box::new(number())),
+                    conditions: vec![CaseWhen { condition: number(), result }],
+                    else_result: None,
+                };
+            }
+        }
+        ControlFlow::Continue(())
+    });
     let Statement::Query(query) = statement else { return };
     let SetExpr::Select(select) = query.body.as_mut() else { return };
     for (at, item) in select.projection.iter_mut().enumerate() {

@@ -22,6 +22,7 @@ fn base(database: &Database, access: &Arc<Access>, backend: &Arc<Backend>) -> Se
         Arc::new(VisibleEngine::new(Arc::clone(database.engine()), Arc::clone(access)));
     let mut own = functions::of_session(database.activity(), backend, access);
     own.push(functions::frame_image(engine));
+    own.extend(database.functions_of(access, &backend.user()));
     for function in own {
         // A state takes every function; the same name replaces.
         let _ = base.register_udf(Arc::new(function));
@@ -152,6 +153,7 @@ impl Session {
         let (roles, activity) =
             (Arc::clone(self.database.roles()), Arc::clone(self.database.activity()));
         let comments = Arc::clone(self.database.comments());
+        let views = Arc::clone(self.database.views());
         let engine =
             VisibleEngine::new(Arc::clone(self.database.engine()), Arc::clone(&self.access));
         Ok(async move {
@@ -161,6 +163,7 @@ impl Session {
                 roles: &roles,
                 activity: &activity,
                 comments: &comments,
+                views: &views,
             };
             statement.run(&context).await
         })

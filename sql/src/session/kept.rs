@@ -6,7 +6,8 @@
 //!
 //! * every leaf reads the cut of the run and not that of the planning (the engine says so of its
 //!   searches);
-//! * no function of the statement has another value tomorrow, such as `now()` or `embed(…)`;
+//! * no function of the statement has another value tomorrow, such as `now()` or `embed(…)`, and no
+//!   sub-query gives it a vector;
 //! * the session sees all rows of the tables, and nothing that planning depends on has changed:
 //!   settings, indexes, the values of all other parameters.
 
@@ -34,6 +35,7 @@ use futures::TryStreamExt;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 
+use super::init_plan;
 use super::settings::Settings;
 use super::slot::Slot;
 use crate::access::Reads;
@@ -180,7 +182,7 @@ impl Candidate {
     /// # Errors
     /// When the plan cannot be rewritten.
     pub(super) fn new(plan: &LogicalPlan, values: &[ScalarValue]) -> Result<Option<Self>> {
-        if depends_on_time(plan)? {
+        if depends_on_time(plan)? || init_plan::has_any(plan)? {
             return Ok(None);
         }
         let only_vectors = used_as_vectors(plan, values.len())?;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, DataType, Expr, Function, Ident, OrderBy, OrderByKind, Query, Select, SelectItem,
-    SetExpr, Statement, Value,
+    AccessExpr, BinaryOperator, DataType, Expr, Function, Ident, OrderBy, OrderByKind, Query,
+    Select, SelectItem, SetExpr, Statement, Value,
 };
 
 /// PostgreSQL's name for a column without one.
@@ -138,8 +138,9 @@ fn name_of(expr: &Expr) -> Option<Name> {
         Expr::Array(_) => own("array"),
         Expr::Tuple(_) => own("row"),
         Expr::Exists { .. } => own("exists"),
+        Expr::BinaryOp { op: BinaryOperator::Overlaps, .. } => own("overlaps"),
         Expr::Extract { .. } => own("extract"),
-        Expr::Substring { .. } => own("substring"),
+        Expr::Substring { shorthand, .. } => own(if *shorthand { "substr" } else { "substring" }),
         Expr::Trim { .. } => own("btrim"),
         Expr::Position { .. } => own("position"),
         Expr::Overlay { .. } => own("overlay"),

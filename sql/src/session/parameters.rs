@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::ParamValues;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
@@ -34,6 +34,16 @@ struct Caster<'a> {
 }
 
 impl Caster<'_> {
+    /// Casts a parameter to the type that the client declared, where it did.
+    fn cast_as_declared(&self, expr: &mut ast::Expr, counts: impl Fn(&DataType) -> bool) {
+        let ast::Expr::Value(value) = &*expr else { return };
+        let Value::Placeholder(name) = &value.value else { return };
+        let declared = number(name).and_then(|number| self.declared.get(number - 1)?.as_ref());
+        if let Some(declared) = declared.filter(|declared| counts(declared)).and_then(sql_type) {
+            self.cast(expr, declared);
+        }
+    }
+
     /// Casts a parameter to the type that the client declared, or to `otherwise`.
     fn cast(&self, expr: &mut ast::Expr, otherwise: SqlType) {
         let ast::Expr::Value(value) = &*expr else { return };
@@ -98,6 +108,18 @@ impl VisitorMut for Caster<'_> {
                     matches!(op, BinaryOperator::HashArrow | BinaryOperator::HashLongArrow);
                 self.cast(right, if is_path { texts() } else { SqlType::Text });
             }
+            // DataFusion takes what is added to an interval for one.
+            ast::Expr::BinaryOp {
+                left,
+                op: BinaryOperator::Plus | BinaryOperator::Minus,
+                right,
+            } => {
+                self.cast_as_declared(left, DataType::is_temporal);
+                self.cast_as_declared(right, DataType::is_temporal);
+            }
+            ast::Expr::CompoundFieldAccess { root, .. } => {
+                self.cast_as_declared(root, DataType::is_nested);
+            }
             ast::Expr::Array(array) => {
                 array.elem.iter_mut().for_each(|expr| self.cast(expr, SqlType::Text))
             }
@@ -140,7 +162,8 @@ fn is_json_operator(operator: &BinaryOperator) -> bool {
     )
 }
 
-fn sql_type(data_type: &DataType) -> Option<SqlType> {
+/// SQL's name of a type that parameters have.
+pub(super) fn sql_type(data_type: &DataType) -> Option<SqlType> {
     Some(match data_type {
         DataType::Boolean => SqlType::Boolean,
         DataType::Int16 => SqlType::SmallInt(None),
@@ -151,7 +174,7 @@ fn sql_type(data_type: &DataType) -> Option<SqlType> {
         DataType::Utf8 => SqlType::Text,
         DataType::Binary => SqlType::Bytea,
         DataType::Date32 => SqlType::Date,
-        DataType::Timestamp(TimeUnit::Microsecond, zone) => SqlType::Timestamp(
+        DataType::Timestamp(_, zone) => SqlType::Timestamp(
             None,
             if zone.is_some() { TimezoneInfo::WithTimeZone } else { TimezoneInfo::None },
         ),

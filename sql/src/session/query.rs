@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::{RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Fields, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
@@ -19,7 +19,8 @@ use vigil_udfs::json::json_as_text;
 
 use super::kept::{Candidate, Kept};
 use super::prepare::Prepared;
-use super::{Session, TransactionStatus, parameters};
+use super::views::ViewPlanner;
+use super::{Session, TransactionStatus, init_plan, parameters};
 use crate::SqlError;
 use crate::access::Reads;
 use crate::runtime::QueryRuntime;
@@ -56,7 +57,11 @@ impl Session {
         statement: ast::Statement,
     ) -> Result<(LogicalPlan, SchemaRef), SqlError> {
         let state = self.state();
+        let (views, roles) = (self.database.views().all(), Arc::clone(self.database.roles()));
         let work = async move {
+            // In a box, as most statements have no view and threads' stacks are small.
+            let planner = ViewPlanner { views, roles };
+            let state = Box::pin(planner.state_for(state, &statement)).await?;
             let statement = DataFusionStatement::Statement(Box::new(statement));
             let plan = json_as_text(state.statement_to_plan(statement).await?)?;
             // Coercion may give columns another type; with parameters it can also be too early
@@ -68,7 +73,7 @@ impl Session {
                 Err(_) if parameters::has_any(&plan)? => plan.schema(),
                 Err(_) => return Err(analyzed.err().map_or(SqlError::Canceled, SqlError::from)),
             };
-            let schema = Arc::clone(schema.inner());
+            let schema = signed(schema.inner());
             Ok((plan, schema))
         };
         self.database.runtime().run(self.deadline(), work).await
@@ -189,6 +194,7 @@ impl Session {
         let described = described.clone();
         let open = async move {
             let plan = parameters::bind(plan, parameters)?;
+            let plan = init_plan::evaluated(&state, &memory, plan).await?;
             let plan = match &described {
                 Some(described) => as_described(&state, plan, described)?,
                 None => plan,
@@ -204,6 +210,19 @@ impl Session {
         let batches = self.database.runtime().stream(deadline, open).await?;
         Ok(limited(batches, self.database.max_rows()))
     }
+}
+
+/// The columns with PostgreSQL's whole numbers: it has none without a sign, and DataFusion's ranks and counts
+/// of places are such.
+fn signed(schema: &SchemaRef) -> SchemaRef {
+    if schema.fields().iter().all(|field| *field.data_type() != DataType::UInt64) {
+        return Arc::clone(schema);
+    }
+    let fields = schema.fields().iter().map(|field| match field.data_type() {
+        DataType::UInt64 => Arc::new(field.as_ref().clone().with_data_type(DataType::Int64)),
+        _ => Arc::clone(field),
+    });
+    Arc::new(Schema::new_with_metadata(fields.collect::<Fields>(), schema.metadata().clone()))
 }
 
 /// `plan` with casts where the values of parameters gave a column another type than the client

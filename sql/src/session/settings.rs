@@ -62,6 +62,7 @@ impl Settings {
                 });
             }
             if lower.starts_with("datafusion.") {
+                may_be_set(&lower, value)?;
                 let refused = |hint: String| SqlError::InvalidSetting {
                     name: lower.clone(),
                     value: value.to_owned(),
@@ -240,6 +241,42 @@ fn all() -> impl Iterator<Item = &'static Known> {
 
 fn find(name: &str) -> Option<&'static Known> {
     all().find(|known| known.name.eq_ignore_ascii_case(name))
+}
+
+/// DataFusion's numbers that a session may choose, with the largest of each. Anything larger takes
+/// memory and threads before there is a query that could be asked to stop.
+const NUMBERS: [(&str, u64); 2] =
+    [("datafusion.execution.batch_size", 65_536), ("datafusion.execution.target_partitions", 64)];
+
+/// Refuses what would change more than how a query is run or explained: how deep statements may nest,
+/// where files are, how much is kept.
+fn may_be_set(name: &str, value: &str) -> Result<(), SqlError> {
+    if let Some((_, most)) = NUMBERS.into_iter().find(|(number, _)| *number == name) {
+        return match value.trim().parse::<u64>() {
+            Ok(number) if (1..=most).contains(&number) => Ok(()),
+            _ => Err(SqlError::InvalidSetting {
+                name: name.to_owned(),
+                value: value.to_owned(),
+                hint: Some(format!("It is a whole number from 1 to {most}.")),
+            }),
+        };
+    }
+    let is_truth = ["true", "false"].contains(&value.trim().to_ascii_lowercase().as_str());
+    let is_free = name.starts_with("datafusion.explain.")
+        || (name.starts_with("datafusion.optimizer.") && is_truth);
+    if is_free {
+        return Ok(());
+    }
+    Err(SqlError::Invalid {
+        sqlstate: "55P02",
+        message: format!("parameter \"{name}\" cannot be changed"),
+        hint: Some(
+            "Of DataFusion's, sessions may set batch_size, target_partitions, what EXPLAIN shows, and \
+             the optimizer's switches (true or false)."
+                .into(),
+        ),
+        position: None,
+    })
 }
 
 fn unknown(name: &str) -> SqlError {

@@ -131,7 +131,10 @@ fn check(context: &Context<'_>, grant: &Grant) -> Result<(), SqlError> {
         },
         Grant::Table(schema, name) => {
             let exists = match schema.as_str() {
-                DEFAULT_SCHEMA => StandardTable::ALL.iter().any(|table| table.name() == name),
+                DEFAULT_SCHEMA => {
+                    StandardTable::ALL.iter().any(|table| table.name() == name)
+                        || context.views.all().contains_key(name)
+                }
                 SYSTEM_SCHEMA => system::all().iter().any(|table| table.name == name),
                 _ => false,
             };

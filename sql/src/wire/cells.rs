@@ -83,6 +83,8 @@ enum Values<'a> {
     LargeText(&'a LargeStringArray),
     TextView(&'a StringViewArray),
     Bytes(&'a BinaryArray),
+    /// In binary; 32 digits and hyphens.
+    Uuid(&'a StringArray),
     /// Numbers with spaces between them, as `int2vector` and `oidvector` are kept.
     Numbers {
         values: &'a StringArray,
@@ -192,6 +194,7 @@ impl<'a> Values<'a> {
                 let element = if *kind == Type::INT2_VECTOR { Type::INT2 } else { Type::OID };
                 Self::Numbers { values: array.as_string(), element }
             }
+            DataType::Utf8 if *kind == Type::UUID => Self::Uuid(array.as_string()),
             DataType::LargeUtf8 if is_text => Self::LargeText(array.as_string()),
             DataType::Utf8View if is_text => Self::TextView(array.as_string_view()),
             DataType::Binary if is_binary && *kind == Type::BYTEA => Self::Bytes(array.as_binary()),
@@ -239,6 +242,7 @@ impl<'a> Values<'a> {
             Self::LargeText(values) => sized(out, values.value(row).as_bytes())?,
             Self::TextView(values) => sized(out, values.value(row).as_bytes())?,
             Self::Bytes(values) => sized(out, values.value(row))?,
+            Self::Uuid(values) => sized(out, &uuid(values.value(row))?)?,
             Self::Numbers { values, element } => numbers(out, values.value(row), element)?,
             Self::Other(other) => {
                 encode_value(&mut other.encoder, other.array, row, other.field, other.info)?;
@@ -273,6 +277,13 @@ fn time(micros: i64) -> String {
         0 => text,
         micros => format!("{text}.{micros:06}").trim_end_matches('0').to_owned(),
     }
+}
+
+/// The bytes of a UUID's digits.
+fn uuid(text: &str) -> PgWireResult<[u8; 16]> {
+    let digits = text.chars().filter_map(|character| character.to_digit(16));
+    let number = digits.fold(0_u128, |number, digit| (number << 4) | u128::from(digit));
+    if text.len() == 36 { Ok(number.to_be_bytes()) } else { Err(out_of_range("uuid")) }
 }
 
 /// A vector as pgvector writes it in binary: the dimensions, two bytes of zero, the elements.

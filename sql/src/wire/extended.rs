@@ -38,10 +38,14 @@ impl Connection {
         }
         let types: Vec<_> = message.type_oids.iter().map(|oid| Type::from_oid(*oid)).collect();
         let prepared = self.unless_stopped(self.prepare(&message.query, &types)).await?;
+        if name != DEFAULT_NAME
+            && let Some(prepared) = &prepared
+        {
+            self.session.lock().await.names_statement(&name, prepared);
+        }
         let statement = prepared.map(|prepared| {
             Arc::new(StoredStatement::new(name.clone(), Arc::new(prepared), types))
         });
-        self.session.lock().await.names_statement(&name);
         store.statements.insert(name, statement);
         say(client, PgWireBackendMessage::ParseComplete(ParseComplete::new())).await?;
         Ok(())

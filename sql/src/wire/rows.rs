@@ -3,18 +3,22 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
+use arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray, StringBuilder,
+    StructArray,
+};
 use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema, SchemaRef};
-use bytes::{BufMut, BytesMut};
+use bytes::{Buf, BufMut, BytesMut};
 use datafusion::error::DataFusionError;
 use datafusion_postgres::arrow_pg::datatypes::{PG_OID_ALIAS_KEY, arrow_schema_to_pg_fields};
 use pgwire::api::Type;
 use pgwire::api::portal::Format;
 use pgwire::api::results::{FieldFormat, FieldInfo};
-use pgwire::error::PgWireResult;
+use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::data::MESSAGE_TYPE_BYTE_DATA_ROW;
 use pgwire::types::format::FormatOptions;
 use vigil_udfs::json::is_json;
+use vigil_udfs::texts::is_uuid;
 
 use super::cells::Cells;
 use super::errors::{protocol_error, statement_error};
@@ -71,6 +75,7 @@ pub(super) fn columns(
             Some(_) => Type::OID_VECTOR,
             None if is_oid_list(field) => Type::OID_ARRAY,
             None if is_json(field) => Type::JSON,
+            None if is_uuid(field) => Type::UUID,
             None => continue,
         };
         *column = FieldInfo::new(field.name().clone(), None, None, kind, column.format());
@@ -181,6 +186,8 @@ fn with_our_texts(
             DataType::Timestamp(..) => is_iso,
             DataType::Float32 | DataType::Float64 => is_shortest,
             DataType::Interval(_) | DataType::Duration(_) => is_verbose,
+            // The library writes a NULL in a record as an empty text.
+            DataType::Struct(_) => true,
             _ => false,
         };
         usual && column.format() == FieldFormat::Text
@@ -201,6 +208,7 @@ fn with_our_texts(
                     texts(array.as_primitive::<Float64Type>().iter().map(|v| v.map(float8)))
                 }
                 DataType::Timestamp(..) => timestamps(array, &style.zone)?,
+                DataType::Struct(_) => records(array.as_struct(), style)?,
                 _ => Arc::new(intervals(array).map_err(DataFusionError::from)?),
             });
             fields.push(Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)));
@@ -213,6 +221,81 @@ fn with_our_texts(
     Ok(RecordBatch::try_new(schema, arrays).map_err(DataFusionError::from)?)
 }
 
+/// Records as PostgreSQL writes them: nothing for a NULL, quotes where a value needs them.
+fn records(array: &StructArray, style: &Style) -> Result<ArrayRef, SqlError> {
+    let schema: SchemaRef = Arc::new(Schema::new(array.fields().clone()));
+    let options = RecordBatchOptions::new().with_row_count(Some(array.len()));
+    let batch =
+        RecordBatch::try_new_with_options(Arc::clone(&schema), array.columns().to_vec(), &options)
+            .map_err(DataFusionError::from)?;
+    let unwritten = |_: PgWireError| SqlError::Panicked {
+        detail: "a record could not be written for the client".into(),
+    };
+    let columns = columns(&schema, &Format::UnifiedText, Some(style)).map_err(unwritten)?;
+    let batch = with_our_texts(batch, &columns, style)?;
+    let (mut texts, mut fields) = (StringBuilder::new(), BytesMut::new());
+    let written = catch_unwind(AssertUnwindSafe(|| -> PgWireResult<()> {
+        let mut cells = Cells::new(&batch, &columns);
+        for row in 0..array.len() {
+            if array.is_null(row) {
+                texts.append_null();
+                continue;
+            }
+            fields.clear();
+            cells.write(row, &mut fields)?;
+            texts.append_value(record(&mut fields, columns.len()));
+        }
+        Ok(())
+    }));
+    match written {
+        Ok(written) => written.map_err(unwritten)?,
+        Err(_) => {
+            let detail = "a record could not be written for the client".into();
+            return Err(SqlError::Panicked { detail });
+        }
+    }
+    Ok(Arc::new(texts.finish()))
+}
+
+/// A record of the values in `fields`, each behind its length.
+fn record(fields: &mut BytesMut, count: usize) -> String {
+    let mut text = String::from("(");
+    for at in 0..count {
+        text.push_str(if at == 0 { "" } else { "," });
+        // -1 is NULL.
+        let Ok(length) = usize::try_from(fields.get_i32()) else { continue };
+        let value = fields.split_to(length);
+        let value = String::from_utf8_lossy(&value);
+        let needs_quotes =
+            |next: char| next.is_whitespace() || matches!(next, '"' | '\\' | '(' | ')' | ',');
+        if value.is_empty() || value.contains(needs_quotes) {
+            text.push('"');
+            text.push_str(&value.replace('\\', "\\\\").replace('"', "\"\""));
+            text.push('"');
+        } else {
+            text.push_str(&value);
+        }
+    }
+    text.push(')');
+    text
+}
+
 fn texts(values: impl Iterator<Item = Option<String>>) -> ArrayRef {
     Arc::new(values.collect::<StringArray>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As PostgreSQL 15 answers.
+    #[test]
+    fn a_record_has_nothing_for_a_null_and_quotes_where_they_are_needed() {
+        let mut fields = BytesMut::new();
+        for value in [None, Some("1"), Some("a b"), Some(""), Some("x\"y"), Some("(1,)")] {
+            fields.put_i32(value.map_or(-1, |text| i32::try_from(text.len()).unwrap_or(0)));
+            fields.put_slice(value.unwrap_or_default().as_bytes());
+        }
+        assert_eq!(record(&mut fields, 6), r#"(,1,"a b","","x""y","(1,)")"#);
+    }
 }

@@ -125,6 +125,83 @@ async fn plans_and_statistics_tell_nothing_of_other_sources() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn indexes_of_all_sources_are_not_shown_in_the_catalog_either() {
+    let (server, client) = guard().await;
+    for (sql, column) in [
+        (
+            "SELECT indexname || indexdef AS told FROM pg_indexes WHERE indexdef LIKE '%hnsw%'",
+            "told",
+        ),
+        (
+            "SELECT relname FROM pg_class WHERE relam = (SELECT oid FROM pg_am WHERE amname = 'hnsw')",
+            "relname",
+        ),
+        (
+            "SELECT pg_get_indexdef(i.indexrelid) AS told FROM pg_index i WHERE pg_get_indexdef(i.indexrelid) LIKE '%hnsw%'",
+            "told",
+        ),
+        ("SELECT name FROM vigil_catalog.indexes", "name"),
+    ] {
+        let all = server.as_owner(sql).await.table();
+        assert!(!all.is_empty(), "{column}: {sql}");
+        assert_eq!(rows(&client, sql).await, [""; 0], "{sql}");
+    }
+    let oid = server
+        .as_owner(
+            "SELECT oid FROM pg_class WHERE relam = (SELECT oid FROM pg_am WHERE amname = 'hnsw')",
+        )
+        .await
+        .table();
+    let sql = format!("SELECT pg_get_indexdef({})", oid[0]);
+    assert_eq!(rows(&client, &sql).await, ["NULL"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn privileges_are_told_as_they_are() {
+    let (server, client) = guard().await;
+    server.as_owner("CREATE ROLE other LOGIN PASSWORD 'secret'; GRANT vigil_reader TO other").await;
+    for (sql, expected) in [
+        ("SELECT has_table_privilege('frames', 'SELECT')", "t"),
+        ("SELECT has_table_privilege('public.frames'::regclass, 'select')", "t"),
+        ("SELECT has_table_privilege('frames', 'INSERT')", "f"),
+        ("SELECT has_table_privilege('frames', 'INSERT, SELECT')", "t"),
+        ("SELECT has_table_privilege('frames', 'SELECT WITH GRANT OPTION')", "f"),
+        ("SELECT has_table_privilege('other', 'frames', 'SELECT')", "t"),
+        ("SELECT has_table_privilege('pg_authid', 'SELECT')", "f"),
+        ("SELECT has_table_privilege(99999::oid, 'SELECT')", "NULL"),
+        ("SELECT has_column_privilege('frames', 'source', 'SELECT')", "t"),
+        ("SELECT has_any_column_privilege('frames', 'UPDATE')", "f"),
+        ("SELECT has_schema_privilege('public', 'USAGE')", "t"),
+        ("SELECT has_schema_privilege('public', 'CREATE')", "f"),
+        ("SELECT has_database_privilege('vigil', 'CONNECT')", "t"),
+        ("SELECT pg_has_role('guard', 'vigil_admin', 'member')", "f"),
+        ("SELECT pg_has_role('other', 'vigil_reader', 'USAGE')", "t"),
+        ("SELECT count(*) > 4 FROM pg_class WHERE has_table_privilege(oid, 'SELECT')", "t"),
+        (
+            "SELECT has_table_privilege(c.oid, 'DELETE') FROM pg_class c WHERE relname = 'frames'",
+            "f",
+        ),
+    ] {
+        assert_eq!(rows(&client, sql).await, [expected], "{sql}");
+    }
+    for (sql, sqlstate) in [
+        ("SELECT has_table_privilege('nosuch', 'SELECT')", "42P01"),
+        ("SELECT has_table_privilege('nobody', 'frames', 'SELECT')", "42704"),
+        ("SELECT has_table_privilege('frames', 'LOOK')", "22023"),
+        ("SELECT has_column_privilege('frames', 'nosuch', 'SELECT')", "42703"),
+        ("SELECT pg_has_role('nosuch', 'MEMBER')", "42704"),
+        ("SELECT rolname FROM pg_authid", "42501"),
+    ] {
+        let (found, message) = refused(&client, sql).await;
+        assert_eq!(found, sqlstate, "{sql}: {message}");
+    }
+    let verifiers = "SELECT count(*) FROM pg_authid WHERE rolpassword LIKE 'SCRAM%'";
+    assert_eq!(server.as_owner(verifiers).await.table(), ["0"]);
+    let known = server.as_owner("SELECT rolname FROM pg_authid WHERE rolcanlogin").await.table();
+    assert_eq!(known, ["guard", "other"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_role_without_grants_sees_no_table() {
     let server = server("CREATE ROLE nobody LOGIN PASSWORD 'secret'").await;
     let client = server.log_in("nobody", "secret").await.expect("the password is right");
@@ -243,4 +320,37 @@ async fn roles_are_listed_and_memberships_make_no_circle() {
         let error = crate::server::run(&mut session, sql).await.expect_err(sql);
         assert_eq!(error.sqlstate(), sqlstate, "{sql}: {error}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_shows_what_its_owner_sees_to_those_who_may_read_it() {
+    let (server, client) = guard().await;
+    server
+        .as_owner(
+            "CREATE VIEW seen AS SELECT source, count(*) AS rows FROM frames GROUP BY source;
+             CREATE VIEW names AS SELECT source FROM seen;
+             CREATE ROLE clerk LOGIN PASSWORD 'secret'",
+        )
+        .await;
+    // Only sources were granted: of the view's tables, too, their rows alone.
+    assert_eq!(rows(&client, "SELECT source FROM names").await, ["lobby"]);
+    let clerk = server.log_in("clerk", "secret").await.expect("the password is right");
+    let denied = ("42501".to_owned(), "permission denied for table names".to_owned());
+    assert_eq!(refused(&clerk, "SELECT source FROM names").await, denied);
+    server.as_owner("GRANT SELECT ON names TO clerk").await;
+    let all = rows(&clerk, "SELECT source FROM names ORDER BY 1").await;
+    assert_eq!(all, ["lobby", "street"]);
+    // The view alone was granted.
+    assert_eq!(refused(&clerk, "SELECT source FROM seen").await.0, "42501");
+    assert_eq!(refused(&clerk, "SELECT source FROM frames").await.0, "42501");
+    assert_eq!(refused(&clerk, "SELECT * FROM names, frames").await.0, "42501");
+    for sql in ["CREATE VIEW mine AS SELECT 1", "DROP VIEW names", "ALTER VIEW names RENAME TO n"] {
+        assert_eq!(refused(&clerk, sql).await.0, "42501", "{sql}");
+    }
+    server.as_owner("REVOKE SELECT ON names FROM clerk").await;
+    assert_eq!(refused(&clerk, "SELECT source FROM names").await, denied);
+    // A view of the same name is another one.
+    server.as_owner("GRANT SELECT ON names TO clerk; DROP VIEW names").await;
+    server.as_owner("CREATE VIEW names AS SELECT source FROM frames").await;
+    assert_eq!(refused(&clerk, "SELECT source FROM names").await, denied);
 }

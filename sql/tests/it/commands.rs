@@ -43,6 +43,68 @@ async fn a_prepared_statement_is_executed_with_values() {
     assert_eq!(error.sqlstate(), "26000");
 }
 
+/// The rows of a table with their values trimmed.
+fn cells(rows: &[String]) -> Vec<String> {
+    let trimmed = |row: &String| row.split('|').map(str::trim).collect::<Vec<_>>().join("|");
+    rows.iter().map(trimmed).collect()
+}
+
+#[tokio::test]
+async fn a_literal_is_read_as_the_parameters_type() {
+    let (_engine, database) = database();
+    let mut session = database.session();
+    for (sql, expected) in [
+        ("PREPARE v AS SELECT $1::vector <-> '[1,2]'; EXECUTE v('[1,5]')", "3.0"),
+        ("PREPARE a(int[]) AS SELECT $1[2], cardinality($1); EXECUTE a('{7,8,9}')", "8|3"),
+        ("PREPARE any_of AS SELECT 3 = ANY($1::int[]); EXECUTE any_of('{1,3}')", "true"),
+        ("EXECUTE any_of(ARRAY[1, 2])", "false"),
+        (
+            "PREPARE t(timestamptz) AS SELECT $1 + interval '1 hour'; EXECUTE t('2026-01-01 10:00+02')",
+            "2026-01-01T09:00:00Z",
+        ),
+    ] {
+        let answer = run(&mut session, sql).await.expect(sql);
+        assert_eq!(cells(&answer.table()), [expected], "{sql}");
+    }
+    for (sql, sqlstate) in
+        [("EXECUTE v('1,2')", "22P02"), ("EXECUTE a('{x}')", "22P02"), ("EXECUTE t('x')", "22007")]
+    {
+        let error = run(&mut session, sql).await.expect_err(sql);
+        assert_eq!(error.sqlstate(), sqlstate, "{sql}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_session_sees_its_cursors_and_prepared_statements() {
+    let (_engine, database) = database();
+    let mut session = database.session();
+    run(&mut session, "PREPARE p(bigint) AS SELECT $1; BEGIN").await.expect("runs");
+    run(&mut session, "DECLARE c SCROLL CURSOR FOR SELECT 1").await.expect("runs");
+    run(&mut session, "DECLARE h CURSOR WITH HOLD FOR SELECT 2").await.expect("runs");
+    let cursors = "SELECT name, statement, is_holdable, is_scrollable FROM pg_cursors ORDER BY 1";
+    let answer = run(&mut session, cursors).await.expect("runs");
+    assert_eq!(
+        cells(&answer.table()),
+        [
+            "c|DECLARE c SCROLL CURSOR FOR SELECT 1|false|true",
+            "h|DECLARE h CURSOR WITH HOLD FOR SELECT 2|true|false",
+        ]
+    );
+    let answer = run(&mut session, &format!("COMMIT; {cursors}")).await.expect("runs");
+    assert_eq!(cells(&answer.table()), ["h|DECLARE h CURSOR WITH HOLD FOR SELECT 2|true|false"]);
+    let prepared = "SELECT name, parameter_types, from_sql FROM pg_prepared_statements";
+    let answer = run(&mut session, prepared).await.expect("runs");
+    assert_eq!(cells(&answer.table()), ["p|[bigint]|true"]);
+    let answer = run(&mut session, &format!("DEALLOCATE p; CLOSE h; {prepared}")).await;
+    assert_eq!(cells(&answer.expect("runs").table()), Vec::<String>::new());
+    assert_eq!(
+        cells(&run(&mut session, cursors).await.expect("runs").table()),
+        Vec::<String>::new()
+    );
+    let mut other = database.session();
+    assert_eq!(cells(&run(&mut other, cursors).await.expect("runs").table()), Vec::<String>::new());
+}
+
 #[tokio::test]
 async fn a_cursor_goes_forward_and_with_scroll_back() {
     let (_engine, database) = database();

@@ -101,6 +101,8 @@ async fn errors_of_the_catalog_are_postgresqls() {
     let (_engine, database) = database();
     let mut session = database.session();
     for (sql, sqlstate) in [
+        // Also where no row is there that it could be asked of.
+        ("SELECT oid FROM pg_class WHERE relname = 'nowhere' AND nothing(oid) > 1", "42883"),
         ("SELECT nothing FROM pg_class", "42703"),
         ("SELECT oid FROM pg_class, pg_namespace", "42702"),
         ("SELECT * FROM pg_catalog.pg_nothing", "42P01"),

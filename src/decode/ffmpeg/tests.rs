@@ -159,6 +159,28 @@ fn files_that_are_no_videos_are_refused_at_once() {
     assert!(matches!(state("noise.avi", &[0xA5; 4096]), ("22P03", DecodeError::NotVideo { .. })));
     let playlist = b"#EXTM3U\n#EXTINF:10,\nhttp://127.0.0.1:9/a.ts\n";
     assert!(matches!(state("list.m3u8", playlist).1, DecodeError::NotVideo { .. }));
+    // Another file, which SQL may be forbidden to read.
+    if let Some(videos) = vigil_test_data::folder("data/video") {
+        let other = videos.join("vtest.avi").display().to_string();
+        for (name, list) in [
+            (
+                "local.m3u8",
+                format!(
+                    "#EXTM3U\n#EXT-X-TARGETDURATION:99\n#EXTINF:80,\n{other}\n#EXT-X-ENDLIST\n"
+                ),
+            ),
+            (
+                "named.mp4",
+                format!(
+                    "#EXTM3U\n#EXT-X-TARGETDURATION:99\n#EXTINF:80,\nfile:{other}\n#EXT-X-ENDLIST\n"
+                ),
+            ),
+            ("list.ffconcat", format!("ffconcat version 1.0\nfile '{other}'\n")),
+        ] {
+            let error = state(name, list.as_bytes()).1;
+            assert!(matches!(error, DecodeError::NotVideo { .. }), "{name}: {error}");
+        }
+    }
     let Err(error) = open(Path::new("/nowhere/at/all.mp4")) else { panic!("opened") };
     assert_eq!(error.sqlstate(), "58030");
 }

@@ -53,6 +53,135 @@ fn a_volatile_condition_is_asked_once() {
     assert_eq!(fixture.rows(&sql).len(), 1250);
 }
 
+/// The same in a `LATERAL`, where each pair would be asked.
+#[test]
+fn a_volatile_condition_is_asked_once_of_each_pair() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..400);
+    fixture.reindex();
+    let pairs = |condition: &str| {
+        format!(
+            "SELECT a.frame_number, n.frame_number FROM captions a, LATERAL (SELECT b.frame_number \
+             FROM captions b WHERE {condition} ORDER BY b.embedding <=> a.embedding LIMIT 5) n \
+             WHERE a.frame_number < 4"
+        )
+    };
+    let plan = fixture.plan(&pairs("b.frame_number > 3"));
+    assert!(plan.contains("NearestJoin"), "{plan}");
+    let plan = fixture.plan(&pairs("random() < 0.5"));
+    assert!(!plan.contains("NearestJoin"), "{plan}");
+    assert_eq!(fixture.rows(&pairs("random() < 0.5")).len(), 20);
+}
+
+/// A sub-query that gives one vector is worked out first, so that the order can be an index's.
+#[test]
+fn the_vector_may_come_from_a_sub_query() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..3072);
+    fixture.reindex();
+    let of = |frame: u32| format!("(SELECT embedding FROM captions WHERE frame_number = {frame})");
+    let near = |vector: &str| {
+        format!(
+            "SELECT frame_number, embedding <=> {vector} AS distance FROM captions \
+             WHERE frame_number <> 17 ORDER BY embedding <=> {vector} LIMIT 5"
+        )
+    };
+    let plan = fixture.plan(&near(&of(17)));
+    assert!(plan.contains("index=captions_embedding_idx"), "{plan}");
+    let vector =
+        fixture.rows("SELECT embedding FROM captions WHERE frame_number = 17")[0][0].clone();
+    assert_eq!(fixture.rows(&near(&of(17))), fixture.rows(&near(&format!("'{vector}'"))));
+
+    // Within a sub-query of a sub-query, as an alias, and as a bound.
+    let nested = format!(
+        "(SELECT embedding FROM captions WHERE frame_number <> 17 ORDER BY embedding <=> {} LIMIT 1)",
+        of(17)
+    );
+    let nearest = fixture.rows(&near(&of(17)))[0][0].clone();
+    let found = fixture.rows(&format!(
+        "SELECT frame_number, embedding <=> {nested} AS d FROM captions ORDER BY d LIMIT 1"
+    ));
+    assert_eq!(found[0], [nearest.as_str(), "0"]);
+    let bounded =
+        format!("SELECT count(*) FROM captions WHERE embedding <=> {} < 0.000001", of(17));
+    assert_eq!(fixture.rows(&bounded)[0], ["1"]);
+
+    // No row is NULL, and NULL is near to nothing; two rows are none.
+    let none = format!("SELECT embedding <=> {} FROM captions LIMIT 1", of(99_999));
+    assert_eq!(fixture.rows(&none)[0], ["NULL"]);
+    let (sqlstate, message) =
+        fixture.refused(&near("(SELECT embedding FROM captions WHERE frame_number < 3)"));
+    assert_eq!(sqlstate, "21000", "{message}");
+    // One that depends on the row is asked for each.
+    let correlated = "SELECT count(*) FROM captions a WHERE a.embedding <=> (SELECT embedding FROM \
+                      captions b WHERE b.frame_number = a.frame_number) < 0.000001";
+    assert_eq!(fixture.rows(correlated)[0], ["3072"]);
+}
+
+/// Above a join nobody knows how many of the nearest rows have partners: more and more are tried.
+#[test]
+fn an_order_above_a_join_goes_through_the_graph() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..3072);
+    fixture.reindex();
+    let query = literal("a black dog jumps over a log");
+    let plain = |condition: &str| {
+        format!(
+            "SELECT frame_number, embedding <=> {query} FROM captions WHERE {condition} \
+             ORDER BY embedding <=> {query} LIMIT 10"
+        )
+    };
+    let joined = |join: &str, condition: &str| {
+        format!(
+            "SELECT c.frame_number, c.embedding <=> {query} AS distance FROM {join} \
+             WHERE {condition} ORDER BY c.embedding <=> {query} LIMIT 10"
+        )
+    };
+    let with_itself =
+        "captions c JOIN captions d ON c.source = d.source AND c.frame_number = d.frame_number";
+    let other_side =
+        "captions d JOIN captions c ON c.source = d.source AND c.frame_number = d.frame_number";
+    let optional = "captions c LEFT JOIN captions d ON d.source = c.source AND d.frame_number = c.frame_number + 1";
+    for (join, condition, plain_condition, tried) in [
+        (with_itself, "true", "true", "1"),
+        (other_side, "true", "true", "1"),
+        (optional, "true", "true", "1"),
+        // The join's keys are equal, so that this is known of the vectors' side, too.
+        (with_itself, "d.frame_number % 10 = 0", "frame_number % 10 = 0", "1"),
+        // One in ten has a partner, then one in three hundred: 64, 640, all.
+        (with_itself, "length(d.caption) % 10 = 0", "length(caption) % 10 = 0", "2"),
+        (
+            with_itself,
+            "d.caption LIKE '%zebra%' OR length(d.caption) % 97 = 5",
+            "caption LIKE '%zebra%' OR length(caption) % 97 = 5",
+            "3",
+        ),
+        (with_itself, "c.frame_number > 1000 AND d.caption <> ''", "frame_number > 1000", "1"),
+    ] {
+        let sql = joined(join, condition);
+        let plan = fixture.plan(&sql);
+        let has_index = plan.contains("index=captions_embedding_idx");
+        assert!(plan.contains("FirstEnough") && has_index, "{condition}:\n{plan}");
+        assert!(plan.contains(&format!("tried={tried}")), "{condition}: not {tried}:\n{plan}");
+        assert_eq!(fixture.rows(&sql), fixture.rows(&plain(plain_condition)), "{condition}");
+    }
+    // Fewer rows than are wanted are all that there are.
+    let few = joined(with_itself, "d.frame_number < 3");
+    assert_eq!(fixture.rows(&few).len(), 3);
+    let grouped = format!(
+        "SELECT count(*) FROM ({}) nearest JOIN captions e USING (frame_number)",
+        joined(with_itself, "true")
+    );
+    assert_eq!(fixture.rows(&grouped)[0], ["10"]);
+    // Where the vectors' rows may be NULLs, or the order has another term, all pairs are sorted.
+    let nulls = "captions d LEFT JOIN captions c ON c.frame_number = d.frame_number + 3000";
+    let plan = fixture.plan(&joined(nulls, "true"));
+    assert!(!plan.contains("FirstEnough"), "{plan}");
+    let more = joined(with_itself, "true").replace(" LIMIT", ", d.frame_number LIMIT");
+    assert!(!fixture.plan(&more).contains("FirstEnough"));
+    assert_eq!(fixture.rows(&more).len(), 10);
+}
+
 /// The nearest rows are the nearest within a bound, so the graph answers as if there were none.
 #[test]
 fn a_bound_on_the_distance_goes_through_the_graph() {

@@ -102,8 +102,24 @@ static OBJECT: FunctionDoc = FunctionDoc {
     examples: &[],
 };
 
-static DOCUMENTATION: LazyLock<[Documentation; 5]> = LazyLock::new(|| {
-    [&TO_JSON, &TO_JSONB, &BUILD_ARRAY, &JSON, &JSONB].map(FunctionDoc::to_documentation)
+static BUILD_OBJECT: FunctionDoc = FunctionDoc {
+    name: "json_build_object",
+    section: "JSON",
+    syntax: &[
+        "json_build_object(name, value [, …]) → json",
+        "jsonb_build_object(name, value [, …]) → json",
+    ],
+    description: "An object of names and values in turn.",
+    arguments: &[("name", "a text, not NULL"), ("value", "anything")],
+    examples: &[Example {
+        sql: "SELECT json_build_object('a', 1, 'b', ARRAY[1, 2], 'c', NULL)",
+        result: "{\"a\" : 1, \"b\" : [1,2], \"c\" : null}",
+    }],
+};
+
+static DOCUMENTATION: LazyLock<[Documentation; 6]> = LazyLock::new(|| {
+    [&TO_JSON, &TO_JSONB, &BUILD_ARRAY, &JSON, &JSONB, &BUILD_OBJECT]
+        .map(FunctionDoc::to_documentation)
 });
 
 /// The functions of this file.
@@ -112,6 +128,7 @@ pub(super) fn functions() -> Vec<Function> {
         Function::new(&TO_JSON, |_| udf(Make::Value(Style::Json))),
         Function::new(&TO_JSONB, |_| udf(Make::Value(Style::Jsonb))),
         Function::new(&BUILD_ARRAY, |_| udf(Make::Array)),
+        Function::new(&BUILD_OBJECT, |_| udf(Make::Pairs(Style::Json))),
         Function::new(&JSON, |_| udf(Make::Text(Style::Json))),
         Function::new(&JSONB, |_| udf(Make::Text(Style::Jsonb))),
     ]
@@ -130,6 +147,7 @@ pub(super) fn others() -> Vec<ScalarUDF> {
         Make::Object(Style::Json),
         Make::Object(Style::Jsonb),
         Make::ArrayJsonb,
+        Make::Pairs(Style::Jsonb),
     ]
     .map(udf)
     .into()
@@ -137,7 +155,7 @@ pub(super) fn others() -> Vec<ScalarUDF> {
 
 fn udf(make: Make) -> ScalarUDF {
     let signature = match make {
-        Make::Array | Make::ArrayJsonb => {
+        Make::Array | Make::ArrayJsonb | Make::Pairs(_) => {
             let any = vec![TypeSignature::Nullary, TypeSignature::VariadicAny];
             Signature::one_of(any, Volatility::Immutable)
         }
@@ -160,6 +178,8 @@ enum Make {
     Value(Style),
     Array,
     ArrayJsonb,
+    /// An object of names and values in turn.
+    Pairs(Style),
     Text(Style),
     /// The array of a list, as `json_agg` has it.
     Items(Style),
@@ -181,6 +201,8 @@ impl ScalarUDFImpl for MakeJson {
             Make::Value(Style::Jsonb) => "to_jsonb",
             Make::Array => "json_build_array",
             Make::ArrayJsonb => "jsonb_build_array",
+            Make::Pairs(Style::Json) => "json_build_object",
+            Make::Pairs(Style::Jsonb) => "jsonb_build_object",
             Make::Text(Style::Json) => "json",
             Make::Text(Style::Jsonb) => "jsonb",
             Make::Items(Style::Json) => "json_of_list",
@@ -220,14 +242,15 @@ impl ScalarUDFImpl for MakeJson {
     }
 
     fn documentation(&self) -> Option<&Documentation> {
-        let [to_json, to_jsonb, build_array, json, jsonb] = &*DOCUMENTATION;
+        let [to_json, to_jsonb, build_array, json, jsonb, build_object] = &*DOCUMENTATION;
         match self.make {
             Make::Value(Style::Json) => Some(to_json),
             Make::Value(Style::Jsonb) => Some(to_jsonb),
             Make::Array => Some(build_array),
+            Make::Pairs(Style::Json) => Some(build_object),
             Make::Text(Style::Json) => Some(json),
             Make::Text(Style::Jsonb) => Some(jsonb),
-            Make::ArrayJsonb | Make::Items(_) | Make::Object(_) => None,
+            Make::Pairs(Style::Jsonb) | Make::ArrayJsonb | Make::Items(_) | Make::Object(_) => None,
         }
     }
 }
@@ -265,6 +288,7 @@ impl MakeJson {
                 }
                 out.push(']');
             }
+            Make::Pairs(style) => self.pairs(columns, fields, row, style, out)?,
             Make::Value(style) => {
                 let ([column], [field]) = (columns, fields) else { return Ok(false) };
                 if column.is_null(row) || field.data_type().is_null() {
@@ -311,6 +335,39 @@ impl MakeJson {
             }
         }
         Ok(true)
+    }
+
+    fn pairs(
+        &self,
+        columns: &[ArrayRef],
+        fields: &[FieldRef],
+        row: usize,
+        style: Style,
+        out: &mut String,
+    ) -> Result<()> {
+        if !columns.len().is_multiple_of(2) {
+            let message = "argument list must have even number of elements";
+            return Err(UdfError::JsonShape { message }.into());
+        }
+        let mut object = String::from("{");
+        for (at, (pair, fields)) in columns.chunks(2).zip(fields.chunks(2)).enumerate() {
+            let ([name, value], [_, field]) = (pair, fields) else { continue };
+            let names = cast(name, &DataType::Utf8)?;
+            let names = names.as_string::<i32>();
+            if names.is_null(row) {
+                return Err(UdfError::NullName.into());
+            }
+            object.push_str(if at == 0 { "" } else { ", " });
+            write_text(names.value(row), &mut object);
+            object.push_str(" : ");
+            write_value(value, field, row, style, &mut object)?;
+        }
+        object.push('}');
+        match style {
+            Style::Json => out.push_str(&object),
+            Style::Jsonb => out.push_str(&normal(&object).unwrap_or(object)),
+        }
+        Ok(())
     }
 
     fn object(

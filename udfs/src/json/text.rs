@@ -6,8 +6,8 @@ use std::fmt::Write;
 const MAX_DEPTH: usize = 1000;
 
 /// A value whose scalars are as written; texts are unescaped.
-#[derive(Debug, PartialEq)]
-enum Value {
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
     /// `true`, `false`, `null` and numbers.
     Plain(String),
     Text(String),
@@ -18,14 +18,6 @@ enum Value {
 /// Whether `text` is one value.
 pub(super) fn is_valid(text: &str) -> bool {
     read(text).is_some()
-}
-
-/// What a text of JSON says, without quotes and escapes; `None` for every other value.
-pub(super) fn unescaped(text: &str) -> Option<String> {
-    match read(text)? {
-        Value::Text(text) => Some(text),
-        _ => None,
-    }
 }
 
 /// `text` as `jsonb` writes it: keys by length and then by bytes, the last of those that are equal, a
@@ -57,7 +49,7 @@ pub(super) fn write_text(text: &str, out: &mut String) {
     out.push('"');
 }
 
-fn write(value: &Value, out: &mut String) {
+pub(super) fn write(value: &Value, out: &mut String) {
     match value {
         Value::Plain(text) => out.push_str(text),
         Value::Text(text) => write_text(text, out),
@@ -82,7 +74,8 @@ fn write(value: &Value, out: &mut String) {
     }
 }
 
-fn in_order(fields: &[(String, Value)]) -> Vec<(&str, &Value)> {
+/// Names by length and then by bytes, the last of those that are equal.
+pub(super) fn in_order(fields: &[(String, Value)]) -> Vec<(&str, &Value)> {
     let mut sorted: Vec<(&str, &Value)> = Vec::with_capacity(fields.len());
     // The last one of a name comes first here, and stays.
     for (name, value) in fields.iter().rev() {
@@ -93,11 +86,49 @@ fn in_order(fields: &[(String, Value)]) -> Vec<(&str, &Value)> {
     sorted
 }
 
-fn read(text: &str) -> Option<Value> {
+/// The value that `text` is.
+pub(super) fn read(text: &str) -> Option<Value> {
     let mut reader = Reader { rest: text };
     let value = reader.value(MAX_DEPTH)?;
     reader.skip_space();
     reader.rest.is_empty().then_some(value)
+}
+
+/// The elements of an array that is written as a text, `{a,"b c"}`; `None` for what is none.
+pub(super) fn array(text: &str) -> Option<Vec<String>> {
+    let mut rest = text.trim().strip_prefix('{')?.strip_suffix('}')?.trim();
+    let mut elements = Vec::new();
+    while !rest.is_empty() {
+        let after = match rest.strip_prefix('"') {
+            Some(quoted) => {
+                let (mut element, mut characters) = (String::new(), quoted.chars());
+                loop {
+                    match characters.next()? {
+                        '"' => break,
+                        '\\' => element.push(characters.next()?),
+                        other => element.push(other),
+                    }
+                }
+                elements.push(element);
+                characters.as_str().trim_start()
+            }
+            None => {
+                let end = rest.find(',').unwrap_or(rest.len());
+                let element = rest.get(..end)?.trim();
+                if element.is_empty() || element.contains(['{', '}', '"']) {
+                    return None;
+                }
+                elements.push(element.to_owned());
+                rest.get(end..)?
+            }
+        };
+        rest = match after.strip_prefix(',') {
+            Some(next) if !next.trim().is_empty() => next.trim_start(),
+            None if after.is_empty() => after,
+            _ => return None,
+        };
+    }
+    Some(elements)
 }
 
 struct Reader<'a> {

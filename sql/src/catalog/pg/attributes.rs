@@ -13,6 +13,7 @@ use vigil_udfs::json::is_json;
 
 use super::extra::{Values, batch};
 use super::relations::Relations;
+use super::views;
 use crate::catalog::computed::ComputedRows;
 
 /// PostgreSQL's OID of `json`.
@@ -39,18 +40,19 @@ impl ComputedRows for Attributes {
         let batches = collect(plan, session.task_ctx()).await?;
         let corrected = batches.iter().map(|batch| self.correct(batch));
         let mut batches = corrected.collect::<Result<Vec<_>>>()?;
-        batches.push(self.of_indexes()?);
+        batches.push(self.of_indexes(&self.relations.seen_in(session)?)?);
+        batches.push(views::columns(&self.relations, &self.schema())?);
         Ok(batches)
     }
 }
 
 impl Attributes {
     /// The columns of indexes.
-    fn of_indexes(&self) -> Result<RecordBatch> {
+    fn of_indexes(&self, relations: &Relations) -> Result<RecordBatch> {
         // The index, the number, name and type of its column.
         type Row = (i32, i16, String, i32);
         let mut rows: Vec<Row> = Vec::new();
-        for index in self.relations.indexes() {
+        for index in relations.indexes() {
             for (number, name) in (1..).zip(&index.columns) {
                 let mut columns = index.table.columns().iter();
                 let column = columns.find(|column| column.field.name() == name);
@@ -98,7 +100,7 @@ impl Attributes {
 }
 
 /// OID and modifier of a column's type; the modifier of `vector(n)` is n, as in pgvector.
-fn postgres_type(field: &Field) -> Option<(i32, i32)> {
+pub(crate) fn postgres_type(field: &Field) -> Option<(i32, i32)> {
     let oid = match is_json(field) {
         true => JSON_OID,
         false => field_into_pg_type(&Arc::new(field.clone())).ok()?.oid(),

@@ -44,10 +44,10 @@ impl<E: Extra> ComputedRows for Extended<E> {
     async fn batches(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
         let plan = self.inner.scan(session, None, &[], None).await?;
         let batches = collect(plan, session.task_ctx()).await?;
-        let corrected =
-            batches.into_iter().map(|batch| self.extra.corrected(&self.relations, batch));
+        let relations = self.relations.seen_in(session)?;
+        let corrected = batches.into_iter().map(|batch| self.extra.corrected(&relations, batch));
         let mut batches = corrected.collect::<Result<Vec<_>>>()?;
-        batches.push(self.extra.rows(&self.relations, &self.schema())?);
+        batches.push(self.extra.rows(&relations, &self.schema())?);
         Ok(batches)
     }
 }

@@ -40,8 +40,7 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         ("pg_get_function_identity_arguments", Kind::FunctionArguments, 1..=1),
         ("pg_get_functiondef", Kind::FunctionDefinition, 1..=1),
         ("pg_get_function_sqlbody", Kind::NoText, 1..=1),
-        ("pg_get_viewdef", Kind::NoText, 1..=2),
-        ("pg_get_indexdef", Kind::IndexDefinition, 1..=3),
+        ("pg_get_viewdef", Kind::ViewDefinition, 1..=2),
         ("pg_get_constraintdef", Kind::ConstraintDefinition, 1..=2),
         ("pg_table_size", Kind::NoSize, 1..=1),
         ("pg_indexes_size", Kind::NoSize, 1..=1),
@@ -61,6 +60,17 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
     }));
 }
 
+/// `pg_get_indexdef` over the indexes that a session may see.
+pub(super) fn index_definition(relations: &Arc<Relations>) -> ScalarUDF {
+    let signatures = (1..=3).map(TypeSignature::Any).collect();
+    ScalarUDF::new_from_impl(Lookup {
+        name: "pg_get_indexdef",
+        kind: Kind::IndexDefinition,
+        signature: Signature::one_of(signatures, Volatility::Stable),
+        relations: Arc::clone(relations),
+    })
+}
+
 /// What a function answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
@@ -77,6 +87,8 @@ enum Kind {
     /// The statement that makes an index, or the name of one of its columns.
     IndexDefinition,
     ConstraintDefinition,
+    /// The query of a view.
+    ViewDefinition,
     /// NULL as `text`.
     NoText,
     /// NULL as `bigint`: there are no files to measure.
@@ -127,6 +139,7 @@ impl ScalarUDFImpl for Lookup {
             | Kind::ColumnComment
             | Kind::IndexDefinition
             | Kind::ConstraintDefinition
+            | Kind::ViewDefinition
             | Kind::NoText
             | Kind::PrettySize => DataType::Utf8,
         })
@@ -161,7 +174,7 @@ impl ScalarUDFImpl for Lookup {
             Kind::PrettySize => {
                 let sizes = cast(&arguments.args[0].to_array(rows)?, &DataType::Int64)?;
                 let sizes = sizes.as_primitive::<arrow::datatypes::Int64Type>();
-                let texts = sizes.iter().map(|size| size.map(|size| format!("{size} bytes")));
+                let texts = sizes.iter().map(|size| size.map(pretty_size));
                 Arc::new(texts.collect::<StringArray>())
             }
             Kind::TableIsVisible => {
@@ -183,6 +196,15 @@ impl ScalarUDFImpl for Lookup {
                 let definitions = oids.as_primitive::<Int32Type>().iter();
                 let definitions = definitions.map(|oid| Some(keys::constraint(oid?)?.definition()));
                 Arc::new(definitions.collect::<StringArray>())
+            }
+            Kind::ViewDefinition => {
+                let (oids, views) = (integers(0)?, self.relations.views());
+                let queries = oids.as_primitive::<Int32Type>().iter().map(|oid| {
+                    let oid = oid?;
+                    let view = views.values().find(|view| view.oid == oid)?;
+                    Some(format!(" {};", view.query.trim()))
+                });
+                Arc::new(queries.collect::<StringArray>())
             }
             Kind::IndexDefinition => {
                 let oids = integers(0)?;
@@ -265,5 +287,42 @@ fn known_name(oid: i32, modifier: i32) -> Option<String> {
             Some(if modifier > 0 { format!("vector({modifier})") } else { "vector".into() })
         }
         _ => None,
+    }
+}
+
+/// A number of bytes in the unit that leaves it few digits, rounded as PostgreSQL rounds it.
+fn pretty_size(bytes: i64) -> String {
+    const UNITS: [&str; 6] = ["bytes", "kB", "MB", "GB", "TB", "PB"];
+    // From the second unit on, twice the size, so that the last digit rounds half up.
+    let mut size = bytes;
+    for (at, unit) in UNITS.iter().enumerate() {
+        let limit = if at == 0 { 10 * 1024 } else { 20 * 1024 - 1 };
+        if size.unsigned_abs() < limit || at == UNITS.len() - 1 {
+            let rounded = if at == 0 { size } else { (size + size.signum()) / 2 };
+            return format!("{rounded} {unit}");
+        }
+        size /= if at == 0 { 512 } else { 1024 };
+    }
+    String::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As PostgreSQL 15 answers.
+    #[test]
+    fn sizes_are_written_as_postgresql_writes_them() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (10_239, "10239 bytes"),
+            (10_240, "10 kB"),
+            (123_456_789, "118 MB"),
+            (1 << 40, "1024 GB"),
+            (-1_000_000, "-977 kB"),
+            (i64::MAX, "8192 PB"),
+        ] {
+            assert_eq!(pretty_size(bytes), text);
+        }
     }
 }

@@ -13,7 +13,6 @@ use datafusion::error::Result;
 
 use super::keys::Index;
 use super::relations::Relations;
-use crate::Engine;
 use crate::catalog::computed::ComputedRows;
 use crate::database::{DATABASE, DEFAULT_SCHEMA};
 
@@ -70,7 +69,6 @@ impl View {
 pub(super) struct IndexView {
     pub(super) view: View,
     pub(super) relations: Arc<Relations>,
-    pub(super) engine: Arc<dyn Engine>,
 }
 
 #[async_trait]
@@ -80,7 +78,8 @@ impl ComputedRows for IndexView {
         Arc::new(Schema::new(self.view.columns().into_iter().map(field).collect::<Vec<_>>()))
     }
 
-    async fn batches(&self, _session: &dyn Session) -> Result<Vec<RecordBatch>> {
+    async fn batches(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
+        let relations = self.relations.seen_in(session)?;
         let rows: Vec<Row> = match self.view {
             View::Indexes => {
                 let row = |index: Index| {
@@ -91,16 +90,16 @@ impl ComputedRows for IndexView {
                         ("indexdef", Value::Text(index.definition)),
                     ])
                 };
-                self.relations.indexes().into_iter().map(row).collect()
+                relations.indexes().into_iter().map(row).collect()
             }
             View::Progress => {
                 let zero = ["lockers_total", "lockers_done", "current_locker_pid", "blocks_total"];
                 let zero = zero.into_iter().chain(["blocks_done", "partitions_total"]);
                 let zero: Vec<&str> = zero.chain(["partitions_done"]).collect();
-                let indexes = self.relations.indexes();
+                let indexes = relations.indexes();
                 let row = |build: crate::IndexBuild| {
                     let index = indexes.iter().find(|index| index.name == build.index);
-                    let table = self.relations.find(DEFAULT_SCHEMA, &build.table);
+                    let table = relations.find(DEFAULT_SCHEMA, &build.table);
                     let mut row = BTreeMap::from([
                         ("datname", Value::Text(DATABASE.into())),
                         ("relid", Value::Number(table.unwrap_or_default().into())),
@@ -113,7 +112,7 @@ impl ComputedRows for IndexView {
                     row.extend(zero.iter().map(|name| (*name, Value::Number(0))));
                     row
                 };
-                self.engine.index_builds().into_iter().map(row).collect()
+                relations.index_builds().into_iter().map(row).collect()
             }
         };
         Ok(vec![batch(&self.schema(), &rows)?])

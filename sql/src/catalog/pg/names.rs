@@ -1,13 +1,12 @@
-//! Functions that look a name up in the catalog, or write one: `to_regclass`, `to_regtype`,
-//! `json_build_object` and others that drivers and BI tools call.
+//! Functions that look a name up in the catalog: `to_regclass`, `to_regtype` and others that drivers and BI
+//! tools call.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Int32Array, StringArray};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int32Array, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::Result;
 use datafusion::logical_expr::{
     ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
@@ -37,13 +36,10 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         ("pg_operator_is_visible", Kind::Yes, TypeSignature::Any(1)),
         ("pg_collation_is_visible", Kind::Yes, TypeSignature::Any(1)),
         ("pg_opclass_is_visible", Kind::Yes, TypeSignature::Any(1)),
+        ("pg_opfamily_is_visible", Kind::Yes, TypeSignature::Any(1)),
         ("pg_conversion_is_visible", Kind::Yes, TypeSignature::Any(1)),
-        ("json_build_object", Kind::Json, TypeSignature::VariadicAny),
-        ("jsonb_build_object", Kind::Json, TypeSignature::VariadicAny),
     ] {
-        let nullary = matches!(kind, Kind::Json).then_some(TypeSignature::Nullary);
-        let signatures = nullary.into_iter().chain([signature]).collect();
-        let signature = Signature::one_of(signatures, Volatility::Stable);
+        let signature = Signature::new(signature, Volatility::Stable);
         let relations = Arc::clone(relations);
         context.register_udf(ScalarUDF::new_from_impl(Lookup { name, kind, signature, relations }));
     }
@@ -56,8 +52,6 @@ enum Kind {
     Relation,
     /// The OID of a type.
     Type,
-    /// A JSON object of names and values in turn.
-    Json,
     /// NULL as `text`: there is nothing of the kind.
     Nothing,
     /// `UTF8`, in which all texts are.
@@ -100,7 +94,7 @@ impl ScalarUDFImpl for Lookup {
     fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
         Ok(match self.kind {
             Kind::Relation | Kind::Type => DataType::Int32,
-            Kind::Json | Kind::Nothing | Kind::Encoding => DataType::Utf8,
+            Kind::Nothing | Kind::Encoding => DataType::Utf8,
             Kind::Yes | Kind::No => DataType::Boolean,
         })
     }
@@ -131,7 +125,6 @@ impl ScalarUDFImpl for Lookup {
             Kind::Encoding => Arc::new(StringArray::from(vec!["UTF8"; rows])),
             Kind::Yes => Arc::new(BooleanArray::from(vec![true; rows])),
             Kind::No => Arc::new(BooleanArray::from(vec![false; rows])),
-            Kind::Json => json(&arguments.args, rows)?,
         };
         Ok(ColumnarValue::Array(array))
     }
@@ -172,66 +165,4 @@ fn type_oid(name: &str) -> Option<i32> {
         "vector" => i32::try_from(PG_VECTOR_TYPE_OID).ok()?,
         _ => return None,
     })
-}
-
-/// PostgreSQL's text of an object: `{"name" : value, …}`.
-fn json(arguments: &[ColumnarValue], rows: usize) -> Result<ArrayRef> {
-    let arrays: Vec<ArrayRef> =
-        arguments.iter().map(|argument| argument.to_array(rows)).collect::<Result<_>>()?;
-    let options = FormatOptions::default();
-    let formatters = arrays
-        .iter()
-        .map(|array| ArrayFormatter::try_new(array.as_ref(), &options))
-        .collect::<std::result::Result<Vec<_>, _>>()?;
-    let objects = (0..rows).map(|row| {
-        let parts: Vec<String> = arrays
-            .iter()
-            .zip(&formatters)
-            .map(|(array, formatter)| {
-                let text = formatter.value(row).to_string();
-                if array.is_null(row) {
-                    "null".into()
-                } else if array.data_type().is_numeric() || *array.data_type() == DataType::Boolean
-                {
-                    text
-                } else {
-                    quoted(&text)
-                }
-            })
-            .collect();
-        let members: Vec<String> = parts
-            .chunks(2)
-            .map(|pair| match pair {
-                [name, value] => format!("{} : {value}", as_name(name)),
-                [name, ..] => format!("{} : null", as_name(name)),
-                [] => String::new(),
-            })
-            .collect();
-        format!("{{{}}}", members.join(", "))
-    });
-    Ok(Arc::new(StringArray::from_iter_values(objects)))
-}
-
-fn as_name(text: &str) -> String {
-    if text.starts_with('"') { text.to_owned() } else { quoted(text) }
-}
-
-fn quoted(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            control if u32::from(control) < 0x20 => {
-                quoted.push_str(&format!("\\u{:04x}", u32::from(control)));
-            }
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int32Type;
-use datafusion::catalog::{SchemaProvider, TableProvider};
+use datafusion::catalog::{SchemaProvider, Session, TableProvider};
 use datafusion::common::internal_datafusion_err;
 use datafusion::error::Result;
 use datafusion::physical_plan::collect;
@@ -16,11 +16,13 @@ use datafusion::prelude::SessionContext;
 use futures::executor::block_on;
 
 use super::keys::{self, Index};
-use crate::Engine;
+use crate::access::{Access, VisibleEngine};
 use crate::catalog::system::{self, SYSTEM_SCHEMA};
 use crate::catalog::{Column, StandardTable};
 use crate::comments::Comments;
-use crate::database::DEFAULT_SCHEMA;
+use crate::database::{DEFAULT_SCHEMA, Kept};
+use crate::views::{ViewMap, Views};
+use crate::{Engine, IndexBuild};
 
 /// A table or view as `pg_class` has it.
 #[derive(Debug)]
@@ -32,13 +34,14 @@ pub(super) struct Relation {
 }
 
 /// The relations by OID.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Relations {
-    by_oid: BTreeMap<i32, Relation>,
+    by_oid: Arc<BTreeMap<i32, Relation>>,
     /// The OID of the schema `public`.
     public: i32,
     engine: Arc<dyn Engine>,
     comments: Arc<Comments>,
+    views: Arc<Views>,
 }
 
 impl Relations {
@@ -47,7 +50,7 @@ impl Relations {
         context: &SessionContext,
         catalog: &dyn SchemaProvider,
         engine: &Arc<dyn Engine>,
-        comments: &Arc<Comments>,
+        kept: &Kept<'_>,
     ) -> Result<Self> {
         let schemas: BTreeMap<i32, String> =
             rows(context, catalog, "pg_namespace", ["oid", "nspname"])?
@@ -64,8 +67,24 @@ impl Relations {
                 Some((oid, Relation { name, schema, definition }))
             })
             .collect();
-        let (engine, comments) = (Arc::clone(engine), Arc::clone(comments));
-        Ok(Self { by_oid, public, engine, comments })
+        let (comments, views) = (Arc::clone(kept.comments), Arc::clone(kept.views));
+        Ok(Self { by_oid: Arc::new(by_oid), public, engine: Arc::clone(engine), comments, views })
+    }
+
+    /// The same with the indexes that a session may see.
+    pub(super) fn seen_by(&self, access: &Arc<Access>) -> Self {
+        let engine = VisibleEngine::new(Arc::clone(&self.engine), Arc::clone(access));
+        Self { engine: Arc::new(engine), ..self.clone() }
+    }
+
+    /// The same for the session of a query.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) fn seen_in(&self, session: &dyn Session) -> Result<Self> {
+        let access = session.config().get_extension::<Access>();
+        let access = access.ok_or_else(|| internal_datafusion_err!("a query without a session"))?;
+        Ok(self.seen_by(&access))
     }
 
     /// The relation with this OID.
@@ -76,7 +95,29 @@ impl Relations {
     /// The OID of a relation.
     pub(super) fn find(&self, schema: &str, name: &str) -> Option<i32> {
         let mut all = self.by_oid.iter();
-        all.find(|(_, found)| found.schema == schema && found.name == name).map(|(oid, _)| *oid)
+        let found = all.find(|(_, found)| found.schema == schema && found.name == name);
+        let view =
+            || self.views.all().get(name).filter(|_| schema == DEFAULT_SCHEMA).map(|view| view.oid);
+        found.map(|(oid, _)| *oid).or_else(view)
+    }
+
+    /// Schema and name of the table or view with this OID.
+    pub(super) fn name_of(&self, oid: i32) -> Option<(String, String)> {
+        if let Some(found) = self.get(oid) {
+            return Some((found.schema.clone(), found.name.clone()));
+        }
+        let views = self.views.all();
+        let (name, _) = views.iter().find(|(_, view)| view.oid == oid)?;
+        Some((DEFAULT_SCHEMA.to_owned(), name.clone()))
+    }
+
+    /// Whether a table has that column; PostgreSQL's own are taken to have every one.
+    pub(super) fn has_column(&self, schema: &str, table: &str, column: &str) -> bool {
+        let relation = self.find(schema, table).and_then(|oid| self.get(oid));
+        match relation.and_then(|relation| relation.definition.as_ref()) {
+            Some((_, columns)) => columns.iter().any(|found| found.field.name() == column),
+            None => true,
+        }
     }
 
     /// The OID of the schema `public`.
@@ -107,9 +148,19 @@ impl Relations {
         self.comments.of(&relation.schema, &relation.name, Some(name), column.comment)
     }
 
+    /// The views.
+    pub(super) fn views(&self) -> Arc<ViewMap> {
+        self.views.all()
+    }
+
     /// The indexes of our tables.
     pub(super) fn indexes(&self) -> Vec<Index> {
         keys::indexes(self.engine.indexes())
+    }
+
+    /// The indexes that are being built.
+    pub(super) fn index_builds(&self) -> Vec<IndexBuild> {
+        self.engine.index_builds()
     }
 
     /// The column of one of our tables; `number` counts from 1.

@@ -8,16 +8,21 @@ use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::datasource::{MemTable, TableType};
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_plan::ExecutionPlan;
 
+use crate::SqlError;
+use crate::access::{Access, denied_table};
 use crate::roles::{ADMIN, PUBLIC, Role, RoleMap, Roles};
 
 /// What a row of the table is.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum RowIs {
     Role,
+    /// A role in `pg_authid`, which is for members of `vigil_admin` alone. Verifiers are not shown
+    /// there either.
+    Secret,
     Membership,
 }
 
@@ -37,7 +42,9 @@ impl RoleTable {
         let mut roles = self.roles.all();
         roles.remove(PUBLIC);
         let (rows, column): (usize, Columns<'_>) = match self.row_is {
-            RowIs::Role => (roles.len(), Box::new(|name| role_column(&roles, name))),
+            RowIs::Role | RowIs::Secret => {
+                (roles.len(), Box::new(|name| role_column(&roles, name)))
+            }
             RowIs::Membership => {
                 let members = memberships(&roles);
                 (members.len(), Box::new(move |name| membership_column(&members, name)))
@@ -125,8 +132,22 @@ impl TableProvider for RoleTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
+        if let RowIs::Secret = self.row_is {
+            let access = state.config().get_extension::<Access>();
+            let is_admin = match access {
+                Some(access) => access.privileges().map_err(external)?.is_admin,
+                None => false,
+            };
+            if !is_admin {
+                return Err(external(denied_table("pg_authid")));
+            }
+        }
         MemTable::try_new(self.schema(), vec![vec![self.rows()?]])?
             .scan(state, projection, filters, limit)
             .await
     }
+}
+
+fn external(error: SqlError) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
 }

@@ -8,7 +8,7 @@ use datafusion::sql::sqlparser::ast;
 use super::Command;
 use crate::SqlError;
 use crate::dialect::{self, Cursor};
-use crate::session::cursors::{Hold, Scroll};
+use crate::session::cursors::{Declared, Hold, Scroll};
 use crate::session::{Outcome, Session, TransactionStatus};
 
 /// The statement.
@@ -67,7 +67,10 @@ impl Session {
         let described = Some(std::sync::Arc::clone(described));
         let batches = self.query_until(None, plan, &described, parameters).await?;
         let depth = in_block.then(|| self.transaction.depth());
-        self.cursors.open(&declare.name, batches, declare.scroll, declare.hold, depth);
+        let declared =
+            Declared { name: declare.name.clone(), scroll: declare.scroll, hold: declare.hold };
+        let text = self.backend.doing().query;
+        self.cursors.open(declared, &text, batches, depth);
         Ok(Outcome::done("DECLARE CURSOR", []))
     }
 }

@@ -3,18 +3,19 @@
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field, FieldRef};
 use arrow::util::display::FormatOptions;
 use datafusion::error::DataFusionError;
 use datafusion::scalar::ScalarValue;
-use datafusion::sql::sqlparser::ast::{Expr, Ident, SelectItem, SetExpr, Statement};
+use datafusion::sql::sqlparser::ast::{Expr, SelectItem, SetExpr, Statement, Value};
 use datafusion::sql::sqlparser::tokenizer::Token;
 use futures::TryStreamExt;
+use vigil_udfs::VECTOR_TAG;
 
 use super::Command;
 use crate::SqlError;
 use crate::dialect::{self, Cursor};
-use crate::session::{Outcome, Prepared, Session};
+use crate::session::{Outcome, Prepared, Session, parameters};
 
 /// The statement.
 #[derive(Clone, Debug)]
@@ -49,7 +50,7 @@ impl Session {
     pub(super) async fn run_execute(&mut self, execute: &Execute) -> Result<Outcome, SqlError> {
         let prepared = self.find_prepared(&execute.name)?.clone();
         let values = match &execute.arguments {
-            Some(arguments) => self.computed(arguments).await?,
+            Some(arguments) => self.computed(arguments, &prepared.parameters).await?,
             None => Vec::new(),
         };
         let wanted = prepared.parameters.len();
@@ -75,21 +76,35 @@ impl Session {
         self.run_action(&prepared, values).await
     }
 
-    /// The values of a list of expressions without tables, each an array of one row.
-    async fn computed(&self, list: &str) -> Result<Vec<ArrayRef>, SqlError> {
-        let mut statement = dialect::parse_made(&format!("SELECT {list}"))?;
-        // Equal expressions are columns of their own here, so each gets a name.
-        if let Statement::Query(query) = statement.as_mut()
-            && let SetExpr::Select(select) = query.body.as_mut()
+    /// The values of a list of expressions without tables, each an array of one row. A literal is read
+    /// as its parameter's type, as PostgreSQL does: `'[1,2]'` is a vector and `'{1,2}'` an array there.
+    async fn computed(
+        &self,
+        list: &str,
+        parameters: &[Option<FieldRef>],
+    ) -> Result<Vec<ArrayRef>, SqlError> {
+        let statement = dialect::parse_made(&format!("SELECT {list}"))?;
+        let mut columns = Vec::new();
+        if let Statement::Query(query) = statement.as_ref()
+            && let SetExpr::Select(select) = query.body.as_ref()
         {
-            for (at, item) in select.projection.iter_mut().enumerate() {
-                if let SelectItem::UnnamedExpr(expr) = item {
-                    let expr = std::mem::replace(expr, Expr::Identifier(Ident::new("")));
-                    let alias = Ident::with_quote('"', at.to_string());
-                    *item = SelectItem::ExprWithAlias { expr, alias };
-                }
+            for (at, item) in select.projection.iter().enumerate() {
+                let wanted = parameters.get(at).and_then(Option::as_ref);
+                let value = match item {
+                    SelectItem::UnnamedExpr(expr) if is_text(expr) => {
+                        match wanted.and_then(|field| type_of_parameter(field)) {
+                            Some(name) => format!("CAST({expr} AS {name})"),
+                            None => expr.to_string(),
+                        }
+                    }
+                    SelectItem::UnnamedExpr(expr) => expr.to_string(),
+                    other => other.to_string(),
+                };
+                // Equal expressions are columns of their own here, so each gets a name.
+                columns.push(format!("{value} AS \"{at}\""));
             }
         }
+        let statement = dialect::parse_made(&format!("SELECT {}", columns.join(", ")))?;
         let (plan, schema) = self.plan(*statement).await?;
         let stream = self.query(plan, &Some(schema), Vec::new()).await?;
         let batches: Vec<RecordBatch> = stream.try_collect().await?;
@@ -101,6 +116,21 @@ impl Session {
             position: None,
         })
     }
+}
+
+fn is_text(expr: &Expr) -> bool {
+    matches!(expr, Expr::Value(value) if matches!(
+        value.value,
+        Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_) | Value::DollarQuotedString(_)
+    ))
+}
+
+/// SQL's name of a parameter's type, as far as a literal is read otherwise for it.
+fn type_of_parameter(field: &Field) -> Option<String> {
+    if field.metadata().contains_key(VECTOR_TAG.0) {
+        return Some("vector".into());
+    }
+    parameters::sql_type(field.data_type()).map(|data_type| data_type.to_string())
 }
 
 /// The one value of `array` as `wanted`.

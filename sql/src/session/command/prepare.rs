@@ -8,6 +8,7 @@ use super::Command;
 use crate::SqlError;
 use crate::dialect::{self, Cursor};
 use crate::session::classify::{Kind, classify};
+use crate::session::objects::Named;
 use crate::session::{Outcome, Session};
 
 /// The statement.
@@ -54,6 +55,9 @@ impl Session {
             });
         }
         let prepared = self.prepare_kind(kind, &declared).await?;
+        let text = self.backend.doing().query;
+        let named = Named::new(&prepare.name, text.as_str().into(), &prepared, true);
+        self.named.insert(prepare.name.clone(), named);
         self.prepared.insert(prepare.name.clone(), prepared);
         Ok(Outcome::done("PREPARE", []))
     }

@@ -38,7 +38,25 @@ fn wrong_names_and_values_are_refused_with_a_hint() {
     assert_eq!(error.sqlstate(), "22023");
     let error = settings.set("server_version", "1").expect_err("only tells");
     assert_eq!(error.sqlstate(), "55P02");
-    assert!(settings.set("datafusion.execution.batch_size", "many").is_err());
+    for (name, value, sqlstate) in [
+        ("datafusion.execution.batch_size", "many", "22023"),
+        ("datafusion.execution.target_partitions", "1000000", "22023"),
+        ("datafusion.execution.target_partitions", "0", "22023"),
+        ("datafusion.optimizer.max_passes", "1000000", "55P02"),
+        ("datafusion.sql_parser.recursion_limit", "1000000", "55P02"),
+        ("datafusion.catalog.location", "/etc", "55P02"),
+        ("datafusion.optimizer.no_such", "true", "22023"),
+    ] {
+        let error = settings.set(name, value).expect_err(name);
+        assert_eq!(error.sqlstate(), sqlstate, "{name}");
+    }
+    for (name, value) in [
+        ("datafusion.execution.target_partitions", "2"),
+        ("datafusion.optimizer.prefer_hash_join", "false"),
+        ("datafusion.explain.show_statistics", "true"),
+    ] {
+        settings.set(name, value).expect(name);
+    }
 }
 
 #[test]

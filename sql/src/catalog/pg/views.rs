@@ -1,0 +1,78 @@
+//! Views in `pg_class`, and their columns in `pg_attribute`.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, BooleanArray, Int32Array, RecordBatch, StringArray};
+use arrow::datatypes::SchemaRef;
+use datafusion::error::Result;
+
+use super::extra::{Extra, Values, batch};
+use super::relations::Relations;
+use crate::views::{View, ViewColumn};
+
+/// The rows of `pg_class`.
+#[derive(Debug)]
+pub(super) struct Classes;
+
+impl Extra for Classes {
+    fn rows(&self, relations: &Relations, schema: &SchemaRef) -> Result<RecordBatch> {
+        let views = relations.views();
+        let all: Vec<(&String, &Arc<View>)> = views.iter().collect();
+        let same = |text: &str| texts(all.iter().map(|_| text));
+        batch(schema, all.len(), |name| match name {
+            "oid" => integers(all.iter().map(|(_, view)| view.oid)),
+            "relname" => texts(all.iter().map(|(name, _)| name.as_str())),
+            "relnamespace" => integers(all.iter().map(|_| relations.public())),
+            "relkind" => same("v"),
+            "relpersistence" => same("p"),
+            "relreplident" => same("n"),
+            "relnatts" => {
+                let count = |view: &View| i32::try_from(view.columns.len()).unwrap_or(0);
+                integers(all.iter().map(|(_, view)| count(view)))
+            }
+            "relhasrules" | "relispopulated" => {
+                let truths: ArrayRef = Arc::new(BooleanArray::from(vec![true; all.len()]));
+                Some(Values::Of(truths))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// The rows of `pg_attribute`.
+pub(super) fn columns(relations: &Relations, schema: &SchemaRef) -> Result<RecordBatch> {
+    let views = relations.views();
+    let all: Vec<(i32, i32, &ViewColumn)> = views
+        .values()
+        .flat_map(|view| {
+            (1..).zip(&view.columns).map(|(number, column)| (view.oid, number, column))
+        })
+        .collect();
+    batch(schema, all.len(), |name| match name {
+        "attrelid" => integers(all.iter().map(|(view, ..)| *view)),
+        "attnum" => integers(all.iter().map(|(_, number, _)| *number)),
+        "attname" => texts(all.iter().map(|(.., column)| column.name.as_str())),
+        "atttypid" => integers(all.iter().map(|(.., column)| column.type_oid)),
+        "attstorage" => texts(all.iter().map(|(.., column)| storage(column))),
+        "atttypmod" => integers(all.iter().map(|(.., column)| column.modifier)),
+        _ => None,
+    })
+}
+
+/// Whether PostgreSQL would keep the type's long values elsewhere.
+fn storage(column: &ViewColumn) -> &'static str {
+    const PLAIN: [i32; 13] = [16, 18, 19, 20, 21, 23, 26, 700, 701, 1082, 1114, 1184, 2950];
+    match column.type_oid {
+        1700 => "m",
+        oid if PLAIN.contains(&oid) => "p",
+        _ => "x",
+    }
+}
+
+fn integers(values: impl Iterator<Item = i32>) -> Option<Values> {
+    Some(Values::Of(Arc::new(values.collect::<Int32Array>())))
+}
+
+fn texts<'a>(values: impl Iterator<Item = &'a str>) -> Option<Values> {
+    Some(Values::Of(Arc::new(StringArray::from_iter_values(values))))
+}
