@@ -26,11 +26,12 @@ const MAX_BYTES: u64 = 256 << 20;
 type Bytes = fn(&Row<'_>) -> u64;
 
 /// The functions and what they make.
-const FUNCTIONS: [(&str, Bytes); 8] = [
+const FUNCTIONS: [(&str, Bytes); 9] = [
     ("repeat", |row| row.length(0).saturating_mul(row.number(1))),
     ("lpad", |row| row.number(1)),
     ("rpad", |row| row.number(1)),
     ("replace", replaced),
+    ("format", formatted),
     ("regexp_replace", replaced_by_pattern),
     ("array_repeat", |row| row.length(0).max(1).saturating_mul(row.number(1))),
     ("range", series),
@@ -44,6 +45,18 @@ fn replaced(row: &Row<'_>) -> u64 {
     }
     let times = whole.matches(&*from).count() as u64;
     row.length(0).saturating_add(times.saturating_mul(row.length(2)))
+}
+
+/// The widths that are written, and those that are arguments.
+fn formatted(row: &Row<'_>) -> u64 {
+    let format = row.text(0);
+    let widths = format.split(|character: char| !character.is_ascii_digit());
+    let widths = widths.filter(|digits| !digits.is_empty());
+    let written =
+        widths.map(|digits| digits.parse().unwrap_or(u64::MAX)).fold(0, u64::saturating_add);
+    let given = (1..row.arguments.len()).filter_map(|argument| row.integer(argument));
+    let given = given.map(i64::unsigned_abs).fold(0, u64::saturating_add);
+    if format.contains('*') { written.saturating_add(given) } else { written }
 }
 
 /// As if the pattern were found between any two bytes.

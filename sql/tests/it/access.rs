@@ -227,7 +227,7 @@ async fn a_role_without_grants_sees_no_table() {
         assert_eq!(refused, ("42501".to_owned(), message.to_owned()), "{sql}");
     }
     let (sqlstate, _) = refused(&client, "SET session_authorization = 'vigil'").await;
-    assert_eq!(sqlstate, "55P02");
+    assert_eq!(sqlstate, "22023");
 }
 
 #[tokio::test(flavor = "multi_thread")]

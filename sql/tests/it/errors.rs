@@ -33,6 +33,7 @@ async fn errors_have_postgresqls_sqlstate_and_words() {
             "54000",
             "requested length too large",
         ),
+        ("SELECT format('%2000000000s', 'a')", "54000", "requested length too large"),
         ("SELECT lpad('a', 2000000000, 'b')", "54000", "requested length too large"),
         (
             "SELECT replace(repeat('a', 100000), 'a', repeat('b', 100000))",
