@@ -154,21 +154,6 @@ fn changed(expr: Expr) -> Result<Expr, SqlError> {
             Some(name) => call(name, vec![Expr::Value(typed.value)]),
             None => Expr::TypedString(typed),
         },
-        // Words that PostgreSQL keeps for these.
-        Expr::Identifier(word) if word.quote_style.is_none() && is_kept(&word.value, "user") => {
-            call("session_user", Vec::new())
-        }
-        Expr::Identifier(word)
-            if word.quote_style.is_none() && is_kept(&word.value, "localtime") =>
-        {
-            Expr::Cast {
-                kind: CastKind::DoubleColon,
-                expr: Box::new(call("now", Vec::new())),
-                data_type: DataType::Time(None, TimezoneInfo::None),
-                array: false,
-                format: None,
-            }
-        }
         // DataFusion plans its own function for it, whatever is registered under the name.
         Expr::Extract { field, expr, .. } => {
             let part = Expr::value(Value::SingleQuotedString(field.to_string().to_lowercase()));
@@ -275,6 +260,14 @@ fn changed_call(mut function: Function) -> Result<Expr, SqlError> {
                 array: false,
                 format: None,
             },
+            "localtime" => Expr::Cast {
+                kind: CastKind::DoubleColon,
+                expr: Box::new(call("now", Vec::new())),
+                data_type: DataType::Time(None, TimezoneInfo::None),
+                array: false,
+                format: None,
+            },
+            "user" => call("session_user", Vec::new()),
             _ => Expr::Function(function),
         });
     };
@@ -440,10 +433,6 @@ fn is_text(expr: &Expr) -> bool {
         value.value,
         Value::SingleQuotedString(_) | Value::EscapedStringLiteral(_) | Value::DollarQuotedString(_)
     ))
-}
-
-fn is_kept(word: &str, kept: &str) -> bool {
-    word.eq_ignore_ascii_case(kept)
 }
 
 /// Whether `expr` is a number of an `integer`, with or without a sign, or one of several.
