@@ -211,6 +211,9 @@ pub enum UdfError {
     /// A width of `format` that is no number.
     #[error("the width of format() must be a number")]
     FormatWidth,
+    /// A width of `format` that would fill memory.
+    #[error("requested length too large")]
+    FormatTooWide,
     /// A NULL where `format` writes a name.
     #[error("null values cannot be formatted as an SQL identifier")]
     FormatNullName,
@@ -277,7 +280,7 @@ impl UdfError {
             Self::JsonSyntax { .. } | Self::ArraySyntax { .. } => "22P02",
             Self::FractionRange { .. } => "22003",
             Self::FractionNotConstant => "0A000",
-            Self::TooManyDimensions { .. } => "54000",
+            Self::TooManyDimensions { .. } | Self::FormatTooWide => "54000",
             Self::VectorSyntax { .. } | Self::BitSyntax { .. } => "22P02",
             Self::VectorRange { .. }
             | Self::HalfvecRange { .. }
@@ -337,6 +340,7 @@ impl UdfError {
             | Self::FormatEnd
             | Self::FormatPosition
             | Self::FormatWidth
+            | Self::FormatTooWide
             | Self::FormatNullName
             | Self::NumberSyntax { .. }
             | Self::UuidSyntax { .. }
@@ -403,6 +407,7 @@ impl UdfError {
             | Self::FormatEnd
             | Self::FormatPosition
             | Self::FormatWidth
+            | Self::FormatTooWide
             | Self::FormatNullName
             | Self::NumberSyntax { .. }
             | Self::UuidSyntax { .. }

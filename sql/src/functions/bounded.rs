@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF,
     ScalarUDFImpl, Signature,
 };
+use regex::Regex;
 
 use crate::SqlError;
 
@@ -26,12 +27,11 @@ const MAX_BYTES: u64 = 256 << 20;
 type Bytes = fn(&Row<'_>) -> u64;
 
 /// The functions and what they make.
-const FUNCTIONS: [(&str, Bytes); 9] = [
+const FUNCTIONS: [(&str, Bytes); 8] = [
     ("repeat", |row| row.length(0).saturating_mul(row.number(1))),
     ("lpad", |row| row.number(1)),
     ("rpad", |row| row.number(1)),
     ("replace", replaced),
-    ("format", formatted),
     ("regexp_replace", replaced_by_pattern),
     ("array_repeat", |row| row.length(0).max(1).saturating_mul(row.number(1))),
     ("range", series),
@@ -47,21 +47,23 @@ fn replaced(row: &Row<'_>) -> u64 {
     row.length(0).saturating_add(times.saturating_mul(row.length(2)))
 }
 
-/// The widths that are written, and those that are arguments.
-fn formatted(row: &Row<'_>) -> u64 {
-    let format = row.text(0);
-    let widths = format.split(|character: char| !character.is_ascii_digit());
-    let widths = widths.filter(|digits| !digits.is_empty());
-    let written =
-        widths.map(|digits| digits.parse().unwrap_or(u64::MAX)).fold(0, u64::saturating_add);
-    let given = (1..row.arguments.len()).filter_map(|argument| row.integer(argument));
-    let given = given.map(i64::unsigned_abs).fold(0, u64::saturating_add);
-    if format.contains('*') { written.saturating_add(given) } else { written }
-}
-
-/// As if the pattern were found between any two bytes.
+/// The first match alone is replaced without the flag `g`. With it, matches are counted only where
+/// one between any two bytes would make more than a row's share.
 fn replaced_by_pattern(row: &Row<'_>) -> u64 {
-    row.length(0).saturating_add(1).saturating_mul(row.length(2).max(1))
+    /// Rows of a batch that make as much are within the bound together.
+    const SHARE: u64 = MAX_BYTES / 8192;
+    let (whole, with) = (row.length(0), row.length(2));
+    if !row.text(3).contains('g') {
+        return whole.saturating_add(with);
+    }
+    let most = whole.saturating_add(1).saturating_mul(with.max(1));
+    if most <= SHARE {
+        return most;
+    }
+    // What is no pattern is told by the function.
+    let Ok(pattern) = Regex::new(&row.text(1)) else { return whole };
+    let times = pattern.find_iter(&row.text(0)).count() as u64;
+    whole.saturating_add(times.saturating_mul(with))
 }
 
 /// Eight bytes for each number; series of other things are as long as their days.

@@ -27,6 +27,11 @@ async fn errors_have_postgresqls_sqlstate_and_words() {
         ),
         ("SELECT nothing(1)", "42883", "function nothing does not exist"),
         ("SELECT 1 / 0", "22012", "division by zero"),
+        (
+            "SELECT regexp_replace(repeat('a', 100000), 'a', repeat('b', 100000), 'g')",
+            "54000",
+            "requested length too large",
+        ),
         ("SELECT repeat('a', 2000000000)", "54000", "requested length too large"),
         (
             "SELECT length(repeat(repeat('a', 100000), 100000))",

@@ -39,7 +39,10 @@ pub(super) fn format(template: &str, values: &[Option<&str>]) -> Result<String> 
         };
         let width = width.unwrap_or(0);
         let is_left = specifier.is_left || width < 0;
-        let width = usize::try_from(width.unsigned_abs()).unwrap_or(usize::MAX).min(MAX_WIDTH);
+        let width = usize::try_from(width.unsigned_abs()).unwrap_or(usize::MAX);
+        if width > MAX_WIDTH {
+            return Err(UdfError::FormatTooWide.into());
+        }
         let room = width.saturating_sub(text.chars().count());
         let space = std::iter::repeat_n(' ', room);
         if is_left {
@@ -53,8 +56,8 @@ pub(super) fn format(template: &str, values: &[Option<&str>]) -> Result<String> 
     Ok(out)
 }
 
-/// The widest field: one value must not fill memory.
-const MAX_WIDTH: usize = 1 << 20;
+/// The widest field: the values of a batch of rows must not fill memory.
+const MAX_WIDTH: usize = 1 << 15;
 
 /// The value at `place`, from 1, or the next one.
 fn take<'a>(
