@@ -1,5 +1,6 @@
 //! Parameters of prepared statements: PostgreSQL's types as Arrow's, and values as scalars.
 
+mod floats;
 mod number;
 
 use std::sync::Arc;
@@ -128,7 +129,8 @@ pub(super) fn values<S: Clone>(
 }
 
 /// The value of a parameter of those types that the library does not read as PostgreSQL does: quoted
-/// elements of arrays, which are never NULL, and numbers with more digits than it knows.
+/// elements of arrays, which are never NULL, and numbers with more digits than it knows; and arrays of
+/// floats, which it reads slowly.
 fn own_value(
     bytes: &[u8],
     is_binary: bool,
@@ -149,6 +151,9 @@ fn own_value(
             Ok(Some(ScalarValue::List(list)))
         }
         Type::NUMERIC => number::read(bytes, is_binary, inferred),
+        Type::FLOAT4_ARRAY | Type::FLOAT8_ARRAY if is_binary => {
+            Ok(floats::read(bytes, declared, inferred))
+        }
         _ => Ok(None),
     }
 }
