@@ -22,6 +22,7 @@ mod lengths;
 mod like_escape;
 mod lines;
 mod ordinary;
+mod postgres;
 mod row_values;
 mod sample;
 mod series;
@@ -34,7 +35,6 @@ mod whole_row;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 pub(crate) use self::array_literal::elements as array_elements;
@@ -42,6 +42,7 @@ pub(crate) use self::cursor::Cursor;
 pub use self::identifier::quote_identifier;
 pub(crate) use self::lines::Lines;
 use self::ordinary::Ordinary;
+pub(crate) use self::postgres::Postgres;
 use crate::SqlError;
 use crate::session::command::{self, Command};
 use crate::statement::{self, OwnStatement};
@@ -95,7 +96,7 @@ pub(crate) fn with_deep_stack<T>(work: impl FnOnce() -> T) -> T {
 
 fn parse_all(sql: &str) -> Result<Vec<Statement>, SqlError> {
     let lines = Lines::new(sql);
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
+    let tokens = Tokenizer::new(&Postgres::for_text(sql), sql)
         .tokenize_with_location()
         .map_err(|error| token_error(&error.message, lines.character(error.location)))?;
     let tokens = vigil_udfs::join_operators(tokens);

@@ -9,7 +9,6 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::sql::sqlparser::ast;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
@@ -20,9 +19,9 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 
 use super::array_subquery::ArraySubqueryToNull;
 use super::{
-    Lines, array_literal, array_of, base64, bytea, calls, composite_field, depth, distinct_from,
-    exists, fetch, like_escape, row_values, sample, series, sets, symmetric, templates, using,
-    whole_row,
+    Lines, Postgres, array_literal, array_of, base64, bytea, calls, composite_field, depth,
+    distinct_from, exists, fetch, like_escape, row_values, sample, series, sets, symmetric,
+    templates, using, whole_row,
 };
 use crate::{SqlError, intervals};
 
@@ -137,7 +136,7 @@ fn parse_as_written(tokens: &[TokenWithSpan], lines: &Lines) -> Result<ast::Stat
         tokens.splice(..1, all.map(|token| TokenWithSpan { token, span }));
     }
     symmetric::mark(&mut tokens);
-    let dialect = PostgreSqlDialect {};
+    let dialect = Postgres::for_tokens(tokens.len());
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.clone());
     let statement = parser.parse_statement().map_err(|error| {
         let next = parser.peek_token();

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use datafusion::sql::sqlparser::ast::{
     self, Ident, ObjectName, TableAlias, TableFactor, VisitMut, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -19,7 +18,7 @@ use crate::catalog::StandardTable;
 use crate::catalog::pg::postgres_type;
 use crate::catalog::system::SYSTEM_SCHEMA;
 use crate::database::{DATABASE, DEFAULT_SCHEMA};
-use crate::dialect::{self, Cursor, with_deep_stack};
+use crate::dialect::{self, Cursor, Postgres, with_deep_stack};
 use crate::roles::Grant;
 use crate::session::classify::{Kind, classify};
 use crate::session::prepare::Action;
@@ -438,7 +437,7 @@ fn with_new_name(query: &str, name: &str, to: &str) -> Result<String, SqlError> 
         }
     }
 
-    let dialect = PostgreSqlDialect {};
+    let dialect = Postgres::for_text(query);
     with_deep_stack(|| {
         let broken =
             || invalid("XX000", format!("the query of a view that reads \"{name}\" is none"), None);
