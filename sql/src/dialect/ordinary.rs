@@ -20,9 +20,9 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 
 use super::array_subquery::ArraySubqueryToNull;
 use super::{
-    Lines, array_literal, array_of, base64, bytea, calls, composite_field, depth, distinct_from,
-    exists, fetch, like_escape, row_values, sample, series, sets, symmetric, templates, using,
-    whole_row,
+    Lines, array_literal, array_of, base64, bits, bytea, calls, composite_field, depth,
+    distinct_from, exists, fetch, like_escape, row_values, sample, series, sets, symmetric,
+    templates, using, whole_row,
 };
 use crate::{SqlError, intervals};
 
@@ -63,6 +63,7 @@ pub(super) fn parse(
     sample::refuse(&statement)?;
     row_values::rewrite(&mut statement);
     let mut planned = rewritten(statement, text, written.is_some());
+    bits::rewrite(&mut planned);
     bytea::read_literals(&mut planned)?;
     like_escape::rewrite(&mut planned);
     array_of::rewrite(&mut planned);
