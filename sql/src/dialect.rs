@@ -9,6 +9,7 @@ mod array_literal;
 mod array_of;
 mod array_subquery;
 mod base64;
+mod bits;
 mod bytea;
 mod calls;
 mod composite_field;

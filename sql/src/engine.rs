@@ -277,6 +277,8 @@ pub struct CreateIndex {
     pub table: String,
     /// The column.
     pub column: String,
+    /// The n of `(column::halfvec(n))`, where the index is one over that.
+    pub halfvec: Option<i32>,
     /// The operator class, such as `vector_cosine_ops`; `None` where none is written.
     pub operator_class: Option<String>,
     /// `WITH (name = value, …)` in the order written.

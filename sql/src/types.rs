@@ -1,8 +1,9 @@
-//! Types of DDL and casts that datafusion-pg-catalog does not plan: `halfvec(n)`, `bit(n)`.
+//! Types that datafusion-pg-catalog does not know, `halfvec(n)` and `bit(n)`: how DDL and casts name
+//! them, and what they are on the wire.
 
 use std::sync::Arc;
 
-use arrow::datatypes::FieldRef;
+use arrow::datatypes::{Field, FieldRef};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::planner::TypePlanner;
 use datafusion::sql::sqlparser::ast::DataType;
@@ -12,6 +13,27 @@ use crate::SqlError;
 
 /// Marks a text of numbers that PostgreSQL has as an `int2vector` or `oidvector`, with that name.
 pub(crate) const VECTOR_KEY: &str = "vigil.catalog_vector";
+
+/// The OID of `halfvec`, behind those of `vector` and `vector[]`.
+pub(crate) const HALFVEC_OID: u32 = 16_387;
+
+/// The OID of `halfvec[]`, which no column has.
+pub(crate) const HALFVEC_ARRAY_OID: u32 = 16_388;
+
+/// PostgreSQL's OID of `bit`.
+pub(crate) const BIT_OID: u32 = 1560;
+
+/// PostgreSQL's OID of `bit varying`.
+pub(crate) const VARBIT_OID: u32 = 1562;
+
+/// The OID of the type of a field that arrow-pg would take for an array.
+pub(crate) fn own_oid(field: &Field) -> Option<u32> {
+    if vigil_udfs::is_halfvec(field.data_type()) {
+        return Some(HALFVEC_OID);
+    }
+    let is_bits = vigil_udfs::is_bits(field.data_type());
+    is_bits.then(|| if vigil_udfs::is_varying(field) { VARBIT_OID } else { BIT_OID })
+}
 
 /// Plans `halfvec` and `bit` and leaves every other type to datafusion-pg-catalog.
 #[derive(Debug)]
@@ -24,7 +46,8 @@ impl TypePlanner for Types {
                 let name = name.to_string().to_ascii_lowercase();
                 let checked = match name.as_str() {
                     "halfvec" | "vector" => {
-                        modifiers.first().map(|text| dimensions(&name, text)).transpose()?
+                        let dimensions = |text: &String| dimensions(&name, text);
+                        modifiers.first().map(dimensions).transpose().map_err(external)?
                     }
                     _ => None,
                 };
@@ -34,9 +57,9 @@ impl TypePlanner for Types {
                 }
             }
             // PostgreSQL's `bit` without a length is `bit(1)`.
-            DataType::Bit(bits) => Ok(Some(Arc::new(vigil_udfs::bit_field(bits.or(Some(1)))))),
+            DataType::Bit(bits) => Ok(Some(Arc::new(vigil_udfs::bit_field(bits.unwrap_or(1))))),
             DataType::BitVarying(bits) | DataType::VarBit(bits) => {
-                Ok(Some(Arc::new(vigil_udfs::bit_field(*bits))))
+                Ok(Some(Arc::new(vigil_udfs::varbit_field(*bits))))
             }
             other => PgOidTypePlanner.plan_type_field(other),
         }
@@ -44,7 +67,7 @@ impl TypePlanner for Types {
 }
 
 /// The `n` of `vector(n)` or `halfvec(n)`, within pgvector's limits and in its words.
-fn dimensions(name: &str, text: &str) -> Result<i32> {
+pub(crate) fn dimensions(name: &str, text: &str) -> Result<i32, SqlError> {
     let number: Option<i64> = text.parse().ok();
     let message = match number {
         Some(number @ 1..=16_000) => return Ok(i32::try_from(number).unwrap_or(i32::MAX)),
@@ -54,10 +77,9 @@ fn dimensions(name: &str, text: &str) -> Result<i32> {
         Some(_) => format!("dimensions for type {name} must be at least 1"),
         None => format!("invalid type modifier: \"{text}\""),
     };
-    Err(DataFusionError::External(Box::new(SqlError::Invalid {
-        sqlstate: "22023",
-        message,
-        hint: None,
-        position: None,
-    })))
+    Err(SqlError::Invalid { sqlstate: "22023", message, hint: None, position: None })
+}
+
+fn external(error: SqlError) -> DataFusionError {
+    DataFusionError::External(Box::new(error))
 }

@@ -35,6 +35,14 @@ pub enum IndexError {
         /// The column's type.
         data_type: &'static str,
     },
+    /// A cast to vectors of another length than the column's.
+    #[error("expected {expected} dimensions, not {found}")]
+    OtherDimensions {
+        /// The `n` of the cast.
+        expected: i32,
+        /// The column's.
+        found: i32,
+    },
     /// No operator class was written.
     #[error("data type {0} has no default operator class for access method \"hnsw\"")]
     NoClass(&'static str),
@@ -88,6 +96,7 @@ impl IndexError {
             Self::UnknownTable(_) => "42P01",
             Self::UnknownColumn(_) => "42703",
             Self::WrongType { .. } | Self::PredicateType(_) => "42804",
+            Self::OtherDimensions { .. } => "22000",
             Self::UnknownOption(_)
             | Self::NoNumber { .. }
             | Self::OutOfBounds { .. }
@@ -117,7 +126,7 @@ impl From<IndexError> for EngineError {
                     .to_owned(),
             ),
             IndexError::WrongType { class, .. } if class.starts_with("halfvec_") => Some(
-                "An index of half precision is one of vectors WITH (precision = 'half').".to_owned(),
+                "Write the cast, as in ((embedding::halfvec(384)) halfvec_cosine_ops).".to_owned(),
             ),
             IndexError::UnknownPrecision(_) => {
                 Some("Available values: full, half, int8.".to_owned())
@@ -139,6 +148,8 @@ pub struct Definition {
     pub column: usize,
     /// How far two vectors are apart.
     pub metric: Metric,
+    /// The n of an index over `column::halfvec(n)`.
+    pub halfvec: Option<i32>,
     /// The precision that the graph keeps.
     pub precision: Precision,
     /// Edges of a node.
@@ -167,6 +178,7 @@ impl Definition {
                 table,
                 column: table.schema().index_of("embedding").ok()?,
                 metric: Metric::Cosine,
+                halfvec: None,
                 precision: Precision::Full,
                 m: 16,
                 ef_construction: 200,
@@ -189,24 +201,36 @@ impl Definition {
         let column = schema
             .index_of(&create.column)
             .map_err(|_| IndexError::UnknownColumn(create.column.clone()))?;
-        let data_type = type_name(schema.field(column).data_type());
+        let data_type = match (type_name(schema.field(column).data_type()), create.halfvec) {
+            ("vector", Some(_)) => "halfvec",
+            (data_type, _) => data_type,
+        };
+        if let (DataType::FixedSizeList(_, found), Some(expected)) =
+            (schema.field(column).data_type(), create.halfvec)
+            && *found != expected
+        {
+            return Err(IndexError::OtherDimensions { expected, found: *found });
+        }
         let class = create.operator_class.as_deref().ok_or(IndexError::NoClass(data_type))?;
+        let wrong_type = || IndexError::WrongType { class: class.to_owned(), data_type };
         // Those of pgvector's other types are known; no column has such a type.
         let is_of_other_type =
-            ["halfvec_", "sparsevec_", "bit_"].iter().any(|prefix| class.starts_with(prefix));
+            ["sparsevec_", "bit_"].iter().any(|prefix| class.starts_with(prefix));
         if is_of_other_type && class.ends_with("_ops") {
-            return Err(IndexError::WrongType { class: class.to_owned(), data_type });
+            return Err(wrong_type());
         }
-        let metric = metric_of(class).ok_or_else(|| IndexError::UnknownClass(class.to_owned()))?;
-        if data_type != "vector" {
-            return Err(IndexError::WrongType { class: class.to_owned(), data_type });
+        let (of_type, metric) =
+            metric_of(class).ok_or_else(|| IndexError::UnknownClass(class.to_owned()))?;
+        if of_type != data_type {
+            return Err(wrong_type());
         }
         let mut definition = Self {
             name,
             table,
             column,
             metric,
-            precision: Precision::Full,
+            halfvec: create.halfvec,
+            precision: if create.halfvec.is_some() { Precision::Half } else { Precision::Full },
             m: 16,
             ef_construction: 200,
             predicate: create.predicate.clone(),
@@ -236,26 +260,30 @@ impl Definition {
 impl fmt::Display for Definition {
     /// The statement that makes it again.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let class = match self.metric {
-            Metric::Cosine => "vector_cosine_ops",
-            Metric::L2 => "vector_l2_ops",
-            Metric::InnerProduct => "vector_ip_ops",
-            Metric::L1 => "vector_l1_ops",
+        let metric = match self.metric {
+            Metric::Cosine => "cosine",
+            Metric::L2 => "l2",
+            Metric::InnerProduct => "ip",
+            Metric::L1 => "l1",
+        };
+        let schema = self.table.schema();
+        let column = schema.field(self.column).name();
+        let operand = match self.halfvec {
+            Some(dimensions) => {
+                format!("((({column})::halfvec({dimensions})) halfvec_{metric}_ops)")
+            }
+            None => format!("({column} vector_{metric}_ops)"),
         };
         let precision = match self.precision {
             Precision::Full => "",
+            Precision::Half if self.halfvec.is_some() => "",
             Precision::Half => ", precision = 'half'",
             Precision::Int8 => ", precision = 'int8'",
         };
-        let schema = self.table.schema();
         write!(
             f,
-            "CREATE INDEX {} ON public.{} USING hnsw ({} {class}) WITH (m = {}, ef_construction = {}{precision})",
-            self.name,
-            self.table,
-            schema.field(self.column).name(),
-            self.m,
-            self.ef_construction,
+            "CREATE INDEX {} ON public.{} USING hnsw {operand} WITH (m = {}, ef_construction = {}{precision})",
+            self.name, self.table, self.m, self.ef_construction,
         )?;
         match &self.predicate {
             Some(predicate) => write!(f, " WHERE {predicate}"),
@@ -264,14 +292,18 @@ impl fmt::Display for Definition {
     }
 }
 
-fn metric_of(class: &str) -> Option<Metric> {
-    match class {
-        "vector_cosine_ops" => Some(Metric::Cosine),
-        "vector_l2_ops" => Some(Metric::L2),
-        "vector_ip_ops" => Some(Metric::InnerProduct),
-        "vector_l1_ops" => Some(Metric::L1),
-        _ => None,
-    }
+/// The type and the metric of an operator class.
+fn metric_of(class: &str) -> Option<(&'static str, Metric)> {
+    let (data_type, metric) = class.strip_suffix("_ops")?.split_once('_')?;
+    let data_type = ["vector", "halfvec"].into_iter().find(|name| *name == data_type)?;
+    let metric = match metric {
+        "cosine" => Metric::Cosine,
+        "l2" => Metric::L2,
+        "ip" => Metric::InnerProduct,
+        "l1" => Metric::L1,
+        _ => return None,
+    };
+    Some((data_type, metric))
 }
 
 fn number(name: &str, value: &str, bounds: (usize, usize)) -> Result<usize, IndexError> {

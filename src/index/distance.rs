@@ -6,10 +6,12 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::{DataType, Schema};
 use datafusion::logical_expr::Operator;
 use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal, NegativeExpr};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::scalar::ScalarValue;
+use vigil_udfs::is_halfvec;
 
 use super::kernel::Metric;
 use super::query::Query;
@@ -18,6 +20,8 @@ use super::query::Query;
 pub(super) struct Distance {
     pub(super) metric: Metric,
     pub(super) column: usize,
+    /// The n of `column::halfvec(n)`, where that is what is compared.
+    pub(super) halfvec: Option<i32>,
     pub(super) query: Query,
     /// The column with the rows' models, and the model that they must be of.
     pub(super) model: Option<(usize, String)>,
@@ -66,30 +70,44 @@ impl Distance {
             (None, Some(column)) => (column, left),
             _ => return None,
         };
-        let Side { column, model } = column;
-        Some(Self { metric, column, query: Query::new(constant)?, model })
+        let Side { column, halfvec, model } = column;
+        // Beside a `halfvec` the column's vectors become some, and no index is over that.
+        let is_half = constant.data_type(&Schema::empty()).is_ok_and(|found| is_halfvec(&found));
+        if is_half && halfvec.is_none() {
+            return None;
+        }
+        Some(Self { metric, column, halfvec, query: Query::new(constant)?, model })
     }
 }
 
-/// A column of vectors, perhaps with the check of its model around it.
+/// A column of vectors, perhaps with a cast to `halfvec(n)` or the check of its model around it.
 struct Side {
     column: usize,
+    halfvec: Option<i32>,
     model: Option<(usize, String)>,
 }
 
 impl Side {
     fn read(expr: &Arc<dyn PhysicalExpr>) -> Option<Self> {
         if let Some(column) = expr.downcast_ref::<Column>() {
-            return Some(Self { column: column.index(), model: None });
+            return Some(Self { column: column.index(), halfvec: None, model: None });
         }
         let function = expr.downcast_ref::<ScalarFunctionExpr>()?;
+        if let ("to_halfvec", [column, _]) = (function.name(), function.args())
+            && let Some(column) = column.downcast_ref::<Column>()
+            && let DataType::FixedSizeList(_, dimensions) = function.return_type()
+        {
+            let halfvec = Some(*dimensions);
+            return Some(Self { column: column.index(), halfvec, model: None });
+        }
         let [vector, model, expected] = function.args() else { return None };
         if function.name() != vigil_udfs::MODEL_CHECK {
             return None;
         }
         let (vector, model) = (vector.downcast_ref::<Column>()?, model.downcast_ref::<Column>()?);
         let expected = expected.downcast_ref::<Literal>()?.value().try_as_str().flatten()?;
-        Some(Self { column: vector.index(), model: Some((model.index(), expected.to_owned())) })
+        let model = Some((model.index(), expected.to_owned()));
+        Some(Self { column: vector.index(), halfvec: None, model })
     }
 }
 

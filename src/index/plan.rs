@@ -144,12 +144,18 @@ impl UseIndexes {
             return Ok(None);
         }
         let nulls = if first.options.nulls_first { Nulls::First } else { Nulls::Last };
+        let over = (column, metric, distance.halfvec);
+        let index = self.choose(scan, over, &vector, &found.conditions)?;
+        // What is ranked exactly is ranked by the column's own values.
+        if distance.halfvec.is_some() && index.is_none() {
+            return Ok(None);
+        }
         let search = Prepared {
             target: Target {
                 table: scan.table,
                 column,
                 metric,
-                index: self.choose(scan, column, metric, &vector, &found.conditions)?,
+                index,
                 model: distance.model.map(|(column, name)| (in_table(column), name)),
                 nulls,
             },
@@ -171,8 +177,7 @@ impl UseIndexes {
     fn choose(
         &self,
         scan: &IndexableScan,
-        column: usize,
-        metric: Metric,
+        (column, metric, halfvec): (usize, Metric, Option<i32>),
         query: &[f32],
         conditions: &[Arc<dyn PhysicalExpr>],
     ) -> Result<Option<Arc<VectorIndex>>> {
@@ -184,7 +189,7 @@ impl UseIndexes {
                 Some(predicate) => imply(conditions, predicate)?,
                 None => true,
             };
-            if fits && has_all {
+            if fits && has_all && index.definition.halfvec == halfvec {
                 return Ok(Some(index));
             }
         }

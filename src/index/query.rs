@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, Float32Type, Float64Type, Schema};
+use arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type, Schema};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::Volatility;
@@ -65,6 +65,10 @@ pub(super) fn elements(array: &ArrayRef) -> Option<Vec<f32>> {
     let vector: Vec<f32> = match elements.data_type() {
         DataType::Float32 if elements.null_count() == 0 => {
             elements.as_primitive::<Float32Type>().values().to_vec()
+        }
+        DataType::Float16 if elements.null_count() == 0 => {
+            let elements = elements.as_primitive::<Float16Type>().values().iter();
+            elements.map(|element| element.to_f32()).collect()
         }
         DataType::Float64 => {
             let elements = elements.as_primitive::<Float64Type>().iter();

@@ -103,6 +103,142 @@ SELECT '[65520]'::halfvec
 SELECT '[1.1]'::vector::halfvec
 SELECT '[1,2,3]'::halfvec(2)
 SELECT '[NaN]'::halfvec
+SELECT '[1,2,3]'::halfvec
+SELECT '[1, 2.5, -3e-2]'::halfvec(3)
+SELECT '[0.1,1e4,1e-5,123,65504,6e-8,1e-9]'::halfvec::text
+SELECT ARRAY[1.5,2.25]::halfvec
+SELECT ARRAY[1,2]::integer[]::halfvec(2)
+SELECT ARRAY[1.5,2.5]::real[]::halfvec
+SELECT ARRAY[1.5,2.5]::float8[]::halfvec
+SELECT '[1.5,2]'::halfvec::real[]
+SELECT '[1.1,2]'::halfvec::vector
+SELECT '[1.1,2]'::halfvec::vector(2)
+SELECT '[1.1,2]'::halfvec::vector(3)
+SELECT '[1.1,2]'::vector::halfvec(3)
+SELECT '[70000]'::vector::halfvec
+SELECT '[1e10]'::vector::halfvec
+SELECT ARRAY[70000]::integer[]::halfvec
+SELECT '{NaN}'::real[]::halfvec
+SELECT '{Infinity}'::real[]::halfvec
+SELECT ARRAY[1,NULL]::integer[]::halfvec
+SELECT '{}'::real[]::halfvec
+SELECT NULL::halfvec
+SELECT '[]'::halfvec
+SELECT '[1,2'::halfvec
+SELECT '1,2'::halfvec
+SELECT '[1,,2]'::halfvec
+SELECT '[1,2]x'::halfvec
+SELECT '[Infinity]'::halfvec
+SELECT '[70000]'::halfvec
+SELECT '[-70000]'::halfvec
+SELECT '[4e38]'::halfvec
+SELECT '[1e-10]'::halfvec
+SELECT '[1]'::halfvec(0)
+SELECT '[1]'::halfvec(16001)
+SELECT '[1,2]'::halfvec <=> '[2,1]'
+SELECT '[1,2]'::halfvec <#> '[3,4]'
+SELECT '[1,2]'::halfvec <+> '[4,-6]'
+SELECT '[1,2,3]'::halfvec <-> '[1,2]'
+SELECT '[1,2,3]'::halfvec <=> '[1,2]'
+SELECT '[1,2,3]'::halfvec <#> '[1,2]'
+SELECT '[1,2,3]'::halfvec <+> '[1,2]'
+SELECT '[1,2]'::halfvec <-> NULL
+SELECT '[1.1,2]'::halfvec <-> '[1.1,2]'::vector
+SELECT '[1.1,2]'::vector <-> '[1.1,3]'::halfvec
+SELECT l2_distance('[0,0]'::halfvec, '[3,4]'::halfvec)
+SELECT l2_distance('[0,0]'::halfvec, '[3,4]')
+SELECT cosine_distance('[1,1]'::halfvec, '[1.1,1.1]'::halfvec)
+SELECT inner_product('[1,2]'::halfvec, '[3,4]'::halfvec)
+SELECT l1_distance('[1,2]'::halfvec, '[3,7]'::halfvec)
+SELECT l2_distance('[1,2]'::halfvec, '[3]'::halfvec)
+SELECT vector_dims('[1,2,3]'::halfvec)
+SELECT l2_norm('[3,4]'::halfvec)
+SELECT l2_norm('[1.1,2]'::halfvec)
+SELECT l2_normalize('[3,4]'::halfvec)
+SELECT l2_normalize('[0,0]'::halfvec)
+SELECT l2_normalize('[65504]'::halfvec)
+SELECT subvector('[1,2,3,4,5]'::halfvec, 2, 3)
+SELECT subvector('[1,2,3,4,5]'::halfvec, 0, 3)
+SELECT subvector('[1,2,3]'::halfvec, 4, 1)
+SELECT binary_quantize('[1,-2,3,0]'::halfvec)
+SELECT '[1,2]'::halfvec + '[3,4]'
+SELECT '[1.1,2]'::halfvec + '[0.1,0.001]'
+SELECT '[1,2]'::halfvec - '[3,5]'
+SELECT '[1.1,2]'::halfvec * '[3,4]'
+SELECT '[1,2,3]'::halfvec + '[3,4]'
+SELECT '[1,2,3]'::halfvec - '[3,4]'
+SELECT '[1,2,3]'::halfvec * '[3,4]'
+SELECT '[65504]'::halfvec + '[65504]'
+SELECT '[-65504]'::halfvec - '[65504]'
+SELECT '[65504]'::halfvec * '[2]'
+SELECT '[1e-7]'::halfvec * '[1e-7]'
+SELECT '[1,2]'::halfvec || '[3]'
+SELECT '[1,2]'::halfvec || NULL
+SELECT '[1,2,3]'::halfvec = '[1,2,3]'
+SELECT '[1,2,3]'::halfvec <> '[1,2,3]'
+SELECT '[1,2,3]'::halfvec < '[1,2,4]'
+SELECT '[1,2]'::halfvec < '[1,2,0]'
+SELECT '[2]'::halfvec > '[1,9]'
+SELECT '[1,2]'::halfvec <= '[1,2]'
+SELECT '[1,2]'::halfvec >= '[1,3]'
+SELECT '[1.1]'::halfvec = '[1.1]'::vector
+SELECT '[1,2]'::halfvec = NULL
+SELECT sum(v) FROM (VALUES ('[1,2]'::halfvec), ('[3,4]'::halfvec), (NULL::halfvec)) AS t (v)
+SELECT avg(v) FROM (VALUES ('[1,2]'::halfvec), ('[3,5]'::halfvec), (NULL::halfvec)) AS t (v)
+SELECT sum(v), avg(v) FROM (VALUES (NULL::halfvec)) AS t (v)
+SELECT sum(v) FROM (VALUES ('[1,2]'::halfvec), ('[3]'::halfvec)) AS t (v)
+SELECT avg(v) FROM (VALUES ('[1,2]'::halfvec), ('[3]'::halfvec)) AS t (v)
+SELECT sum(v) FROM (VALUES ('[65504]'::halfvec), ('[65504]'::halfvec)) AS t (v)
+SELECT avg(v) FROM (VALUES ('[65504]'::halfvec), ('[65504]'::halfvec)) AS t (v)
+SELECT v FROM (VALUES ('[2]'::halfvec), ('[1,9]'::halfvec), ('[1]'::halfvec), (NULL::halfvec)) AS t (v) ORDER BY v
+SELECT DISTINCT v FROM (VALUES ('[2]'::halfvec), ('[1,9]'::halfvec), ('[2]'::halfvec)) AS t (v) ORDER BY v
+SELECT v, count(*) FROM (VALUES ('[2]'::halfvec), ('[1,9]'::halfvec), ('[2]'::halfvec)) AS t (v) GROUP BY v ORDER BY v
+SELECT v FROM (VALUES ('[1,0]'::halfvec), ('[0,1]'::halfvec), ('[1,1]'::halfvec)) AS t (v) ORDER BY v <=> '[1,0.1]' LIMIT 2
+SELECT pg_typeof('[1]'::halfvec), pg_typeof('[1]'::halfvec + '[1]'), pg_typeof(subvector('[1,2]'::halfvec, 1, 1))
+SELECT ('[1,2.5]'::halfvec)::text || 'x'
+SELECT coalesce(NULL::halfvec, '[1.1]'::halfvec)
+SELECT CASE WHEN true THEN '[1.1]'::halfvec ELSE '[2]'::halfvec END
+SELECT '[1.1]'::halfvec UNION ALL SELECT '[2]'::halfvec ORDER BY 1
+SELECT format_type('halfvec'::regtype, 3), format_type('halfvec'::regtype, -1)
+SELECT typname, typcategory, typtype FROM pg_type WHERE typname IN ('halfvec', '_halfvec') ORDER BY 1
+SELECT a.v <-> b.v FROM (VALUES ('[1,0]'::halfvec)) AS a (v), (VALUES ('[0,1]'::halfvec)) AS b (v)
+SELECT B'101'
+SELECT B'101', X'1F', B''
+SELECT B'102'
+SELECT X'1G'
+SELECT '102'::bit(3)
+SELECT 'x1f'::bit(8)
+SELECT 'b11'::bit(2)
+SELECT '101'::bit
+SELECT '101'::bit varying
+SELECT '10111'::bit varying(3)
+SELECT '101'::varbit
+SELECT B'101'::bit(5)
+SELECT B'10111'::bit(2)
+SELECT '1'::bit(0)
+SELECT B'101'::text || 'x'
+SELECT B'101'::varchar
+SELECT length(B'101'::text)
+SELECT NULL::bit(3)
+SELECT B'101' = B'101', B'101' <> B'100', B'01' < B'1', B'1' < B'10', B'10' > B'1', B'01' >= B'1', B'1' <= B'1'
+SELECT B'101' = '101'
+SELECT B'101' = NULL
+SELECT v FROM (VALUES (B'1'), (B'01'), (B'10'), (B'1001'), (NULL)) AS t (v) ORDER BY v
+SELECT DISTINCT v FROM (VALUES (B'1'), (B'01'), (B'1')) AS t (v) ORDER BY v
+SELECT v, count(*) FROM (VALUES (B'1'), (B'01'), (B'1')) AS t (v) GROUP BY v ORDER BY v
+SELECT hamming_distance(B'101', B'110'), jaccard_distance(B'1010', B'1011'), jaccard_distance(B'000', B'000')
+SELECT hamming_distance(B'101', B'11')
+SELECT jaccard_distance(B'101', B'11')
+SELECT '101'::bit(3) <%> '11'::bit(2)
+SELECT B'101' <~> '110'
+SELECT B'101' <~> NULL
+SELECT binary_quantize('[1,-2,3,0]'::vector) = B'1010'
+SELECT binary_quantize('[1,-2,3]'::vector)::bit(3) <~> '111'
+SELECT pg_typeof(B'101'), pg_typeof(binary_quantize('[1]'::vector)), pg_typeof('1'::bit varying), pg_typeof('1'::bit(1))
+SELECT bit '101', pg_typeof(bit '101')
+SELECT format_type(1560, 3), format_type(1562, 3), format_type(1560, -1), format_type(1562, -1)
+SELECT v FROM (VALUES ('[1,0]'::vector), ('[0,1]'::vector), ('[1,1]'::vector)) AS t (v) ORDER BY binary_quantize(v) <~> binary_quantize('[1,-1]'::vector), v LIMIT 2
+SELECT B'11' UNION ALL SELECT B'101' ORDER BY 1
 SELECT 1 <-> 2
 SELECT vector_dims('[1]'::vector, 1)
 CREATE EXTENSION IF NOT EXISTS vector

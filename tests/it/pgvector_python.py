@@ -27,9 +27,13 @@ def as_array(value):
     return np.asarray(value.to_numpy() if hasattr(value, "to_numpy") else value)
 
 
+def as_list(value):
+    return value.to_list() if hasattr(value, "to_list") else list(value)
+
+
 def psycopg(address):
     import psycopg as driver
-    from pgvector import Vector
+    from pgvector import Bit, HalfVector, Vector
     from pgvector.psycopg import register_vector
 
     with driver.connect(address, autocommit=True) as connection:
@@ -48,12 +52,30 @@ def psycopg(address):
             for _ in range(3):
                 cursor.execute(NEAREST.format("%(v)s"), {"v": vector}, prepare=True)
                 check(cursor.fetchall(), vector, frame_number)
+            half = HalfVector([1, 2.5, -3])
+            cursor.execute("SELECT %s, %s + '[1,1,1]', %s <-> %s", [half, half, half, half])
+            found = cursor.fetchone()
+            assert isinstance(found[0], HalfVector) and as_list(found[0]) == [1, 2.5, -3], found
+            assert as_list(found[1]) == [2, 3.5, -2] and found[2] == 0, found
+            query = "SELECT frame_number FROM captions ORDER BY embedding::halfvec(384) <=> %s, 1 LIMIT 1"
+            cursor.execute(query, [HalfVector(vector)])
+            assert cursor.fetchone()[0] == frame_number
+            bits = Bit([True, False, True] * 3)
+            for placeholder in ("%s", "%b", "%t"):
+                cursor.execute(
+                    f"SELECT {placeholder} <~> B'111111111', %b = '101101101'::bit(9)", [bits, bits]
+                )
+                assert cursor.fetchone() == (3, True)
+        cursor = connection.execute("SELECT '[1]'::halfvec, B'101', '1'::varbit, %s", [bits])
+        described = [column.type_display for column in cursor.description[:3]]
+        assert described == ["halfvec", "bit", "varbit"], described
         total = connection.execute("SELECT avg(embedding) FROM captions").fetchone()[0]
         assert as_array(total).shape == (384,)
 
 
 def psycopg2(address):
     import psycopg2 as driver
+    from pgvector import HalfVector
     from pgvector.psycopg2 import register_vector
 
     connection = driver.connect(address)
@@ -64,11 +86,15 @@ def psycopg2(address):
     vector = as_array(vector)
     cursor.execute(NEAREST.format("%(v)s"), {"v": vector})
     check(cursor.fetchall(), vector, frame_number)
+    cursor.execute("SELECT %s::halfvec, '[1.5,2]'::halfvec", [HalfVector([1, 2.5])])
+    found = cursor.fetchone()
+    assert [as_list(value) for value in found] == [[1, 2.5], [1.5, 2]], found
     connection.close()
 
 
 def asyncpg(address):
     import asyncpg as driver
+    from pgvector import HalfVector
     from pgvector.asyncpg import register_vector
 
     async def run():
@@ -81,14 +107,25 @@ def asyncpg(address):
         for _ in range(3):
             rows = await connection.fetch(NEAREST.format("$1"), vector)
             check(rows, vector, frame_number)
+        half = HalfVector([1, 2.5, -3])
+        found = await connection.fetchrow(
+            "SELECT $1::halfvec, $1::halfvec(3) * '[2,2,2]', '[1,2,3]'::halfvec <-> $1", half
+        )
+        assert as_list(found[0]) == [1, 2.5, -3] and as_list(found[1]) == [2, 5, -6], found
+        bits = driver.BitString("101101101")
+        found = await connection.fetchrow(
+            "SELECT B'111111111' <~> $1, $1::bit(9), binary_quantize('[1,-1]'::vector)", bits
+        )
+        assert found[0] == 3 and found[1] == bits, found
+        assert found[2] == driver.BitString("10"), found
         await connection.close()
 
     asyncio.run(asyncio.wait_for(run(), 60))
 
 
 def sqlalchemy(address):
-    from pgvector.sqlalchemy import Vector
-    from sqlalchemy import BigInteger, Text, create_engine, func, select
+    from pgvector.sqlalchemy import HALFVEC, Vector
+    from sqlalchemy import BigInteger, Text, cast, create_engine, func, select
     from sqlalchemy.orm import DeclarativeBase, Session, mapped_column
 
     class Base(DeclarativeBase):
@@ -114,6 +151,9 @@ def sqlalchemy(address):
         product = Caption.embedding.max_inner_product(vector)
         found = session.scalars(select(Caption).order_by(product).limit(1)).one()
         assert np.allclose(as_array(found.embedding), vector, atol=1e-6)
+        half = cast(Caption.embedding, HALFVEC(384)).cosine_distance(vector)
+        query = select(Caption.frame_number).order_by(half, Caption.frame_number).limit(1)
+        assert session.scalars(query).one() == first.frame_number
         mean = session.scalars(select(func.avg(Caption.embedding))).one()
         assert mean is not None
 

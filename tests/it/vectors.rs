@@ -4,6 +4,7 @@
 mod appearances;
 mod fixture;
 mod functions;
+mod halfvec;
 mod planner;
 mod upkeep;
 

@@ -2,13 +2,17 @@
 
 use datafusion::error::DataFusionError;
 
+use crate::vector::VectorKind;
+
 /// An error of a function. It travels through DataFusion as [`DataFusionError::External`], where
 /// the wire finds it again with [`UdfError::find`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UdfError {
     /// Two vectors of different length.
-    #[error("different vector dimensions {left} and {right}")]
+    #[error("different {kind} dimensions {left} and {right}")]
     DifferentDimensions {
+        /// Their type.
+        kind: VectorKind,
         /// Length of the left one.
         left: usize,
         /// Length of the right one.
@@ -31,53 +35,56 @@ pub enum UdfError {
         found: usize,
     },
     /// A vector without elements.
-    #[error("vector must have at least 1 dimension")]
-    NoDimensions,
+    #[error("{kind} must have at least 1 dimension")]
+    NoDimensions {
+        /// Its type.
+        kind: VectorKind,
+    },
     /// A vector with more elements than pgvector allows.
-    #[error("vector cannot have more than {max} dimensions")]
+    #[error("{kind} cannot have more than {max} dimensions")]
     TooManyDimensions {
+        /// Its type.
+        kind: VectorKind,
         /// The limit.
         max: usize,
     },
     /// A text that is no vector.
-    #[error("invalid input syntax for type vector: \"{text}\"")]
+    #[error("invalid input syntax for type {kind}: \"{text}\"")]
     VectorSyntax {
+        /// The type that it should be.
+        kind: VectorKind,
         /// The text.
         text: String,
         /// Where it goes wrong, where that can be said.
         detail: Option<&'static str>,
     },
-    /// An element that `float4` cannot hold.
-    #[error("\"{element}\" is out of range for type vector")]
+    /// An element that the elements' type cannot hold.
+    #[error("\"{element}\" is out of range for type {kind}")]
     VectorRange {
+        /// The vector's type.
+        kind: VectorKind,
         /// The element as written.
         element: String,
     },
     /// An element that is not a number.
-    #[error("NaN not allowed in vector")]
-    VectorNan,
-    /// An infinite element.
-    #[error("infinite value not allowed in vector")]
-    VectorInfinite,
-    /// An element that a number of 16 bits cannot hold.
-    #[error("\"{element}\" is out of range for type halfvec")]
-    HalfvecRange {
-        /// The element as written.
-        element: String,
+    #[error("NaN not allowed in {kind}")]
+    VectorNan {
+        /// The vector's type.
+        kind: VectorKind,
     },
-    /// An element of a `halfvec` that is not a number.
-    #[error("NaN not allowed in halfvec")]
-    HalfvecNan,
-    /// An infinite element of a `halfvec`.
-    #[error("infinite value not allowed in halfvec")]
-    HalfvecInfinite,
-    /// A result that `float4` cannot hold.
+    /// An infinite element.
+    #[error("infinite value not allowed in {kind}")]
+    VectorInfinite {
+        /// The vector's type.
+        kind: VectorKind,
+    },
+    /// A result that the elements' type cannot hold.
     #[error("value out of range: overflow")]
     Overflow,
-    /// A product that becomes 0 in `float4` though no factor is 0.
+    /// A product that becomes 0 in the elements' type though no factor is 0.
     #[error("value out of range: underflow")]
     Underflow,
-    /// Two texts of bits of different length.
+    /// Two values of bits of different length.
     #[error("different bit lengths {left} and {right}")]
     DifferentBits {
         /// Length of the left one.
@@ -86,11 +93,16 @@ pub enum UdfError {
         right: usize,
     },
     /// A text of bits with something else in it.
-    #[error("\"{digit}\" is not a valid binary digit")]
+    #[error("\"{digit}\" is not a valid {system} digit")]
     BitSyntax {
-        /// The first character that is neither 0 nor 1.
+        /// The first character that is no digit.
         digit: char,
+        /// `binary` or `hexadecimal`.
+        system: &'static str,
     },
+    /// More bits than a batch of rows may have.
+    #[error("the bits of these rows take more than 256 MiB")]
+    TooManyBits,
     /// The `n` of `bit(n)` that is no length.
     #[error("length for type bit must be at least 1")]
     BitLength,
@@ -122,14 +134,19 @@ pub enum UdfError {
         right: String,
     },
     /// The `n` of `vector(n)` out of its range.
-    #[error("dimensions for type vector must be between 1 and {max}")]
+    #[error("dimensions for type {kind} must be between 1 and {max}")]
     TypeDimensions {
+        /// The type.
+        kind: VectorKind,
         /// The limit.
         max: usize,
     },
     /// The `n` of a `vector(n)` that is not known when the query is planned.
-    #[error("the dimensions of to_vector() must be a constant")]
-    DimensionsNotConstant,
+    #[error("the dimensions of to_{kind}() must be a constant")]
+    DimensionsNotConstant {
+        /// The type.
+        kind: VectorKind,
+    },
     /// A model that is not known when the query is planned.
     #[error("the model of {function}() must be a constant")]
     ModelNotConstant {
@@ -257,12 +274,10 @@ impl UdfError {
         match self {
             Self::DifferentDimensions { .. }
             | Self::UnexpectedDimensions { .. }
-            | Self::NoDimensions
-            | Self::VectorNan
-            | Self::HalfvecNan
-            | Self::HalfvecInfinite
+            | Self::NoDimensions { .. }
+            | Self::VectorNan { .. }
             | Self::DifferentBits { .. }
-            | Self::VectorInfinite => "22000",
+            | Self::VectorInfinite { .. } => "22000",
             Self::NumberTemplate { .. } => "42601",
             Self::FormatArguments
             | Self::FormatSpecifier { .. }
@@ -280,17 +295,14 @@ impl UdfError {
             Self::JsonSyntax { .. } | Self::ArraySyntax { .. } => "22P02",
             Self::FractionRange { .. } => "22003",
             Self::FractionNotConstant => "0A000",
-            Self::TooManyDimensions { .. } | Self::FormatTooWide => "54000",
+            Self::TooManyDimensions { .. } | Self::TooManyBits | Self::FormatTooWide => "54000",
             Self::VectorSyntax { .. } | Self::BitSyntax { .. } => "22P02",
-            Self::VectorRange { .. }
-            | Self::HalfvecRange { .. }
-            | Self::Overflow
-            | Self::Underflow => "22003",
+            Self::VectorRange { .. } | Self::Overflow | Self::Underflow => "22003",
             Self::NullElement => "22004",
             Self::NoFunction { .. } | Self::NoOperator { .. } => "42883",
             Self::TypeDimensions { .. } | Self::DifferentModels { .. } | Self::BitLength => "22023",
             Self::Unsupported { .. } => "0A000",
-            Self::DimensionsNotConstant | Self::ModelNotConstant { .. } => "0A000",
+            Self::DimensionsNotConstant { .. } | Self::ModelNotConstant { .. } => "0A000",
             Self::NoCalendar => "22007",
             Self::WrongModelOutput { .. } => "58000",
         }
@@ -303,25 +315,23 @@ impl UdfError {
             Self::DifferentDimensions { .. }
             | Self::DifferentModels { .. }
             | Self::UnexpectedDimensions { .. }
-            | Self::NoDimensions
+            | Self::NoDimensions { .. }
             | Self::TooManyDimensions { .. }
             | Self::VectorRange { .. }
-            | Self::VectorNan
-            | Self::VectorInfinite
-            | Self::HalfvecRange { .. }
-            | Self::HalfvecNan
-            | Self::HalfvecInfinite
+            | Self::VectorNan { .. }
+            | Self::VectorInfinite { .. }
             | Self::Overflow
             | Self::Underflow
             | Self::DifferentBits { .. }
             | Self::BitSyntax { .. }
             | Self::BitLength
+            | Self::TooManyBits
             | Self::Unsupported { .. }
             | Self::NullElement
             | Self::NoFunction { .. }
             | Self::NoOperator { .. }
             | Self::TypeDimensions { .. }
-            | Self::DimensionsNotConstant
+            | Self::DimensionsNotConstant { .. }
             | Self::ModelNotConstant { .. }
             | Self::NoCalendar
             | Self::NumberTemplate { .. }
@@ -370,7 +380,7 @@ impl UdfError {
             Self::ModelNotConstant { .. } => Some(
                 "Write the model's name as a literal, such as embed(text, 'all-minilm-l6-v2-int8').",
             ),
-            Self::DimensionsNotConstant => {
+            Self::DimensionsNotConstant { .. } => {
                 Some("Write them as a literal, such as to_vector(value, 384).")
             }
             Self::FormatSpecifier { .. } => Some("For a single \"%\" use \"%%\"."),
@@ -378,20 +388,18 @@ impl UdfError {
             Self::UnknownZone { .. } => Some("Zones have names such as 'Europe/Berlin' or 'UTC'."),
             Self::NoCalendar => Some("Intervals are not tied to specific calendar dates."),
             Self::UnexpectedDimensions { .. }
-            | Self::NoDimensions
+            | Self::NoDimensions { .. }
             | Self::TooManyDimensions { .. }
             | Self::TypeDimensions { .. }
             | Self::VectorRange { .. }
-            | Self::VectorNan
-            | Self::VectorInfinite
-            | Self::HalfvecRange { .. }
-            | Self::HalfvecNan
-            | Self::HalfvecInfinite
+            | Self::VectorNan { .. }
+            | Self::VectorInfinite { .. }
             | Self::Overflow
             | Self::Underflow
             | Self::DifferentBits { .. }
             | Self::BitSyntax { .. }
             | Self::BitLength
+            | Self::TooManyBits
             | Self::Unsupported { .. }
             | Self::NullElement
             | Self::NumberTemplate { .. }

@@ -53,8 +53,10 @@ use vigil_models::ModelError;
 pub use crate::doc::{Example, Function, FunctionDoc};
 pub use crate::error::UdfError;
 pub use crate::vector::{
-    MODEL_CHECK, MODEL_COLUMN_TAG, ModelRewrite, VECTOR_TAG, bit_field, check_dimensions,
-    check_model, halfvec_field, join_operators, missing_model_column, parse_vector,
+    BIT_LITERAL, MODEL_CHECK, MODEL_COLUMN_TAG, ModelRewrite, VECTOR_TAG, VectorKind, bit_field,
+    bits_text, bits_type, bits_value, check_dimensions, check_model, halfvec_field, halfvec_value,
+    is_bits, is_halfvec, is_varying, join_operators, missing_model_column, parse_bits,
+    parse_halfvec, parse_vector, varbit_field, vector_text,
 };
 
 /// The models that functions may call; the engine gives one to each session.

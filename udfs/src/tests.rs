@@ -11,6 +11,7 @@ mod to_char;
 use std::sync::{Arc, Mutex};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use datafusion::error::Result;
@@ -104,7 +105,7 @@ struct VectorTypes;
 impl TypePlanner for VectorTypes {
     fn plan_type_field(&self, sql_type: &ast::DataType) -> Result<Option<FieldRef>> {
         if let ast::DataType::Bit(bits) = sql_type {
-            return Ok(Some(Arc::new(crate::bit_field(*bits))));
+            return Ok(Some(Arc::new(crate::bit_field(bits.unwrap_or(1)))));
         }
         let ast::DataType::Custom(name, modifiers) = sql_type else { return Ok(None) };
         let dimensions = modifiers.first().map(|n| n.parse().expect("a number"));
@@ -151,6 +152,10 @@ fn shown(column: &ArrayRef, row: usize) -> String {
     match column.data_type() {
         DataType::Boolean => if column.as_boolean().value(row) { "t" } else { "f" }.to_owned(),
         DataType::Float64 => column.as_primitive::<Float64Type>().value(row).to_string(),
+        DataType::FixedSizeList(item, _) if *item.data_type() == DataType::Boolean => {
+            shown_bits(&column.as_fixed_size_list().value(row))
+        }
+        DataType::LargeList(_) => shown_bits(&column.as_list::<i64>().value(row)),
         DataType::FixedSizeList(..) => shown_vector(&column.as_fixed_size_list().value(row)),
         DataType::List(_) => shown_vector(&column.as_list::<i32>().value(row)),
         _ => {
@@ -160,7 +165,12 @@ fn shown(column: &ArrayRef, row: usize) -> String {
     }
 }
 
+fn shown_bits(bits: &ArrayRef) -> String {
+    crate::bits_text(bits.as_boolean().values().iter())
+}
+
 fn shown_vector(elements: &ArrayRef) -> String {
+    let elements = cast(elements, &DataType::Float32).expect("numbers");
     let elements: Vec<String> =
         elements.as_primitive::<Float32Type>().values().iter().map(f32::to_string).collect();
     format!("[{}]", elements.join(","))

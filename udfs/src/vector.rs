@@ -1,7 +1,7 @@
 //! Vectors as pgvector has them: texts and arrays of numbers go in, distances come out.
 //!
 //! A vector is a `FixedSizeList`, `List` or `LargeList` of numbers, or a text such as
-//! `'[1,2,3]'`. Values are read from Arrow's buffers directly, sums are kept in `f64`, and a
+//! `'[1,2,3]'`; a list of `Float16` is a `halfvec`. Values are read from Arrow's buffers directly, sums are kept in `f64`, and a
 //! constant operand is read once for a batch. NULL in, NULL out. Indexes are elsewhere.
 
 mod aggregate;
@@ -9,15 +9,16 @@ mod arithmetic;
 mod array;
 mod binary_quantize;
 mod bit;
+mod bit_distance;
 mod bits;
 mod cast;
 mod compare;
 mod cosine_distance;
 mod distance;
-mod halfvec;
 mod hamming_distance;
 mod inner_product;
 mod jaccard_distance;
+mod kind;
 mod l1_distance;
 mod l2_distance;
 mod l2_normalize;
@@ -27,6 +28,7 @@ mod operators;
 mod output;
 mod subvector;
 mod text;
+mod to_vector;
 mod tokens;
 mod types;
 mod unary;
@@ -43,17 +45,23 @@ use crate::doc::Function;
 
 pub use self::aggregate::aggregate_docs;
 pub(crate) use self::aggregate::register as register_aggregates;
-pub use self::bit::{BIT_TAG, bit_field};
+pub use self::bit::BIT_LITERAL;
+pub use self::bits::{
+    bit_field, bits_text, bits_type, bits_value, is_bits, is_varying, parse_bits, varbit_field,
+};
 pub use self::cast::VectorCast;
+pub use self::kind::{VectorKind, is_halfvec};
 pub use self::of_model::{
     MODEL_CHECK, MODEL_COLUMN_TAG, MODEL_TAG, ModelRewrite, check_model, missing_model_column,
 };
 pub use self::operators::OperatorPlanner;
 pub(crate) use self::output::VectorColumn;
-pub use self::text::{check_dimensions, parse_vector};
+pub use self::output::halfvec_value;
+pub use self::text::{check_dimensions, parse_halfvec, parse_vector};
 pub use self::tokens::join_operators;
 pub use self::types::{MAX_DIMENSIONS, VECTOR_TAG, halfvec_field};
 pub(crate) use self::types::{field_type_names, tagged, type_names};
+pub use self::vector_out::vector_text;
 
 /// The functions of this folder.
 pub fn functions() -> Vec<Function> {
@@ -73,12 +81,11 @@ pub fn functions() -> Vec<Function> {
         binary_quantize::function(),
         hamming_distance::function(),
         jaccard_distance::function(),
-        cast::function(),
-        halfvec::function(),
-        bit::function(),
         array::function(),
         vector_out::function(),
     ];
+    functions.extend(to_vector::functions());
+    functions.extend(bit::functions());
     functions.extend(compare::functions());
     functions
 }

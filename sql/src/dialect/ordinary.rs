@@ -19,7 +19,7 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 
 use super::array_subquery::ArraySubqueryToNull;
 use super::{
-    Lines, Postgres, array_literal, array_of, base64, bytea, calls, composite_field, depth,
+    Lines, Postgres, array_literal, array_of, base64, bits, bytea, calls, composite_field, depth,
     distinct_from, exists, fetch, like_escape, row_values, sample, series, sets, symmetric,
     templates, using, whole_row,
 };
@@ -62,6 +62,7 @@ pub(super) fn parse(
     sample::refuse(&statement)?;
     row_values::rewrite(&mut statement);
     let mut planned = rewritten(statement, text, written.is_some());
+    bits::rewrite(&mut planned);
     bytea::read_literals(&mut planned)?;
     like_escape::rewrite(&mut planned);
     array_of::rewrite(&mut planned);

@@ -116,6 +116,8 @@ fn name_of(expr: &Expr) -> Option<Name> {
         Expr::Identifier(ident) => Some(Name::Own(folded(ident))),
         Expr::CompoundIdentifier(parts) => parts.last().map(|part| Name::Own(folded(part))),
         Expr::Nested(inner) | Expr::Collate { expr: inner, .. } => name_of(inner),
+        // A literal such as B'101'.
+        Expr::Function(function) if is_literal(function) => None,
         Expr::Function(function) => function_name(function).map(Name::Own),
         Expr::Cast { expr, data_type, .. } => Some(match name_of(expr) {
             Some(Name::Own(name)) => Name::Own(name),
@@ -158,6 +160,10 @@ fn name_of(expr: &Expr) -> Option<Name> {
 
 fn function_name(function: &Function) -> Option<String> {
     function.name.0.last().and_then(|part| part.as_ident()).map(folded)
+}
+
+fn is_literal(function: &Function) -> bool {
+    function_name(function).is_some_and(|name| name == vigil_udfs::BIT_LITERAL)
 }
 
 fn folded(ident: &Ident) -> String {

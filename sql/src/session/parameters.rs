@@ -100,8 +100,10 @@ impl VisitorMut for Caster<'_> {
                 }
             }
             ast::Expr::BinaryOp { left, op, right } if is_vector_operator(op) => {
-                self.cast(left, vector());
-                self.cast(right, vector());
+                let otherwise =
+                    if is_bit_operator(op) { SqlType::BitVarying(None) } else { vector() };
+                self.cast(left, otherwise.clone());
+                self.cast(right, otherwise);
             }
             ast::Expr::BinaryOp { right, op, .. } if is_json_operator(op) => {
                 let is_path =
@@ -139,6 +141,16 @@ fn vector() -> SqlType {
     SqlType::Custom(ObjectName::from(vec![Ident::new("vector")]), Vec::new())
 }
 
+/// `<~>` and `<%>`, which compare bits.
+fn is_bit_operator(operator: &BinaryOperator) -> bool {
+    let spelling = match operator {
+        BinaryOperator::Custom(spelling) => Some(spelling),
+        BinaryOperator::PGCustomBinaryOperator(parts) => parts.last(),
+        _ => None,
+    };
+    spelling.is_some_and(|spelling| matches!(spelling.as_str(), "<~>" | "<%>"))
+}
+
 /// `<=>`, `<->`, `<#>`, `<+>` and their like: operators that are functions in truth.
 fn is_vector_operator(operator: &BinaryOperator) -> bool {
     matches!(
@@ -164,7 +176,12 @@ fn is_json_operator(operator: &BinaryOperator) -> bool {
 
 /// SQL's name of a type that parameters have.
 pub(super) fn sql_type(data_type: &DataType) -> Option<SqlType> {
+    if vigil_udfs::is_halfvec(data_type) {
+        let name = ObjectName::from(vec![Ident::new("halfvec")]);
+        return Some(SqlType::Custom(name, Vec::new()));
+    }
     Some(match data_type {
+        data_type if vigil_udfs::is_bits(data_type) => SqlType::BitVarying(None),
         DataType::Boolean => SqlType::Boolean,
         DataType::Int16 => SqlType::SmallInt(None),
         DataType::Int32 => SqlType::Integer(None),

@@ -7,12 +7,12 @@ use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::{Answer, Context, Definition, OwnStatement, StatementDoc};
 use crate::dialect::Cursor;
-use crate::{CreateIndex, Notice, SqlError};
+use crate::{CreateIndex, Notice, SqlError, types};
 
 static DOC: StatementDoc = StatementDoc {
     name: "CREATE INDEX",
     syntax: "CREATE INDEX [ CONCURRENTLY ] [ [ IF NOT EXISTS ] name ]
-    ON table USING hnsw ( column operator_class )
+    ON table USING hnsw ( { column | ( column::halfvec(n) ) } operator_class )
     [ WITH ( option = value [, ...] ) ] [ WHERE condition ]",
     description: "Makes an index for `ORDER BY column <=> vector LIMIT n` and its like: a \
 hierarchical navigable small world graph. `captions.embedding` has one from the \
@@ -22,7 +22,8 @@ start, and `embeddings.embedding` one for each kind: `WHERE kind = 'caption'` an
 The operator classes are pgvector's: `vector_cosine_ops` for `<=>`, `vector_l2_ops` for `<->`, \
 `vector_ip_ops` for `<#>` and `vector_l1_ops` for `<+>`. Options are `m` (16), \
 `ef_construction` (200) and `precision`, the bits that the graph keeps of each element: `full` \
-(32), `half` (16) or `int8`; what it finds is ranked again by the table's own values. With `WHERE` \
+(32), `half` (16) or `int8`; what it finds is ranked again by the table's own values. An index over `(column::halfvec(n))` has `halfvec_cosine_ops` \
+and so on, keeps 16 bits, and is for `ORDER BY column::halfvec(n) <=> vector`. With `WHERE` \
 only the rows that fulfil the condition are in the index, and a query uses it whose own `WHERE` has \
 the same condition.
 
@@ -76,7 +77,7 @@ fn parse(cursor: &mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError> {
         });
     }
     cursor.expect_sign(&Token::LParen)?;
-    let column = cursor.identifier()?;
+    let (column, halfvec) = column(cursor)?;
     let has_class = !cursor.sees_sign(&Token::RParen) && !cursor.sees_sign(&Token::Comma);
     let operator_class = if has_class { Some(cursor.index_name()?) } else { None };
     if cursor.begins_with(&["ASC"]) || cursor.begins_with(&["DESC"]) {
@@ -91,8 +92,51 @@ fn parse(cursor: &mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError> {
     }
     let options = if cursor.accept(&["WITH"]) { cursor.options()? } else { Vec::new() };
     let predicate = if cursor.accept(&["WHERE"]) { Some(cursor.rest_as_written()?) } else { None };
-    let index = CreateIndex { name, table, column, operator_class, options, predicate };
+    let index = CreateIndex { name, table, column, halfvec, operator_class, options, predicate };
     Ok(Arc::new(Statement { index, existing }))
+}
+
+/// `column`, or `(column::halfvec(n))` as it is written or as `CAST`, with its n.
+fn column(cursor: &mut Cursor) -> Result<(String, Option<i32>), SqlError> {
+    if !cursor.accept_sign(&Token::LParen) {
+        return Ok((cursor.identifier()?, None));
+    }
+    let is_call = cursor.accept(&["CAST"]);
+    if is_call {
+        cursor.expect_sign(&Token::LParen)?;
+    }
+    // As pg_get_indexdef writes it.
+    let is_nested = cursor.accept_sign(&Token::LParen);
+    let column = cursor.identifier()?;
+    if is_nested {
+        cursor.expect_sign(&Token::RParen)?;
+    }
+    let is_cast =
+        if is_call { cursor.accept(&["AS"]) } else { cursor.accept_sign(&Token::DoubleColon) };
+    if !is_cast || !cursor.accept(&["HALFVEC"]) {
+        return Err(SqlError::Invalid {
+            sqlstate: "0A000",
+            message: "indexes over expressions other than a cast to halfvec are not supported"
+                .into(),
+            hint: Some("Write ((embedding::halfvec(384)) halfvec_cosine_ops).".into()),
+            position: Some(cursor.position()),
+        });
+    }
+    if !cursor.accept_sign(&Token::LParen) {
+        return Err(SqlError::Invalid {
+            sqlstate: "22023",
+            message: "column does not have dimensions".into(),
+            hint: Some("Write them, as in halfvec(384).".into()),
+            position: Some(cursor.position()),
+        });
+    }
+    let dimensions = types::dimensions("halfvec", &cursor.number()?)?;
+    cursor.expect_sign(&Token::RParen)?;
+    if is_call {
+        cursor.expect_sign(&Token::RParen)?;
+    }
+    cursor.expect_sign(&Token::RParen)?;
+    Ok((column, Some(dimensions)))
 }
 
 /// What no HNSW index has, in pgvector's words.

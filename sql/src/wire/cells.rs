@@ -3,6 +3,8 @@
 //! The usual types are written here, without an allocation for a value; the others are left to the
 //! library's encoder.
 
+mod pgvector;
+
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, LargeStringArray, RecordBatch,
     StringArray, StringViewArray,
@@ -19,6 +21,7 @@ use pgwire::api::Type;
 use pgwire::api::results::{DataRowEncoder, FieldFormat, FieldInfo};
 use pgwire::error::PgWireResult;
 
+use self::pgvector::Lists;
 use super::errors::statement_error;
 use crate::SqlError;
 
@@ -79,6 +82,7 @@ enum Values<'a> {
         values: &'a [f32],
         offsets: &'a [i32],
     },
+    Lists(Lists<'a>),
     Text(&'a StringArray),
     LargeText(&'a LargeStringArray),
     TextView(&'a StringViewArray),
@@ -138,6 +142,9 @@ impl<'a> Values<'a> {
         let is_vector = kind.oid() == PG_VECTOR_TYPE_OID;
         let is_text =
             matches!(*kind, Type::TEXT | Type::VARCHAR | Type::NAME | Type::JSON) || !is_binary;
+        if let Some(lists) = Lists::of(array, format) {
+            return Self::Lists(lists);
+        }
         match array.data_type() {
             DataType::Boolean if *kind == Type::BOOL => {
                 Self::Bool { values: array.as_boolean(), format }
@@ -238,6 +245,7 @@ impl<'a> Values<'a> {
                 let at = |row: usize| usize::try_from(offsets[row]).unwrap_or_default();
                 vector(out, &values[at(row)..at(row + 1)])?;
             }
+            Self::Lists(lists) => lists.write(row, out)?,
             Self::Text(values) => sized(out, values.value(row).as_bytes())?,
             Self::LargeText(values) => sized(out, values.value(row).as_bytes())?,
             Self::TextView(values) => sized(out, values.value(row).as_bytes())?,

@@ -20,7 +20,7 @@ use super::client::{Answer, Answering, Client, Portal, Store, complete, describe
 use super::connection::Connection;
 use super::copy;
 use super::errors::{notice_message, protocol_error, statement_error};
-use super::parameters::{arrow_type, values, wire_types};
+use super::parameters::{arrow_type, declared_type, values, wire_types};
 use super::rows::columns;
 use crate::{Outcome, Prepared, SqlError};
 
@@ -36,7 +36,7 @@ impl Connection {
         if name != DEFAULT_NAME && store.statements.contains_key(&name) {
             return Err(invalid("42P05", format!("prepared statement \"{name}\" already exists")));
         }
-        let types: Vec<_> = message.type_oids.iter().map(|oid| Type::from_oid(*oid)).collect();
+        let types: Vec<_> = message.type_oids.iter().map(|oid| declared_type(*oid)).collect();
         let prepared = self.unless_stopped(self.prepare(&message.query, &types)).await?;
         if name != DEFAULT_NAME
             && let Some(prepared) = &prepared

@@ -2,6 +2,7 @@
 
 mod floats;
 mod number;
+mod pgvector;
 
 use std::sync::Arc;
 
@@ -12,11 +13,13 @@ use datafusion_postgres::arrow_pg::datatypes::df::deserialize_parameters_with_se
 use datafusion_postgres::arrow_pg::datatypes::field_into_pg_type;
 use pgwire::api::Type;
 use pgwire::api::portal::Portal;
+use pgwire::api::stmt::StoredStatement;
 use pgwire::error::PgWireResult;
 
 use super::errors::{protocol_error, statement_error};
 use super::rows::is_oid_list;
 use crate::dialect::array_elements;
+use crate::types::{HALFVEC_OID, own_oid};
 use crate::{Prepared, SqlError};
 
 /// The Arrow type of a type that a client declares, as far as parameters can have it.
@@ -45,8 +48,28 @@ pub(super) fn arrow_type(declared: &Type) -> Option<DataType> {
         Type::FLOAT4_ARRAY => list(Type::FLOAT4)?,
         Type::FLOAT8_ARRAY => list(Type::FLOAT8)?,
         Type::TEXT_ARRAY | Type::VARCHAR_ARRAY => list(Type::TEXT)?,
+        ref declared if declared.oid() == HALFVEC_OID => {
+            vigil_udfs::halfvec_field(None).data_type().clone()
+        }
+        Type::BIT | Type::VARBIT => vigil_udfs::bits_type(),
         _ => return None,
     })
+}
+
+/// The type of a field that the library would take for an array.
+pub(super) fn own_type(field: &Field) -> Option<Type> {
+    own_oid(field).and_then(declared_type)
+}
+
+/// The type that a client declares by its OID.
+pub(super) fn declared_type(oid: u32) -> Option<Type> {
+    match oid {
+        HALFVEC_OID => {
+            let simple = Type::TEXT.kind().clone();
+            Some(Type::new("halfvec".into(), oid, simple, "public".into()))
+        }
+        oid => Type::from_oid(oid),
+    }
 }
 
 /// The types that a client is told of; `text` where the statement does not tell.
@@ -64,6 +87,9 @@ pub(super) fn wire_types(prepared: &Prepared) -> PgWireResult<Vec<Type>> {
 fn wire_type(field: &Field) -> PgWireResult<Type> {
     if is_oid_list(field) {
         return Ok(Type::OID_ARRAY);
+    }
+    if let Some(own) = own_type(field) {
+        return Ok(own);
     }
     field_into_pg_type(&Arc::new(field.clone()))
 }
@@ -95,6 +121,7 @@ pub(super) fn values<S: Clone>(
     for (at, (inferred, server_type)) in inferred.iter().zip(&types).enumerate() {
         let declared = portal.statement.parameter_types.get(at).and_then(Option::as_ref);
         let value = match (portal.parameters.get(at), declared.or(*server_type)) {
+            (Some(None), Some(declared)) => pgvector::null(declared, *inferred),
             (Some(Some(bytes)), Some(declared)) => {
                 let is_binary = portal.parameter_format.is_binary(at);
                 own_value(bytes, is_binary, declared, *inferred)
@@ -105,7 +132,18 @@ pub(super) fn values<S: Clone>(
         ours.push(value);
     }
     let decoded = if ours.iter().any(Option::is_some) {
-        let mut rest = Portal::new_cursor(portal.name.clone(), Arc::clone(&portal.statement));
+        // It knows nothing of our types, not even their NULL.
+        let known = |declared: &Type| match pgvector::is_own(declared) {
+            true => Type::TEXT,
+            false => declared.clone(),
+        };
+        let declared = portal.statement.parameter_types.iter();
+        let declared = declared.map(|declared| declared.as_ref().map(known)).collect();
+        let types: Vec<Type> = types.iter().map(|found| found.map_or(Type::TEXT, known)).collect();
+        let types: Vec<Option<&Type>> = types.iter().map(Some).collect();
+        let StoredStatement { id, statement, .. } = portal.statement.as_ref();
+        let statement = StoredStatement::new(id.clone(), statement.clone(), declared);
+        let mut rest = Portal::new_cursor(portal.name.clone(), Arc::new(statement));
         rest.parameter_format = portal.parameter_format.clone();
         let parameters = portal.parameters.iter().zip(&ours);
         rest.parameters = parameters
@@ -129,8 +167,8 @@ pub(super) fn values<S: Clone>(
 }
 
 /// The value of a parameter of those types that the library does not read as PostgreSQL does: quoted
-/// elements of arrays, which are never NULL, and numbers with more digits than it knows; and arrays of
-/// floats, which it reads slowly.
+/// elements of arrays, which are never NULL, numbers with more digits than it knows, `halfvec` and bits; and
+/// arrays of floats, which it reads slowly.
 fn own_value(
     bytes: &[u8],
     is_binary: bool,
@@ -154,7 +192,7 @@ fn own_value(
         Type::FLOAT4_ARRAY | Type::FLOAT8_ARRAY if is_binary => {
             Ok(floats::read(bytes, declared, inferred))
         }
-        _ => Ok(None),
+        _ => pgvector::read(bytes, is_binary, declared, inferred),
     }
 }
 

@@ -22,6 +22,7 @@ use vigil_udfs::texts::is_uuid;
 
 use super::cells::Cells;
 use super::errors::{protocol_error, statement_error};
+use super::parameters::own_type;
 use crate::text::{float4, float8, intervals, timestamps};
 use crate::types::VECTOR_KEY;
 use crate::{Session, SqlError};
@@ -76,7 +77,10 @@ pub(super) fn columns(
             None if is_oid_list(field) => Type::OID_ARRAY,
             None if is_json(field) => Type::JSON,
             None if is_uuid(field) => Type::UUID,
-            None => continue,
+            None => match own_type(field) {
+                Some(own) => own,
+                None => continue,
+            },
         };
         *column = FieldInfo::new(field.name().clone(), None, None, kind, column.format());
     }

@@ -1,7 +1,7 @@
 //! Values of Arrow arrays, spelled as PostgreSQL spells them.
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{DataType, Float32Type, Float64Type, Schema};
+use arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type, Schema};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use vigil_sql::text::{float4, float8, intervals};
@@ -58,6 +58,15 @@ fn texts(array: &dyn Array) -> Result<Vec<Option<String>>, ArrowError> {
                 DataType::Binary => hex(array.as_binary::<i32>().value(row)),
                 DataType::LargeBinary => hex(array.as_binary::<i64>().value(row)),
                 DataType::BinaryView => hex(array.as_binary_view().value(row)),
+                DataType::Float16 => {
+                    float4(array.as_primitive::<Float16Type>().value(row).to_f32())
+                }
+                DataType::FixedSizeList(item, _) if *item.data_type() == DataType::Boolean => {
+                    bits(array.as_fixed_size_list().value(row).as_ref())
+                }
+                DataType::LargeList(item) if *item.data_type() == DataType::Boolean => {
+                    bits(array.as_list::<i64>().value(row).as_ref())
+                }
                 DataType::FixedSizeList(item, _) if item.data_type().is_floating() => {
                     vector(array.as_fixed_size_list().value(row).as_ref())?
                 }
@@ -77,6 +86,11 @@ fn vector(items: &dyn Array) -> Result<String, ArrowError> {
     let items: Vec<_> =
         items.into_iter().map(|item| item.unwrap_or_else(|| "NULL".into())).collect();
     Ok(format!("[{}]", items.join(",")))
+}
+
+/// PostgreSQL's spelling of `bit`.
+fn bits(bits: &dyn Array) -> String {
+    vigil_udfs::bits_text(bits.as_boolean().values().iter())
 }
 
 fn hex(bytes: &[u8]) -> String {

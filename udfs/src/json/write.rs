@@ -5,15 +5,16 @@ use std::fmt::Write;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, DecimalType, Field, Float32Type, Float64Type, Int8Type,
-    Int16Type, Int32Type, Int64Type, Time64MicrosecondType, TimeUnit, TimestampMicrosecondType,
-    UInt64Type,
+    DataType, Date32Type, Decimal128Type, DecimalType, Field, Float16Type, Float32Type,
+    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Time64MicrosecondType, TimeUnit,
+    TimestampMicrosecondType, UInt64Type,
 };
 use arrow::temporal_conversions::{date32_to_datetime, time64us_to_time, timestamp_us_to_datetime};
 use datafusion::error::Result;
 
 use super::text::{normal, write_text};
 use crate::UdfError;
+use crate::vector::{bits_text, is_bits};
 
 /// How values are set apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +62,10 @@ pub(super) fn write_value(
         DataType::Int32 => put(array.as_primitive::<Int32Type>().value(row), out),
         DataType::Int64 => put(array.as_primitive::<Int64Type>().value(row), out),
         DataType::UInt64 => put(array.as_primitive::<UInt64Type>().value(row), out),
+        DataType::Float16 => {
+            let number = array.as_primitive::<Float16Type>().value(row).to_f32();
+            float(number.is_finite(), f64::from(number), &number.to_string(), out);
+        }
         DataType::Float32 => {
             let number = array.as_primitive::<Float32Type>().value(row);
             float(number.is_finite(), f64::from(number), &number.to_string(), out);
@@ -108,6 +113,13 @@ pub(super) fn write_value(
         DataType::Timestamp(_, zone) => {
             let micros = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
             return write_value(&cast(&array.slice(row, 1), &micros)?, field, 0, style, out);
+        }
+        data_type if is_bits(data_type) => {
+            let bits = match data_type {
+                DataType::LargeList(_) => array.as_list::<i64>().value(row),
+                _ => array.as_fixed_size_list().value(row),
+            };
+            write_text(&bits_text(bits.as_boolean().values().iter()), out);
         }
         DataType::List(item) => {
             return items(&array.as_list::<i32>().value(row), item, style, out);

@@ -16,7 +16,7 @@ use datafusion::scalar::ScalarValue;
 use proptest::prelude::*;
 
 use super::CountingModel;
-use crate::UdfError;
+use crate::{UdfError, VectorKind};
 
 type Rows = Vec<Option<Vec<f32>>>;
 
@@ -171,7 +171,7 @@ fn a_vector_without_elements_is_refused() {
     let empty: ArrayRef = column(&vec![Some(vec![])], 0, Layout::List);
     let args = vec![ColumnarValue::Array(Arc::clone(&empty)), ColumnarValue::Array(empty)];
     let error = call("l2_distance", args, 1).expect_err("no dimensions");
-    assert_eq!(UdfError::find(&error), Some(&UdfError::NoDimensions));
+    assert_eq!(UdfError::find(&error), Some(&UdfError::NoDimensions { kind: VectorKind::Vector }));
 }
 
 #[test]

@@ -24,8 +24,9 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::distance::list_of;
+use super::kind::VectorKind;
 use super::operand::Operand;
-use super::types::{item, operand_type, tagged};
+use super::types::{field_of, item, operand_type};
 use super::whole_sums;
 use crate::doc::{Example, FunctionDoc};
 use crate::error::UdfError;
@@ -147,7 +148,7 @@ impl AggregateUDFImpl for OrVectors {
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
         match types {
-            [vector] if is_vector(vector) => Ok(DataType::List(item(DataType::Float32))),
+            [vector] if is_vector(vector) => Ok(VectorKind::of([vector]).list()),
             [number] => match self.whole_sum(number) {
                 Some(sum) => Ok(sum),
                 None => self.numbers.return_type(types),
@@ -158,7 +159,7 @@ impl AggregateUDFImpl for OrVectors {
 
     fn return_field(&self, fields: &[FieldRef]) -> Result<FieldRef> {
         if has_vectors(fields) {
-            return Ok(Arc::new(tagged(self.name(), None)));
+            return Ok(Arc::new(field_of(VectorKind::of_fields(fields), self.name(), None)));
         }
         if let [number] = fields
             && let Some(sum) = self.whole_sum(number.data_type())
@@ -179,7 +180,8 @@ impl AggregateUDFImpl for OrVectors {
             let function = format!("{}(DISTINCT vector)", self.name());
             return Err(UdfError::Unsupported { what: function }.into());
         }
-        Ok(Box::new(VectorSums { kind: self.kind, count: 0, sums: Vec::new() }))
+        let vectors = VectorKind::of_fields(args.expr_fields);
+        Ok(Box::new(VectorSums { kind: self.kind, vectors, count: 0, sums: Vec::new() }))
     }
 
     fn state_fields(&self, args: StateFieldsArgs) -> Result<Vec<FieldRef>> {
@@ -283,6 +285,7 @@ impl AggregateUDFImpl for OrVectors {
 #[derive(Debug)]
 struct VectorSums {
     kind: Kind,
+    vectors: VectorKind,
     count: i64,
     sums: Vec<f64>,
 }
@@ -294,7 +297,9 @@ impl VectorSums {
         } else if self.sums.len() != vector.len() {
             let (known, found) = (self.sums.len(), vector.len());
             return Err(match self.kind {
-                Kind::Sum => UdfError::DifferentDimensions { left: known, right: found },
+                Kind::Sum => {
+                    UdfError::DifferentDimensions { kind: self.vectors, left: known, right: found }
+                }
                 Kind::Mean => UdfError::UnexpectedDimensions { expected: known, found },
             });
         } else {
@@ -312,7 +317,7 @@ impl Accumulator for VectorSums {
         let [vectors] = values else {
             return internal_err!("an aggregate of vectors takes one argument");
         };
-        let operand = Operand::read(&ColumnarValue::Array(Arc::clone(vectors)))?;
+        let operand = Operand::read(&ColumnarValue::Array(Arc::clone(vectors)), self.vectors)?;
         let mut widened = Vec::new();
         for row in 0..vectors.len() {
             if let Some(span) = operand.span(row)? {
@@ -349,17 +354,18 @@ impl Accumulator for VectorSums {
     #[expect(clippy::cast_precision_loss, reason = "a mean needs no more")]
     fn evaluate(&mut self) -> Result<ScalarValue> {
         if self.count == 0 {
-            return ScalarValue::try_from(&DataType::List(item(DataType::Float32)));
+            return ScalarValue::try_from(&self.vectors.list());
         }
         let divisor = match self.kind {
             Kind::Sum => 1.0,
             Kind::Mean => self.count as f64,
         };
-        let elements: Vec<f32> = self.sums.iter().map(|sum| (sum / divisor) as f32).collect();
+        let elements = self.sums.iter().map(|sum| self.vectors.nearest((sum / divisor) as f32));
+        let elements: Vec<f32> = elements.collect();
         if elements.iter().any(|element| element.is_infinite()) {
             return Err(UdfError::Overflow.into());
         }
-        Ok(list_of(elements))
+        Ok(list_of(self.vectors, elements))
     }
 
     fn size(&self) -> usize {

@@ -15,9 +15,10 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use super::kind::VectorKind;
 use super::operand::Operand;
 use super::output::VectorColumn;
-use super::types::{MAX_DIMENSIONS, check_operands, coerce, tagged};
+use super::types::{MAX_DIMENSIONS, check_operands, coerce, field_of};
 use crate::doc::FunctionDoc;
 use crate::error::UdfError;
 
@@ -29,8 +30,13 @@ pub(super) trait Arithmetic: Debug + Eq + Hash + Send + Sync + 'static {
     /// Where the documentation is kept in DataFusion's shape.
     fn documentation() -> &'static LazyLock<Documentation>;
 
-    /// Appends the elements of the result; both vectors hold `float4` values.
-    fn combine(left: &[f64], right: &[f64], result: &mut Vec<f32>) -> Result<(), UdfError>;
+    /// Appends the elements of the result; both vectors hold `float4` values and are of the kind.
+    fn combine(
+        kind: VectorKind,
+        left: &[f64],
+        right: &[f64],
+        result: &mut Vec<f32>,
+    ) -> Result<(), UdfError>;
 }
 
 /// The function.
@@ -39,9 +45,10 @@ pub(super) fn udf<A: Arithmetic>() -> ScalarUDF {
     ScalarUDF::from(ArithmeticFunction::<A> { signature, function: PhantomData })
 }
 
-/// Element by element, for vectors of the same length. A result that `float4` cannot hold is an
+/// Element by element, for vectors of the same length. A result that an element cannot be is an
 /// error, and so is a product that becomes 0 without a factor of 0.
 pub(super) fn each_pair(
+    kind: VectorKind,
     left: &[f64],
     right: &[f64],
     result: &mut Vec<f32>,
@@ -49,11 +56,11 @@ pub(super) fn each_pair(
     may_vanish: impl Fn(f32, f32) -> bool,
 ) -> Result<(), UdfError> {
     if left.len() != right.len() {
-        return Err(UdfError::DifferentDimensions { left: left.len(), right: right.len() });
+        return Err(UdfError::DifferentDimensions { kind, left: left.len(), right: right.len() });
     }
     for (left, right) in left.iter().zip(right) {
         let (left, right) = (*left as f32, *right as f32);
-        let value = term(left, right);
+        let value = kind.nearest(term(left, right));
         if value.is_infinite() {
             return Err(UdfError::Overflow);
         }
@@ -90,13 +97,14 @@ impl<A: Arithmetic> ScalarUDFImpl for ArithmeticFunction<A> {
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
         check_operands(A::DOC.name, 2, args.arg_fields)?;
-        Ok(Arc::new(tagged(A::DOC.name, None)))
+        Ok(Arc::new(field_of(VectorKind::of_fields(args.arg_fields), A::DOC.name, None)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let (rows, data_type) = (args.number_rows, args.return_field.data_type().clone());
+        let kind = VectorKind::of_fields(&args.arg_fields);
         let [left, right] = take_function_args(A::DOC.name, args.args)?;
-        let (left, right) = (Operand::read(&left)?, Operand::read(&right)?);
+        let (left, right) = (Operand::read(&left, kind)?, Operand::read(&right, kind)?);
         let constant = left.is_constant() && right.is_constant();
         let rows = if constant { 1 } else { rows };
         let mut column = VectorColumn::new(&data_type, rows)?;
@@ -109,9 +117,9 @@ impl<A: Arithmetic> ScalarUDFImpl for ArithmeticFunction<A> {
             left.elements.widen_into(span, &mut widened);
             right.elements.widen_into(other_span, &mut other);
             result.clear();
-            A::combine(&widened, &other, &mut result)?;
+            A::combine(kind, &widened, &other, &mut result)?;
             if result.len() > MAX_DIMENSIONS {
-                return Err(UdfError::TooManyDimensions { max: MAX_DIMENSIONS }.into());
+                return Err(UdfError::TooManyDimensions { kind, max: MAX_DIMENSIONS }.into());
             }
             column.push(result.iter().copied())?;
         }

@@ -11,6 +11,7 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 
+use super::kind::VectorKind;
 use super::operand::Operand;
 use super::output::map_vectors;
 use super::types::{check_operands, coerce, item};
@@ -67,8 +68,9 @@ impl ScalarUDFImpl for ToArray {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let (rows, data_type) = (args.number_rows, args.return_field.data_type().clone());
+        let kind = VectorKind::of_fields(&args.arg_fields);
         let [value] = take_function_args(DOC.name, args.args)?;
-        map_vectors(&Operand::read(&value)?, rows, &data_type, |vector, column| {
+        map_vectors(&Operand::read(&value, kind)?, rows, &data_type, |vector, column| {
             column.push(vector.iter().map(|value| *value as f32))
         })
     }

@@ -1,12 +1,12 @@
-//! `to_bit`, and the cast `'101'::bit(3)` that means it: bits as a text of zeros and ones, which
-//! is how PostgreSQL's `bit` is shown.
+//! `to_bit` and `to_varbit`, and the casts `'101'::bit(3)` and `'101'::bit varying` that mean them;
+//! `bit_out`, and the cast of bits to a text that means it.
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, AsArray, StringArray};
-use arrow::compute::cast;
+use arrow::array::{ArrayRef, StringArray};
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::internal_err;
+use datafusion::common::utils::take_function_args;
 use datafusion::error::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
@@ -14,52 +14,113 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use super::bits::{
+    BitsColumn, BitsOperand, MAX_BITS, bits_field, bits_operand, bits_text, is_bits_operand,
+    varbit_field,
+};
 use super::types::field_type_names;
 use crate::doc::{Example, Function, FunctionDoc};
 use crate::error::UdfError;
 
-/// The key of the metadata of a cast's target that make it `bit(n)`; the value is `n`, or nothing
-/// for `bit varying`.
-pub const BIT_TAG: &str = "vigil.bit";
+/// Bytes that a call may make of a batch of rows.
+const MAX_BYTES: usize = 256 << 20;
 
-static DOC: FunctionDoc = FunctionDoc {
+static BIT: FunctionDoc = FunctionDoc {
     name: "to_bit",
     section: super::SECTION,
-    syntax: &["to_bit(text [, n]) → text", "value::bit(n)"],
-    description: "Bits as a text of zeros and ones. With `n` there are so many: what is more is cut off at the end, what is missing is zero, as PostgreSQL's cast to `bit(n)` does it. Without `n` the cast gives one bit, and `bit varying` all.",
-    arguments: &[("text", "zeros and ones"), ("n", "how many bits, a constant")],
+    syntax: &["to_bit(value [, n]) → bit", "value::bit(n)"],
+    description: "A text of zeros and ones (behind an `x`, of hexadecimal digits) as bits. With `n` there are so many: what is more is cut off at the end, what is missing is zero, as PostgreSQL's cast to `bit(n)` does it. Without `n` the cast gives one bit. `B'101'` and `X'5'` are bits, too; they compare, group and sort as in PostgreSQL.",
+    arguments: &[("value", "a text, or bits"), ("n", "how many bits, a constant")],
     examples: &[
         Example { sql: "SELECT to_bit('1011', 3)", result: "101" },
         Example { sql: "SELECT '101'::bit(5)", result: "10100" },
+        Example { sql: "SELECT X'1f'", result: "00011111" },
+        Example { sql: "SELECT B'01' < B'1'", result: "t" },
     ],
 };
 
-static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| DOC.to_documentation());
+static VARBIT: FunctionDoc = FunctionDoc {
+    name: "to_varbit",
+    section: super::SECTION,
+    syntax: &["to_varbit(value [, n]) → bit varying", "value::bit varying[(n)]"],
+    description: "The same of any number of bits; what is more than `n` is cut off at the end.",
+    arguments: &[("value", "a text, or bits"), ("n", "the most bits, a constant")],
+    examples: &[Example { sql: "SELECT '1011'::bit varying(3)", result: "101" }],
+};
 
-pub(super) fn function() -> Function {
-    Function::new(&DOC, |_| udf())
+static OUT: FunctionDoc = FunctionDoc {
+    name: "bit_out",
+    section: super::SECTION,
+    syntax: &["bit_out(bits) → text", "bits::text"],
+    description: "Bits as a text of zeros and ones.",
+    arguments: &[("bits", "bits, or a text of them")],
+    examples: &[Example { sql: "SELECT B'101'::text || 'x'", result: "101x" }],
+};
+
+static DOCUMENTATION: [LazyLock<Documentation>; 3] = [
+    LazyLock::new(|| BIT.to_documentation()),
+    LazyLock::new(|| VARBIT.to_documentation()),
+    LazyLock::new(|| OUT.to_documentation()),
+];
+
+/// The name by which a literal such as `B'101'` is a call of `to_bit`.
+pub const BIT_LITERAL: &str = "bit_literal";
+
+static LITERAL_NAMES: LazyLock<Vec<String>> = LazyLock::new(|| vec![BIT_LITERAL.to_owned()]);
+
+/// The functions.
+pub(super) fn functions() -> [Function; 3] {
+    [
+        Function::new(&BIT, |_| udf(Length::Exact)),
+        Function::new(&VARBIT, |_| udf(Length::AtMost)),
+        Function::new(&OUT, |_| out()),
+    ]
 }
 
-pub(super) fn udf() -> ScalarUDF {
-    ScalarUDF::from(ToBit { signature: Signature::user_defined(Volatility::Immutable) })
+/// What the `n` of a type of bits says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Length {
+    /// `bit(n)`.
+    Exact,
+    /// `bit varying(n)`.
+    AtMost,
 }
 
-/// The field that `bit(n)` is in a cast; `None` is `bit varying`.
-pub fn bit_field(bits: Option<u64>) -> Field {
-    let mut field = Field::new("", DataType::Utf8, true);
-    let bits = bits.map(|bits| bits.to_string()).unwrap_or_default();
-    field.metadata_mut().insert(BIT_TAG.to_owned(), bits);
-    field
+/// The function that makes bits.
+pub(super) fn udf(length: Length) -> ScalarUDF {
+    ScalarUDF::from(ToBit { length, signature: Signature::user_defined(Volatility::Immutable) })
+}
+
+/// The function that writes them.
+pub(super) fn out() -> ScalarUDF {
+    ScalarUDF::from(BitOut { signature: Signature::user_defined(Volatility::Immutable) })
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct ToBit {
+    length: Length,
     signature: Signature,
+}
+
+impl ToBit {
+    fn doc(&self) -> &'static FunctionDoc {
+        match self.length {
+            Length::Exact => &BIT,
+            Length::AtMost => &VARBIT,
+        }
+    }
 }
 
 impl ScalarUDFImpl for ToBit {
     fn name(&self) -> &str {
-        DOC.name
+        self.doc().name
+    }
+
+    fn aliases(&self) -> &[String] {
+        match self.length {
+            Length::Exact => &LITERAL_NAMES,
+            Length::AtMost => &[],
+        }
     }
 
     fn signature(&self) -> &Signature {
@@ -68,11 +129,93 @@ impl ScalarUDFImpl for ToBit {
 
     fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
         let wanted = |(at, found): (usize, &DataType)| match at {
-            0 if found.is_string() || found.is_null() => DataType::Utf8,
-            1 if found.is_integer() => DataType::Int64,
+            0 => bits_operand(found),
+            _ if found.is_integer() => DataType::Int64,
             _ => found.clone(),
         };
         Ok(types.iter().enumerate().map(wanted).collect())
+    }
+
+    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
+        internal_err!("the type of {} is in its return field", self.name())
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        let types: Vec<&DataType> = args.arg_fields.iter().map(|field| field.data_type()).collect();
+        let is_known = match types[..] {
+            [value] | [value, DataType::Int64] => is_bits_operand(value),
+            _ => false,
+        };
+        if !is_known {
+            let arguments = field_type_names(args.arg_fields);
+            return Err(UdfError::NoFunction { function: self.doc().name, arguments }.into());
+        }
+        let bits = match args.scalar_arguments {
+            [_, Some(ScalarValue::Int64(Some(bits)))] => {
+                let bits = i32::try_from(*bits).ok().filter(|bits| (1..=MAX_BITS).contains(bits));
+                Some(bits.ok_or(UdfError::BitLength)?)
+            }
+            [_, _] => return Err(UdfError::BitLength.into()),
+            _ => None,
+        };
+        let field = match self.length {
+            Length::Exact => bits_field(self.name(), bits),
+            Length::AtMost => varbit_field(None).with_name(self.name()),
+        };
+        Ok(Arc::new(field))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let Some(value) = args.args.first() else {
+            return internal_err!("{} without an argument", self.name());
+        };
+        let most = match args.args.get(1) {
+            Some(ColumnarValue::Scalar(ScalarValue::Int64(Some(bits)))) => {
+                usize::try_from(*bits).map_err(|_| UdfError::BitLength)?
+            }
+            _ => usize::MAX,
+        };
+        let operand = BitsOperand::read(value)?;
+        let rows = if operand.is_constant() { 1 } else { args.number_rows };
+        let data_type = args.return_field.data_type();
+        if let DataType::FixedSizeList(_, bits) = data_type
+            && usize::try_from(*bits).unwrap_or(0).saturating_mul(rows) / 8 > MAX_BYTES
+        {
+            return Err(UdfError::TooManyBits.into());
+        }
+        let mut column = BitsColumn::new(data_type, rows);
+        for row in 0..rows {
+            let bits = operand.row(row).map(|bits| bits.slice(0, bits.len().min(most)));
+            column.push(bits.as_ref().map(|bits| (0..bits.len()).map(|at| bits.value(at))));
+        }
+        let column = column.finish()?;
+        if operand.is_constant() {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&column, 0)?));
+        }
+        Ok(ColumnarValue::Array(column))
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&DOCUMENTATION[usize::from(self.length == Length::AtMost)])
+    }
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct BitOut {
+    signature: Signature,
+}
+
+impl ScalarUDFImpl for BitOut {
+    fn name(&self) -> &str {
+        OUT.name
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
+        Ok(types.iter().map(bits_operand).collect())
     }
 
     fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
@@ -80,54 +223,31 @@ impl ScalarUDFImpl for ToBit {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let types: Vec<&DataType> = args.arg_fields.iter().map(|field| field.data_type()).collect();
-        if !matches!(types[..], [DataType::Utf8] | [DataType::Utf8, DataType::Int64]) {
-            let arguments = field_type_names(args.arg_fields);
-            return Err(UdfError::NoFunction { function: DOC.name, arguments }.into());
+        match args.arg_fields {
+            [bits] if is_bits_operand(bits.data_type()) => {
+                Ok(Arc::new(Field::new(OUT.name, DataType::Utf8, true)))
+            }
+            fields => {
+                let arguments = field_type_names(fields);
+                Err(UdfError::NoFunction { function: OUT.name, arguments }.into())
+            }
         }
-        Ok(Arc::new(Field::new(DOC.name, DataType::Utf8, true)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let bits = match args.args.get(1) {
-            None => None,
-            Some(ColumnarValue::Scalar(ScalarValue::Int64(Some(bits)))) => {
-                Some(usize::try_from(*bits).ok().filter(|bits| (1..=MAX_BITS).contains(bits)))
-                    .map(|bits| bits.ok_or(UdfError::BitLength))
-                    .transpose()?
-            }
-            Some(_) => return Err(UdfError::BitLength.into()),
-        };
-        let Some(value) = args.args.first() else {
-            return internal_err!("{} without an argument", DOC.name);
-        };
-        let is_constant = matches!(value, ColumnarValue::Scalar(_));
-        let texts = value.to_array(if is_constant { 1 } else { args.number_rows })?;
-        let texts = cast(&texts, &DataType::Utf8)?;
-        let texts = texts.as_string::<i32>().iter();
-        let texts = texts.map(|text| text.map(|text| of_length(text, bits)).transpose());
-        let column: ArrayRef = Arc::new(texts.collect::<Result<StringArray, UdfError>>()?);
-        if is_constant {
-            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&column, 0)?));
+        let rows = args.number_rows;
+        let [bits] = take_function_args(OUT.name, args.args)?;
+        let operand = BitsOperand::read(&bits)?;
+        let rows = if operand.is_constant() { 1 } else { rows };
+        let texts = (0..rows).map(|row| operand.row(row).map(|bits| bits_text(bits.iter())));
+        let texts: ArrayRef = Arc::new(texts.collect::<StringArray>());
+        if operand.is_constant() {
+            return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&texts, 0)?));
         }
-        Ok(ColumnarValue::Array(column))
+        Ok(ColumnarValue::Array(texts))
     }
 
     fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
+        Some(&DOCUMENTATION[2])
     }
-}
-
-/// The longest `bit(n)` of PostgreSQL.
-const MAX_BITS: usize = 83_886_080;
-
-fn of_length(text: &str, bits: Option<usize>) -> Result<String, UdfError> {
-    if let Some(digit) = text.chars().find(|bit| !matches!(bit, '0' | '1')) {
-        return Err(UdfError::BitSyntax { digit });
-    }
-    Ok(match bits {
-        None => text.to_owned(),
-        Some(bits) if text.len() >= bits => text[..bits].to_owned(),
-        Some(bits) => format!("{text:0<bits$}"),
-    })
 }

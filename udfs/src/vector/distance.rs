@@ -16,9 +16,11 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature, Volatility,
 };
 use datafusion::scalar::ScalarValue;
+use half::f16;
 
+use super::kind::VectorKind;
 use super::operand::{Elements, Operand};
-use super::text::parse_vector;
+use super::text::parse;
 use super::types::{check_operands, coerce};
 use crate::doc::FunctionDoc;
 use crate::error::UdfError;
@@ -118,22 +120,26 @@ impl<D: Distance> ScalarUDFImpl for DistanceFunction<D> {
         Ok(Arc::new(Field::new(D::DOC.name, DataType::Float64, true)))
     }
 
-    fn simplify(&self, args: Vec<Expr>, _info: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        fold_texts(args, |args| {
+    fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+        // What has no type yet is no `halfvec`.
+        let of = |arg| info.get_data_type(arg).unwrap_or(DataType::Null);
+        let types: Vec<DataType> = args.iter().map(of).collect();
+        fold_texts(args, VectorKind::of(&types), |args| {
             Expr::ScalarFunction(ScalarFunction::new_udf(Arc::new(udf::<D>()), args))
         })
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = args.number_rows;
+        let kind = VectorKind::of_fields(&args.arg_fields);
         let [left, right] = take_function_args(self.name(), args.args)?;
-        let left = Operand::read(&left)?;
-        let right = Operand::read(&right)?;
+        let left = Operand::read(&left, kind)?;
+        let right = Operand::read(&right, kind)?;
         if left.is_constant() && right.is_constant() {
-            let value = each_row::<D>(&left, &right, 1)?.finish();
+            let value = each_row::<D>(kind, &left, &right, 1)?.finish();
             return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&value, 0)?));
         }
-        Ok(ColumnarValue::Array(Arc::new(each_row::<D>(&left, &right, rows)?.finish())))
+        Ok(ColumnarValue::Array(Arc::new(each_row::<D>(kind, &left, &right, rows)?.finish())))
     }
 
     fn documentation(&self) -> Option<&Documentation> {
@@ -143,7 +149,11 @@ impl<D: Distance> ScalarUDFImpl for DistanceFunction<D> {
 
 /// Parses text literals while the query is planned: a wrong one is an error also where no row
 /// would meet it, and a right one is parsed once.
-fn fold_texts(args: Vec<Expr>, call: impl Fn(Vec<Expr>) -> Expr) -> Result<ExprSimplifyResult> {
+fn fold_texts(
+    args: Vec<Expr>,
+    kind: VectorKind,
+    call: impl Fn(Vec<Expr>) -> Expr,
+) -> Result<ExprSimplifyResult> {
     let is_text = |arg: &Expr| {
         matches!(
             arg,
@@ -164,33 +174,41 @@ fn fold_texts(args: Vec<Expr>, call: impl Fn(Vec<Expr>) -> Expr) -> Result<ExprS
             | ScalarValue::LargeUtf8(Some(text))
             | ScalarValue::Utf8View(Some(text)),
             _,
-        ) => Ok(Expr::Literal(list_of(parse_vector(&text)?), None)),
+        ) => Ok(Expr::Literal(list_of(kind, parse(&text, kind)?), None)),
         other => Ok(other),
     });
     Ok(ExprSimplifyResult::Simplified(call(args.collect::<Result<_>>()?)))
 }
 
-/// A vector as a scalar of the type `List(Float32)`.
-pub(super) fn list_of(values: Vec<f32>) -> ScalarValue {
-    let values: Vec<ScalarValue> = values.into_iter().map(ScalarValue::from).collect();
-    ScalarValue::List(ScalarValue::new_list_nullable(&values, &DataType::Float32))
+/// A vector as a scalar of the type of a list.
+pub(super) fn list_of(kind: VectorKind, values: Vec<f32>) -> ScalarValue {
+    let element = |value| match kind {
+        VectorKind::Vector => ScalarValue::Float32(Some(value)),
+        VectorKind::Halfvec => ScalarValue::Float16(Some(f16::from_f32(value))),
+    };
+    let values: Vec<ScalarValue> = values.into_iter().map(element).collect();
+    ScalarValue::List(ScalarValue::new_list_nullable(&values, &kind.element()))
 }
 
-fn each_row<D: Distance>(left: &Operand, right: &Operand, rows: usize) -> Result<Float64Builder> {
+fn each_row<D: Distance>(
+    kind: VectorKind,
+    left: &Operand,
+    right: &Operand,
+    rows: usize,
+) -> Result<Float64Builder> {
     use Elements::{F32, F64};
     match (&left.elements, &right.elements) {
-        (F32(l), F32(r)) => each_row_of::<D, f32, f32>(left, l, right, r, rows),
-        (F32(l), F64(r)) => each_row_of::<D, f32, f64>(left, l, right, r, rows),
-        (F64(l), F32(r)) => each_row_of::<D, f64, f32>(left, l, right, r, rows),
-        (F64(l), F64(r)) => each_row_of::<D, f64, f64>(left, l, right, r, rows),
+        (F32(l), F32(r)) => each_row_of::<D, f32, f32>(kind, (left, l), (right, r), rows),
+        (F32(l), F64(r)) => each_row_of::<D, f32, f64>(kind, (left, l), (right, r), rows),
+        (F64(l), F32(r)) => each_row_of::<D, f64, f32>(kind, (left, l), (right, r), rows),
+        (F64(l), F64(r)) => each_row_of::<D, f64, f64>(kind, (left, l), (right, r), rows),
     }
 }
 
 fn each_row_of<D: Distance, L: Element, R: Element>(
-    left: &Operand,
-    left_elements: &[L],
-    right: &Operand,
-    right_elements: &[R],
+    kind: VectorKind,
+    (left, left_elements): (&Operand, &[L]),
+    (right, right_elements): (&Operand, &[R]),
     rows: usize,
 ) -> Result<Float64Builder> {
     let mut results = Float64Builder::with_capacity(rows);
@@ -200,7 +218,7 @@ fn each_row_of<D: Distance, L: Element, R: Element>(
             continue;
         };
         if l.len() != r.len() {
-            let error = UdfError::DifferentDimensions { left: l.len(), right: r.len() };
+            let error = UdfError::DifferentDimensions { kind, left: l.len(), right: r.len() };
             return Err(error.into());
         }
         let result = D::between(&left_elements[l], &right_elements[r]);

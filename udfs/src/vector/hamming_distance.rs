@@ -1,25 +1,25 @@
-//! `hamming_distance`: in how many places two texts of bits differ.
+//! `hamming_distance`: in how many places two values of bits differ.
 
 use std::sync::LazyLock;
 
 use datafusion::logical_expr::Documentation;
 
-use super::bits::{self, BitCounts, BitDistance};
+use super::bit_distance::{self, BitCounts, BitDistance};
 use crate::doc::{Example, Function, FunctionDoc};
 
 static DOC: FunctionDoc = FunctionDoc {
     name: "hamming_distance",
     section: super::SECTION,
     syntax: &["hamming_distance(bits, bits) → float8", "bits <~> bits → float8"],
-    description: "The number of places where two texts of bits differ. Texts of different lengths are an error.",
-    arguments: &[("bits", "a text of `0` and `1`, as `binary_quantize` gives it")],
+    description: "The number of places where two values of bits differ. Bits of different lengths are an error.",
+    arguments: &[("bits", "bits, as `binary_quantize` gives them, or a text of `0` and `1`")],
     examples: &[Example { sql: "SELECT hamming_distance('101', '110')", result: "2" }],
 };
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| DOC.to_documentation());
 
 pub(super) fn function() -> Function {
-    Function::new(&DOC, |_| bits::udf::<HammingDistance>())
+    Function::new(&DOC, |_| bit_distance::udf::<HammingDistance>())
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

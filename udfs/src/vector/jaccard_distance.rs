@@ -1,18 +1,18 @@
-//! `jaccard_distance`: how few ones two texts of bits have in common.
+//! `jaccard_distance`: how few ones two values of bits have in common.
 
 use std::sync::LazyLock;
 
 use datafusion::logical_expr::Documentation;
 
-use super::bits::{self, BitCounts, BitDistance};
+use super::bit_distance::{self, BitCounts, BitDistance};
 use crate::doc::{Example, Function, FunctionDoc};
 
 static DOC: FunctionDoc = FunctionDoc {
     name: "jaccard_distance",
     section: super::SECTION,
     syntax: &["jaccard_distance(bits, bits) → float8", "bits <%> bits → float8"],
-    description: "One minus the share of common ones among all ones of two texts of bits; 1 where there is no one in common. Texts of different lengths are an error.",
-    arguments: &[("bits", "a text of `0` and `1`, as `binary_quantize` gives it")],
+    description: "One minus the share of common ones among all ones of two values of bits; 1 where there is no one in common. Bits of different lengths are an error.",
+    arguments: &[("bits", "bits, as `binary_quantize` gives them, or a text of `0` and `1`")],
     examples: &[Example {
         sql: "SELECT jaccard_distance('1010', '1011')",
         result: "0.33333333333333337",
@@ -22,7 +22,7 @@ static DOC: FunctionDoc = FunctionDoc {
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| DOC.to_documentation());
 
 pub(super) fn function() -> Function {
-    Function::new(&DOC, |_| bits::udf::<JaccardDistance>())
+    Function::new(&DOC, |_| bit_distance::udf::<JaccardDistance>())
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -11,9 +11,10 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 
+use super::kind::VectorKind;
 use super::operand::Operand;
 use super::output::map_vectors;
-use super::types::{check_operands, coerce, tagged};
+use super::types::{check_operands, coerce, field_of};
 use crate::doc::{Example, Function, FunctionDoc};
 
 static DOC: FunctionDoc = FunctionDoc {
@@ -64,13 +65,14 @@ impl ScalarUDFImpl for L2Normalize {
             Some(DataType::FixedSizeList(_, length)) => Some(*length),
             _ => None,
         };
-        Ok(Arc::new(tagged(DOC.name, dimensions)))
+        Ok(Arc::new(field_of(VectorKind::of_fields(args.arg_fields), DOC.name, dimensions)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let (rows, data_type) = (args.number_rows, args.return_field.data_type().clone());
+        let kind = VectorKind::of_fields(&args.arg_fields);
         let [vector] = take_function_args(DOC.name, args.args)?;
-        map_vectors(&Operand::read(&vector)?, rows, &data_type, |vector, column| {
+        map_vectors(&Operand::read(&vector, kind)?, rows, &data_type, |vector, column| {
             let length = vector.iter().map(|value| value * value).sum::<f64>().sqrt();
             let divisor = if length > 0.0 { length } else { 1.0 };
             column.push(vector.iter().map(|value| (value / divisor) as f32))

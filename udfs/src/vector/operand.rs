@@ -6,17 +6,21 @@ use std::ops::Range;
 use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait, StringArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float32Type, Float64Type};
+use arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type};
 use datafusion::common::{exec_datafusion_err, internal_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
 
-use super::text::parse_vector_into;
+use super::kind::VectorKind;
+use super::text::parse_into;
 use crate::error::UdfError;
 
 /// The vectors of a batch, or the one vector that all its rows share.
 pub(super) struct Operand {
     pub(super) elements: Elements,
+    /// What the elements were before they became those of a `halfvec`, where that is to be checked.
+    unrounded: Option<Elements>,
+    kind: VectorKind,
     spans: Spans,
     nulls: Option<NullBuffer>,
     element_nulls: Option<NullBuffer>,
@@ -40,6 +44,28 @@ impl Elements {
             Self::F64(elements) => widened.extend_from_slice(&elements[span]),
         }
     }
+
+    /// The nearest elements of the kind.
+    fn rounded(&self, kind: VectorKind) -> Self {
+        Self::F32(match self {
+            Self::F32(elements) => elements.iter().map(|value| kind.nearest(*value)).collect(),
+            Self::F64(elements) => {
+                elements.iter().map(|value| kind.nearest(*value as f32)).collect()
+            }
+        })
+    }
+
+    /// Whether all elements of the span are such that the kind can have them.
+    fn check(&self, span: Range<usize>, kind: VectorKind) -> Result<(), UdfError> {
+        match self {
+            Self::F32(elements) => elements[span]
+                .iter()
+                .try_for_each(|value| kind.checked(f64::from(*value)).map(|_| ())),
+            Self::F64(elements) => {
+                elements[span].iter().try_for_each(|value| kind.checked(*value).map(|_| ()))
+            }
+        }
+    }
 }
 
 enum Spans {
@@ -50,28 +76,36 @@ enum Spans {
 }
 
 impl Operand {
-    /// Reads a value of any type that `operand_type` takes; those that it gives, without a copy.
-    pub(super) fn read(value: &ColumnarValue) -> Result<Self> {
+    /// Reads a value of any type that `operand_type` takes; a `vector` without a copy.
+    pub(super) fn read(value: &ColumnarValue, kind: VectorKind) -> Result<Self> {
         match value {
-            ColumnarValue::Array(array) => Self::read_array(array, false),
-            ColumnarValue::Scalar(scalar) => Self::read_array(&scalar.to_array()?, true),
+            ColumnarValue::Array(array) => Self::read_array(array, kind, false),
+            ColumnarValue::Scalar(scalar) => Self::read_array(&scalar.to_array()?, kind, true),
         }
     }
 
-    fn read_array(array: &ArrayRef, constant: bool) -> Result<Self> {
+    fn read_array(array: &ArrayRef, kind: VectorKind, constant: bool) -> Result<Self> {
         let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0).cloned();
+        let of = |elements, spans, nulls| Self {
+            elements,
+            unrounded: None,
+            kind,
+            spans,
+            nulls,
+            element_nulls: None,
+            constant,
+        };
         let (child, spans) = match array.data_type() {
             DataType::Null => {
                 let elements = Elements::F32(ScalarBuffer::from(Vec::new()));
-                let spans = Spans::AllNull;
-                return Ok(Self { elements, spans, nulls: None, element_nulls: None, constant });
+                return Ok(of(elements, Spans::AllNull, None));
             }
             DataType::Utf8 => {
-                let (elements, spans) = parse_all(array.as_string())?;
-                return Ok(Self { elements, spans, nulls, element_nulls: None, constant });
+                let (elements, spans) = parse_all(array.as_string(), kind)?;
+                return Ok(of(elements, spans, nulls));
             }
             DataType::LargeUtf8 | DataType::Utf8View => {
-                return Self::read_array(&cast(array, &DataType::Utf8)?, constant);
+                return Self::read_array(&cast(array, &DataType::Utf8)?, kind, constant);
             }
             DataType::List(_) => {
                 let list = array.as_list::<i32>();
@@ -89,6 +123,10 @@ impl Operand {
             other => return internal_err!("{other} is not a vector"),
         };
         let elements = match child.data_type() {
+            DataType::Float16 => {
+                let elements = child.as_primitive::<Float16Type>().values().iter();
+                Elements::F32(elements.map(|element| element.to_f32()).collect())
+            }
             DataType::Float32 => {
                 Elements::F32(child.as_primitive::<Float32Type>().values().clone())
             }
@@ -102,7 +140,12 @@ impl Operand {
             other => return internal_err!("{other} is not an element of a vector"),
         };
         let element_nulls = child.logical_nulls().filter(|nulls| nulls.null_count() > 0);
-        Ok(Self { elements, spans, nulls, element_nulls, constant })
+        let is_of_kind = *child.data_type() == DataType::Float16 || kind == VectorKind::Vector;
+        let (elements, unrounded) = match is_of_kind {
+            true => (elements, None),
+            false => (elements.rounded(kind), Some(elements)),
+        };
+        Ok(Self { unrounded, element_nulls, ..of(elements, spans, nulls) })
     }
 
     /// Whether all rows share one value.
@@ -113,7 +156,8 @@ impl Operand {
     /// Where the row's elements are; `None` when it is NULL.
     ///
     /// # Errors
-    /// [`UdfError::NullElement`] and [`UdfError::NoDimensions`], as pgvector's cast from an array.
+    /// [`UdfError::NullElement`] and [`UdfError::NoDimensions`], as pgvector's cast from an array; those
+    /// of elements that a `halfvec` cannot have.
     pub(super) fn span(&self, row: usize) -> Result<Option<Range<usize>>, UdfError> {
         let row = if self.constant { 0 } else { row };
         if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
@@ -126,12 +170,16 @@ impl Operand {
             Spans::AllNull => return Ok(None),
         };
         if span.is_empty() {
-            return Err(UdfError::NoDimensions);
+            return Err(UdfError::NoDimensions { kind: self.kind });
         }
         if let Some(nulls) = &self.element_nulls
             && nulls.slice(span.start, span.len()).null_count() > 0
         {
             return Err(UdfError::NullElement);
+        }
+        // The values beneath a NULL may be anything, so only now.
+        if let Some(unrounded) = &self.unrounded {
+            unrounded.check(span.clone(), self.kind)?;
         }
         Ok(Some(span))
     }
@@ -142,12 +190,12 @@ fn range<O: OffsetSizeTrait>(offsets: &OffsetBuffer<O>, row: usize) -> Range<usi
 }
 
 /// Parses each text that is not NULL.
-fn parse_all(texts: &StringArray) -> Result<(Elements, Spans), UdfError> {
+fn parse_all(texts: &StringArray, kind: VectorKind) -> Result<(Elements, Spans), UdfError> {
     let mut values = Vec::new();
     let mut lengths = Vec::with_capacity(texts.len());
     for text in texts {
         lengths.push(match text {
-            Some(text) => parse_vector_into(text, &mut values)?,
+            Some(text) => parse_into(text, kind, &mut values)?,
             None => 0,
         });
     }

@@ -6,23 +6,26 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
+use datafusion::logical_expr::expr::{Cast, Placeholder, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
 use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF};
 
+use super::bits::is_bits;
+use super::compare::Operands;
 use super::cosine_distance::CosineDistance;
 use super::hamming_distance::HammingDistance;
 use super::inner_product::InnerProduct;
 use super::jaccard_distance::JaccardDistance;
+use super::kind::{VectorKind, is_halfvec};
 use super::l1_distance::L1Distance;
 use super::l2_distance::L2Distance;
-use super::types::{is_vector, operand_type, tagged, type_name};
+use super::types::{field_of, is_tagged, kind_of, operand_type, type_name};
 use super::vector_add::VectorAdd;
 use super::vector_concat::VectorConcat;
 use super::vector_mul::VectorMul;
 use super::vector_sub::VectorSub;
-use super::{arithmetic, bits, compare, distance};
+use super::{arithmetic, bit_distance, compare, distance};
 use crate::error::UdfError;
 
 /// Plans the operators; every other one passes.
@@ -51,8 +54,8 @@ impl Default for OperatorPlanner {
             subtract: Arc::new(arithmetic::udf::<VectorSub>()),
             multiply: Arc::new(arithmetic::udf::<VectorMul>()),
             concatenate: Arc::new(arithmetic::udf::<VectorConcat>()),
-            hamming_distance: Arc::new(bits::udf::<HammingDistance>()),
-            jaccard_distance: Arc::new(bits::udf::<JaccardDistance>()),
+            hamming_distance: Arc::new(bit_distance::udf::<HammingDistance>()),
+            jaccard_distance: Arc::new(bit_distance::udf::<JaccardDistance>()),
         }
     }
 }
@@ -63,30 +66,37 @@ enum Sign {
 }
 
 impl OperatorPlanner {
-    /// `+ - * ||` and comparisons where one side is a `vector`.
+    /// `+ - * ||` and comparisons where one side is a `vector` or a `halfvec`, comparisons of bits.
     fn plan_arithmetic(
         &self,
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
+        let is_bits = |side: &Expr| side.get_type(schema).is_ok_and(|found| is_bits(&found));
+        if is_bits(&expr.left) || is_bits(&expr.right) {
+            return Ok(match compare::of_operator(&expr.op, Operands::Bits) {
+                Some(function) => {
+                    PlannerResult::Planned(function.call(vec![expr.left, expr.right]))
+                }
+                None => PlannerResult::Original(expr),
+            });
+        }
         let function = match &expr.op {
             BinaryOperator::Plus => Arc::clone(&self.add),
             BinaryOperator::Minus => Arc::clone(&self.subtract),
             BinaryOperator::Multiply => Arc::clone(&self.multiply),
             BinaryOperator::StringConcat => Arc::clone(&self.concatenate),
-            other => match compare::of_operator(other) {
+            other => match compare::of_operator(other, Operands::Vectors) {
                 Some(function) => Arc::new(function),
                 None => return Ok(PlannerResult::Original(expr)),
             },
         };
-        let is_vector = |side: &Expr| match side.to_field(schema) {
-            Ok((_, field)) => is_vector(&field),
-            Err(_) => false,
-        };
-        if !is_vector(&expr.left) && !is_vector(&expr.right) {
+        let kind = |side: &Expr| side.to_field(schema).ok().and_then(|(_, field)| kind_of(&field));
+        if kind(&expr.left).is_none() && kind(&expr.right).is_none() {
             return Ok(PlannerResult::Original(expr));
         }
-        let args = vec![typed_parameter(expr.left), typed_parameter(expr.right)];
+        let (left, right) = operands(expr.left, expr.right, schema);
+        let args = vec![left, right];
         let call = ScalarFunction::new_udf(function, args);
         Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
     }
@@ -134,8 +144,7 @@ impl ExprPlanner for OperatorPlanner {
         let Some((operator, function, sign)) = self.find(&expr.op) else {
             return self.plan_arithmetic(expr, schema);
         };
-        let left = typed_parameter(expr.left);
-        let right = typed_parameter(expr.right);
+        let (left, right) = operands(expr.left, expr.right, schema);
         let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
         if [&left_type, &right_type].into_iter().any(|operand| operand_type(operand).is_none()) {
             let name = |data_type: &DataType| type_name(data_type);
@@ -151,12 +160,39 @@ impl ExprPlanner for OperatorPlanner {
     }
 }
 
-/// A parameter that has no type yet is a `vector` here, as PostgreSQL infers it.
-fn typed_parameter(operand: Expr) -> Expr {
+/// Operands as PostgreSQL infers them: a parameter that has no type yet is a `vector`, and beside a
+/// `halfvec` both it and a `vector` are one.
+fn operands(left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
+    let is_half = |side: &Expr| side.get_type(schema).is_ok_and(|found| is_halfvec(&found));
+    if !is_half(&left) && !is_half(&right) {
+        let kind = VectorKind::Vector;
+        return (typed_parameter(left, kind), typed_parameter(right, kind));
+    }
+    let half = |side: Expr| {
+        let side = typed_parameter(side, VectorKind::Halfvec);
+        let kind = side.to_field(schema).ok().and_then(|(_, field)| kind_of(&field));
+        if kind != Some(VectorKind::Vector) {
+            return side;
+        }
+        let field = Arc::new(field_of(VectorKind::Halfvec, "", None));
+        Expr::Cast(Cast { expr: Box::new(side), field })
+    };
+    (half(left), half(right))
+}
+
+fn typed_parameter(operand: Expr, kind: VectorKind) -> Expr {
+    let field = || Arc::new(field_of(kind, "", None));
     match operand {
         Expr::Placeholder(Placeholder { id, field: None }) => {
-            let field = Arc::new(tagged("", None));
-            Expr::Placeholder(Placeholder { id, field: Some(field) })
+            Expr::Placeholder(Placeholder { id, field: Some(field()) })
+        }
+        // The cast that a parameter gets whose type is not known before the statement is planned.
+        Expr::Cast(cast)
+            if matches!(cast.expr.as_ref(), Expr::Placeholder(_))
+                && *cast.field.data_type() == VectorKind::Vector.list()
+                && is_tagged(&cast.field) =>
+        {
+            Expr::Cast(Cast { expr: cast.expr, field: field() })
         }
         other => other,
     }

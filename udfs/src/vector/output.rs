@@ -1,18 +1,23 @@
-//! Making vectors: values of `float4` go in row by row, a column of the type `vector` comes out.
+//! Making vectors: values of `float4` go in row by row, a column of the type `vector` or `halfvec`
+//! comes out.
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, FixedSizeListArray, Float32Array, ListArray};
+use arrow::array::{ArrayRef, FixedSizeListArray, Float16Array, Float32Array, ListArray};
 use arrow::buffer::{NullBuffer, OffsetBuffer};
 use arrow::datatypes::DataType;
 use datafusion::common::internal_err;
 use datafusion::error::Result;
 use datafusion::logical_expr::ColumnarValue;
 use datafusion::scalar::ScalarValue;
+use half::f16;
 
+use super::distance::list_of;
+use super::kind::VectorKind;
 use super::operand::Operand;
 use super::text::check_dimensions;
 use super::types::item;
+use crate::error::UdfError;
 
 /// A column of vectors in the making.
 pub(crate) struct VectorColumn {
@@ -20,10 +25,11 @@ pub(crate) struct VectorColumn {
     lengths: Vec<usize>,
     present: Vec<bool>,
     dimensions: Option<usize>,
+    kind: VectorKind,
 }
 
 impl VectorColumn {
-    /// A column of the type, which is a `FixedSizeList` or a `List` of `Float32`.
+    /// A column of the type, which is a `FixedSizeList` or a `List` of `Float32` or `Float16`.
     pub(crate) fn new(data_type: &DataType, rows: usize) -> Result<Self> {
         let dimensions = match data_type {
             DataType::List(_) => None,
@@ -32,7 +38,8 @@ impl VectorColumn {
         };
         let values = Vec::with_capacity(rows * dimensions.unwrap_or(0));
         let (lengths, present) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
-        Ok(Self { values, lengths, present, dimensions })
+        let kind = VectorKind::of([data_type]);
+        Ok(Self { values, lengths, present, dimensions, kind })
     }
 
     /// Appends NULL.
@@ -57,8 +64,14 @@ impl VectorColumn {
     /// The column.
     pub(crate) fn finish(self) -> Result<ArrayRef> {
         let nulls = Some(NullBuffer::from(self.present)).filter(|nulls| nulls.null_count() > 0);
-        let values: ArrayRef = Arc::new(Float32Array::from(self.values));
-        let item = item(DataType::Float32);
+        let values: ArrayRef = match self.kind {
+            VectorKind::Vector => Arc::new(Float32Array::from(self.values)),
+            VectorKind::Halfvec => {
+                let halves = self.values.into_iter().map(f16::from_f32);
+                Arc::new(Float16Array::from_iter_values(halves))
+            }
+        };
+        let item = item(self.kind.element());
         Ok(match self.dimensions {
             Some(dimensions) => {
                 let length = i32::try_from(dimensions).unwrap_or(i32::MAX);
@@ -96,4 +109,23 @@ pub(super) fn map_vectors(
         return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&column, 0)?));
     }
     Ok(ColumnarValue::Array(column))
+}
+
+/// A `halfvec` as a value of the type that a statement wants, which is a list of them.
+///
+/// # Errors
+/// [`UdfError::UnexpectedDimensions`] (22000) for another length than the type's.
+pub fn halfvec_value(elements: &[f32], wanted: Option<&DataType>) -> Result<ScalarValue, UdfError> {
+    match wanted {
+        Some(DataType::FixedSizeList(_, length)) => {
+            check_dimensions(usize::try_from(*length).unwrap_or_default(), elements.len())?;
+            let values: ArrayRef = Arc::new(Float16Array::from_iter_values(
+                elements.iter().map(|value| f16::from_f32(*value)),
+            ));
+            let item = item(DataType::Float16);
+            let list = FixedSizeListArray::new(item, *length, values, None);
+            Ok(ScalarValue::FixedSizeList(Arc::new(list)))
+        }
+        _ => Ok(list_of(VectorKind::Halfvec, elements.to_vec())),
+    }
 }

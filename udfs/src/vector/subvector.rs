@@ -12,9 +12,10 @@ use datafusion::logical_expr::{
     Signature, Volatility,
 };
 
+use super::kind::VectorKind;
 use super::operand::Operand;
 use super::output::VectorColumn;
-use super::types::{check_operands, coerce, field_type_names, tagged};
+use super::types::{check_operands, coerce, field_of, field_type_names};
 use crate::doc::{Example, Function, FunctionDoc};
 use crate::error::UdfError;
 
@@ -81,13 +82,14 @@ impl ScalarUDFImpl for Subvector {
                 return Err(UdfError::NoFunction { function: DOC.name, arguments }.into());
             }
         }
-        Ok(Arc::new(tagged(DOC.name, None)))
+        Ok(Arc::new(field_of(VectorKind::of_fields(args.arg_fields), DOC.name, None)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let (rows, data_type) = (args.number_rows, args.return_field.data_type().clone());
+        let kind = VectorKind::of_fields(&args.arg_fields);
         let [vector, start, count] = take_function_args(DOC.name, args.args)?;
-        let operand = Operand::read(&vector)?;
+        let operand = Operand::read(&vector, kind)?;
         let (starts, counts) = (start.into_array(rows)?, count.into_array(rows)?);
         let (starts, counts) =
             (starts.as_primitive::<Int64Type>(), counts.as_primitive::<Int64Type>());
@@ -102,7 +104,7 @@ impl ScalarUDFImpl for Subvector {
             operand.elements.widen_into(span, &mut widened);
             let chosen = part(&widened, starts.value(row), counts.value(row));
             if chosen.is_empty() {
-                return Err(UdfError::NoDimensions.into());
+                return Err(UdfError::NoDimensions { kind }.into());
             }
             column.push(chosen.iter().map(|value| *value as f32))?;
         }

@@ -1,6 +1,7 @@
 //! pgvector's text format: `[1,2,3]` goes in, `float4` values come out. What is refused, and with
 //! which words, is what pgvector's `vector_in` refuses.
 
+use super::kind::VectorKind;
 use super::types::MAX_DIMENSIONS;
 use crate::error::UdfError;
 
@@ -13,38 +14,55 @@ use crate::error::UdfError;
 /// and [`UdfError::VectorInfinite`] (22000), [`UdfError::NoDimensions`] (22000),
 /// [`UdfError::TooManyDimensions`] (54000).
 pub fn parse_vector(text: &str) -> Result<Vec<f32>, UdfError> {
+    parse(text, VectorKind::Vector)
+}
+
+/// The same of a `halfvec`: each element is the nearest that 16 bits can be.
+///
+/// # Errors
+/// As [`parse_vector`].
+pub fn parse_halfvec(text: &str) -> Result<Vec<f32>, UdfError> {
+    parse(text, VectorKind::Halfvec)
+}
+
+pub(super) fn parse(text: &str, kind: VectorKind) -> Result<Vec<f32>, UdfError> {
     let mut values = Vec::new();
-    parse_vector_into(text, &mut values)?;
+    parse_into(text, kind, &mut values)?;
     Ok(values)
 }
 
 /// Appends the elements to `values` and says how many they are; on an error `values` has some of
 /// them.
-pub(super) fn parse_vector_into(text: &str, values: &mut Vec<f32>) -> Result<usize, UdfError> {
-    let syntax = |detail| UdfError::VectorSyntax { text: text.to_owned(), detail };
+pub(super) fn parse_into(
+    text: &str,
+    kind: VectorKind,
+    values: &mut Vec<f32>,
+) -> Result<usize, UdfError> {
+    let syntax = |detail| UdfError::VectorSyntax { kind, text: text.to_owned(), detail };
     let inner = trim_start(text)
         .strip_prefix('[')
         .ok_or_else(|| syntax(Some("Vector contents must start with \"[\".")))?;
     let (inner, rest) = inner.split_once(']').ok_or_else(|| syntax(None))?;
     if trim_start(inner).is_empty() {
-        return Err(UdfError::NoDimensions);
+        return Err(UdfError::NoDimensions { kind });
     }
     let mut dimensions = 0;
     for element in inner.split(',') {
         if dimensions == MAX_DIMENSIONS {
-            return Err(UdfError::TooManyDimensions { max: MAX_DIMENSIONS });
+            return Err(UdfError::TooManyDimensions { kind, max: MAX_DIMENSIONS });
         }
         let element = element.trim_matches(is_space);
         let value: f32 = element.parse().map_err(|_| syntax(None))?;
+        let value = kind.nearest(value);
         if value.is_nan() {
-            return Err(UdfError::VectorNan);
+            return Err(UdfError::VectorNan { kind });
         }
         if value.is_infinite() {
             let spelled_out = element.bytes().all(|byte| !byte.is_ascii_digit());
             return Err(if spelled_out {
-                UdfError::VectorInfinite
+                UdfError::VectorInfinite { kind }
             } else {
-                UdfError::VectorRange { element: element.to_owned() }
+                UdfError::VectorRange { kind, element: element.to_owned() }
             });
         }
         values.push(value);
@@ -113,6 +131,24 @@ mod tests {
         let error = parse_vector(&long).expect_err("too long");
         assert_eq!(error.to_string(), "vector cannot have more than 16000 dimensions");
         assert_eq!(error.sqlstate(), "54000");
+    }
+
+    #[test]
+    fn a_halfvec_is_rounded_and_says_so_in_its_errors() {
+        assert_eq!(
+            parse_halfvec("[1.1,65519,6e-8]"),
+            Ok(vec![1.099_609_4, 65_504.0, 5.960_464_5e-8])
+        );
+        let cases = [
+            ("[1", "invalid input syntax for type halfvec: \"[1\""),
+            ("[]", "halfvec must have at least 1 dimension"),
+            ("[NaN]", "NaN not allowed in halfvec"),
+            ("[Infinity]", "infinite value not allowed in halfvec"),
+            ("[65520]", "\"65520\" is out of range for type halfvec"),
+        ];
+        for (text, message) in cases {
+            assert_eq!(parse_halfvec(text).expect_err(text).to_string(), message);
+        }
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The spelling of pgvector's operators, which sqlparser's tokenizer does not know as such: it
 //! takes `<+>`, `<~>` and `<%>` for three tokens, and `<=>` for MySQL's comparison, which binds as
-//! `=` does. `B'101'`, which DataFusion does not plan, becomes the text of its bits.
+//! `=` does. `B'101'` and `X'1F'`, bits that DataFusion does not plan as
+//! such, become calls of a function.
 
 use datafusion::logical_expr::sqlparser::tokenizer::{Span, Token, TokenWithSpan};
+
+use super::bit::BIT_LITERAL;
 
 /// The tokens of a statement with `<+>`, `<~>`, `<%>` and `<=>` as operators of PostgreSQL's kind: they bind
 /// more tightly than comparisons and less than `+`, so `a <=> b < 0.5` compares the distance.
@@ -15,7 +18,12 @@ pub fn join_operators(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         let token = match token.token {
             Token::Spaceship => TokenWithSpan { token: operator("<=>"), span: token.span },
             Token::SingleQuotedByteStringLiteral(bits) => {
-                TokenWithSpan { token: Token::SingleQuotedString(bits), span: token.span }
+                joined.extend(literal_of_bits(bits, token.span));
+                continue;
+            }
+            Token::HexStringLiteral(digits) => {
+                joined.extend(literal_of_bits(format!("x{digits}"), token.span));
+                continue;
             }
             Token::Gt => match joined.as_slice() {
                 [.., first, middle]
@@ -36,6 +44,13 @@ pub fn join_operators(tokens: Vec<TokenWithSpan>) -> Vec<TokenWithSpan> {
         joined.push(token);
     }
     joined
+}
+
+/// A call of `to_bit`, which DataFusion plans.
+fn literal_of_bits(bits: String, span: Span) -> [TokenWithSpan; 4] {
+    let name = Token::make_word(BIT_LITERAL, None);
+    let parts = [name, Token::LParen, Token::SingleQuotedString(bits), Token::RParen];
+    parts.map(|token| TokenWithSpan { token, span })
 }
 
 /// The operator that a token between `<` and `>` makes.
@@ -94,7 +109,8 @@ mod tests {
             ("a<+>b AND c<->d = 1", "((a <+> b) AND ((c <-> d) = 1))"),
             ("a <~> b < 3", "((a <~> b) < 3)"),
             ("a <%> b", "(a <%> b)"),
-            ("B'101' <~> b'110'", "('101' <~> '110')"),
+            ("B'101' <~> b'110'", "(bit_literal('101') <~> bit_literal('110'))"),
+            ("X'1F' = a", "(bit_literal('x1F') = a)"),
             ("1 - a <=> b", "((1 - a) <=> b)"),
             ("a <+1", "(a < +1)"),
         ];

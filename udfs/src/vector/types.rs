@@ -1,29 +1,45 @@
-//! The type `vector`: which Arrow types are one, how it is tagged, and how types are named to a
-//! PostgreSQL user.
+//! The types `vector` and `halfvec`: which Arrow types are one, how they are tagged, and how types
+//! are named to a PostgreSQL user.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 
+use super::bits::{is_bits, is_varying};
+use super::kind::{VectorKind, is_halfvec};
 use crate::error::UdfError;
 
 /// The key and the value of the field metadata that make an Arrow list a `vector` on the wire.
 pub const VECTOR_TAG: (&str, &str) = ("pg.vector", "vector");
 
-/// The key and the value of the metadata of a cast's target that make it a `halfvec`.
-pub const HALFVEC_TAG: (&str, &str) = ("vigil.precision", "half");
+/// The key and the value of the metadata of a field that is a `halfvec`. The Arrow type tells that
+/// already; without any metadata a cast would keep those of what it casts.
+const HALFVEC_TAG: (&str, &str) = ("pg.vector", "halfvec");
 
 /// The most elements a vector can have, as in pgvector.
 pub const MAX_DIMENSIONS: usize = 16_000;
 
 /// A nullable field of the type `vector(dimensions)`, or of `vector` when there are none.
 pub(crate) fn tagged(name: &str, dimensions: Option<i32>) -> Field {
+    field_of(VectorKind::Vector, name, dimensions)
+}
+
+/// The field that `halfvec(dimensions)` or `halfvec` is in a cast.
+pub fn halfvec_field(dimensions: Option<i32>) -> Field {
+    field_of(VectorKind::Halfvec, "", dimensions)
+}
+
+/// A nullable field of vectors of the kind.
+pub(super) fn field_of(kind: VectorKind, name: &str, dimensions: Option<i32>) -> Field {
     let data_type = match dimensions {
-        Some(dimensions) => DataType::FixedSizeList(item(DataType::Float32), dimensions),
-        None => DataType::List(item(DataType::Float32)),
+        Some(dimensions) => DataType::FixedSizeList(item(kind.element()), dimensions),
+        None => kind.list(),
     };
-    let (key, value) = VECTOR_TAG;
+    let (key, value) = match kind {
+        VectorKind::Vector => VECTOR_TAG,
+        VectorKind::Halfvec => HALFVEC_TAG,
+    };
     Field::new(name, data_type, true)
         .with_metadata(HashMap::from([(key.to_owned(), value.to_owned())]))
 }
@@ -34,34 +50,24 @@ pub(super) fn is_tagged(field: &Field) -> bool {
     field.metadata().get(key).is_some_and(|found| found == value)
 }
 
-/// Whether the field is a `vector` and its values are; a cast to another type keeps the tag.
-pub(super) fn is_vector(field: &Field) -> bool {
-    is_tagged(field)
-        && matches!(
-            field.data_type(),
-            DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)
-        )
-}
-
-/// Whether the field is a `halfvec`.
-pub(super) fn is_half(field: &Field) -> bool {
-    let (key, value) = HALFVEC_TAG;
-    field.metadata().get(key).is_some_and(|found| found == value)
-}
-
-/// The field that `halfvec(dimensions)` or `halfvec` is in a cast.
-pub fn halfvec_field(dimensions: Option<i32>) -> Field {
-    let mut field = tagged("", dimensions);
-    let (key, value) = HALFVEC_TAG;
-    field.metadata_mut().insert(key.to_owned(), value.to_owned());
-    field
+/// Whether the field's values are of a vector type; a cast of a `vector` to another type keeps the
+/// tag.
+pub(super) fn kind_of(field: &Field) -> Option<VectorKind> {
+    let is_list = matches!(
+        field.data_type(),
+        DataType::List(_) | DataType::LargeList(_) | DataType::FixedSizeList(..)
+    );
+    match is_halfvec(field.data_type()) {
+        true => Some(VectorKind::Halfvec),
+        false => (is_tagged(field) && is_list).then_some(VectorKind::Vector),
+    }
 }
 
 pub(super) fn item(data_type: DataType) -> FieldRef {
     Arc::new(Field::new_list_field(data_type, true))
 }
 
-/// The type that an operand of the type is read as: lists of `float4` and `float8` as they are,
+/// The type that an operand of the type is read as: lists of floating numbers as they are,
 /// other numbers as `float8`, texts as `Utf8`; `None` for what is no vector.
 pub(super) fn operand_type(data_type: &DataType) -> Option<DataType> {
     match data_type {
@@ -99,7 +105,7 @@ pub(super) fn check_operands(
 
 fn element_type(field: &FieldRef) -> Option<FieldRef> {
     match field.data_type() {
-        DataType::Float32 | DataType::Float64 => Some(Arc::clone(field)),
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => Some(Arc::clone(field)),
         other if other.is_numeric() || other.is_null() => {
             Some(Arc::new(field.as_ref().clone().with_data_type(DataType::Float64)))
         }
@@ -109,9 +115,10 @@ fn element_type(field: &FieldRef) -> Option<FieldRef> {
 
 /// The fields' types as PostgreSQL's messages name them, separated by commas.
 pub(crate) fn field_type_names(fields: &[FieldRef]) -> String {
-    let name = |field: &FieldRef| match is_tagged(field) {
-        true => "vector".to_owned(),
-        false => type_name(field.data_type()),
+    let name = |field: &FieldRef| match kind_of(field) {
+        Some(kind) => kind.to_string(),
+        None if is_bits(field.data_type()) && is_varying(field) => "bit varying".to_owned(),
+        None => type_name(field.data_type()),
     };
     fields.iter().map(name).collect::<Vec<_>>().join(", ")
 }
@@ -123,6 +130,12 @@ pub(crate) fn type_names(types: &[DataType]) -> String {
 
 /// The type as PostgreSQL's messages name it.
 pub(super) fn type_name(data_type: &DataType) -> String {
+    if is_halfvec(data_type) {
+        return VectorKind::Halfvec.to_string();
+    }
+    if is_bits(data_type) {
+        return "bit".to_owned();
+    }
     let name = match data_type {
         DataType::Null => "unknown",
         DataType::Boolean => "boolean",

@@ -15,6 +15,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use super::kind::VectorKind;
 use super::operand::Operand;
 use super::types::{check_operands, coerce};
 use crate::doc::FunctionDoc;
@@ -79,8 +80,9 @@ impl<U: Unary> ScalarUDFImpl for UnaryFunction<U> {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = args.number_rows;
+        let kind = VectorKind::of_fields(&args.arg_fields);
         let [vector] = take_function_args(U::DOC.name, args.args)?;
-        let operand = Operand::read(&vector)?;
+        let operand = Operand::read(&vector, kind)?;
         let rows = if operand.is_constant() { 1 } else { rows };
         let mut vectors = (0..rows).map(|row| {
             Ok(operand.span(row)?.map(|span| {

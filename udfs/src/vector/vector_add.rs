@@ -6,6 +6,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::Documentation;
 
 use super::arithmetic::{self, Arithmetic};
+use super::kind::VectorKind;
 use crate::doc::{Example, Function, FunctionDoc};
 use crate::error::UdfError;
 
@@ -13,7 +14,7 @@ static DOC: FunctionDoc = FunctionDoc {
     name: "vector_add",
     section: super::SECTION,
     syntax: &["vector_add(vector, vector) → vector", "vector + vector → vector"],
-    description: "The sums of the elements. Vectors of different lengths are an error, and so is a sum that `float4` cannot hold.",
+    description: "The sums of the elements. Vectors of different lengths are an error, and so is a sum that an element cannot be.",
     arguments: &[("vector", "a `vector`, an array of numbers, or a text such as `'[1,2,3]'`")],
     examples: &[Example { sql: "SELECT '[1,2]'::vector + '[3,4]'", result: "[4,6]" }],
 };
@@ -34,7 +35,12 @@ impl Arithmetic for VectorAdd {
         &DOCUMENTATION
     }
 
-    fn combine(left: &[f64], right: &[f64], result: &mut Vec<f32>) -> Result<(), UdfError> {
-        arithmetic::each_pair(left, right, result, |left, right| left + right, |_, _| true)
+    fn combine(
+        kind: VectorKind,
+        left: &[f64],
+        right: &[f64],
+        result: &mut Vec<f32>,
+    ) -> Result<(), UdfError> {
+        arithmetic::each_pair(kind, left, right, result, |left, right| left + right, |_, _| true)
     }
 }

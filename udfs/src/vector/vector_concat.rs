@@ -6,6 +6,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::Documentation;
 
 use super::arithmetic::{self, Arithmetic};
+use super::kind::VectorKind;
 use crate::doc::{Example, Function, FunctionDoc};
 use crate::error::UdfError;
 
@@ -37,7 +38,12 @@ impl Arithmetic for VectorConcat {
         &DOCUMENTATION
     }
 
-    fn combine(left: &[f64], right: &[f64], result: &mut Vec<f32>) -> Result<(), UdfError> {
+    fn combine(
+        _kind: VectorKind,
+        left: &[f64],
+        right: &[f64],
+        result: &mut Vec<f32>,
+    ) -> Result<(), UdfError> {
         result.extend(left.iter().chain(right).map(|value| *value as f32));
         Ok(())
     }

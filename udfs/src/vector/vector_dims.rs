@@ -14,6 +14,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use super::kind::VectorKind;
 use super::operand::Operand;
 use super::types::{check_operands, coerce};
 use crate::doc::{Example, Function, FunctionDoc};
@@ -67,8 +68,9 @@ impl ScalarUDFImpl for VectorDims {
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let rows = args.number_rows;
+        let kind = VectorKind::of_fields(&args.arg_fields);
         let [vector] = take_function_args(DOC.name, args.args)?;
-        let operand = Operand::read(&vector)?;
+        let operand = Operand::read(&vector, kind)?;
         let rows = if operand.is_constant() { 1 } else { rows };
         let mut lengths = Int32Builder::with_capacity(rows);
         for row in 0..rows {

@@ -6,6 +6,7 @@ use datafusion::error::Result;
 use datafusion::logical_expr::Documentation;
 
 use super::arithmetic::{self, Arithmetic};
+use super::kind::VectorKind;
 use crate::doc::{Example, Function, FunctionDoc};
 use crate::error::UdfError;
 
@@ -13,7 +14,7 @@ static DOC: FunctionDoc = FunctionDoc {
     name: "vector_mul",
     section: super::SECTION,
     syntax: &["vector_mul(vector, vector) → vector", "vector * vector → vector"],
-    description: "The products of the elements. Vectors of different lengths are an error, and so is a product that `float4` cannot hold.",
+    description: "The products of the elements. Vectors of different lengths are an error, and so is a product that an element cannot be.",
     arguments: &[("vector", "a `vector`, an array of numbers, or a text such as `'[1,2,3]'`")],
     examples: &[Example { sql: "SELECT '[1,2]'::vector * '[3,4]'", result: "[3,8]" }],
 };
@@ -34,8 +35,14 @@ impl Arithmetic for VectorMul {
         &DOCUMENTATION
     }
 
-    fn combine(left: &[f64], right: &[f64], result: &mut Vec<f32>) -> Result<(), UdfError> {
+    fn combine(
+        kind: VectorKind,
+        left: &[f64],
+        right: &[f64],
+        result: &mut Vec<f32>,
+    ) -> Result<(), UdfError> {
         arithmetic::each_pair(
+            kind,
             left,
             right,
             result,

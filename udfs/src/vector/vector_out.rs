@@ -48,18 +48,21 @@ impl Unary for VectorOut {
     }
 
     fn column(vectors: &mut dyn Iterator<Item = Result<Option<Vec<f64>>>>) -> Result<ArrayRef> {
-        let texts = vectors.map(|vector| Ok(vector?.map(|vector| text(&vector))));
+        let texts = vectors.map(|vector| {
+            Ok(vector?.map(|vector| vector_text(vector.iter().map(|value| *value as f32))))
+        });
         Ok(Arc::new(texts.collect::<Result<StringArray>>()?))
     }
 }
 
-fn text(vector: &[f64]) -> String {
-    let elements: Vec<String> = vector.iter().map(|value| shortest(*value as f32)).collect();
+/// A vector as pgvector writes it.
+pub fn vector_text(elements: impl Iterator<Item = f32>) -> String {
+    let elements: Vec<String> = elements.map(shortest).collect();
     format!("[{}]", elements.join(","))
 }
 
 /// The shortest digits of a `float4`, with an exponent where PostgreSQL writes one.
-fn shortest(value: f32) -> String {
+pub(super) fn shortest(value: f32) -> String {
     let scientific = format!("{value:e}");
     let Some((digits, exponent)) = scientific.split_once('e') else { return scientific };
     match exponent.parse::<i32>() {

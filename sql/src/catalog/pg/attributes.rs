@@ -15,6 +15,7 @@ use super::extra::{Values, batch};
 use super::relations::Relations;
 use super::views;
 use crate::catalog::computed::ComputedRows;
+use crate::types::own_oid;
 
 /// PostgreSQL's OID of `json`.
 const JSON_OID: u32 = 114;
@@ -99,14 +100,16 @@ impl Attributes {
     }
 }
 
-/// OID and modifier of a column's type; the modifier of `vector(n)` is n, as in pgvector.
+/// OID and modifier of a column's type; the modifier of `vector(n)`, `halfvec(n)` and `bit(n)` is n.
 pub(crate) fn postgres_type(field: &Field) -> Option<(i32, i32)> {
-    let oid = match is_json(field) {
-        true => JSON_OID,
-        false => field_into_pg_type(&Arc::new(field.clone())).ok()?.oid(),
+    let own = own_oid(field);
+    let oid = match &own {
+        Some(own) => *own,
+        None if is_json(field) => JSON_OID,
+        None => field_into_pg_type(&Arc::new(field.clone())).ok()?.oid(),
     };
     let modifier = match field.data_type() {
-        DataType::FixedSizeList(_, length) if is_pg_vector_field(field) => *length,
+        DataType::FixedSizeList(_, length) if is_pg_vector_field(field) || own.is_some() => *length,
         _ => NO_MODIFIER,
     };
     Some((i32::try_from(oid).ok()?, modifier))

@@ -20,6 +20,7 @@ use datafusion_postgres::datafusion_pg_catalog::pg_catalog::format_type::create_
 use super::relations::Relations;
 use super::{keys, procedures};
 use crate::database::DEFAULT_SCHEMA;
+use crate::types::{BIT_OID, HALFVEC_ARRAY_OID, HALFVEC_OID, VARBIT_OID};
 
 /// PostgreSQL's OIDs of `record` and `record[]`.
 const RECORD_OID: i32 = 2249;
@@ -286,6 +287,19 @@ fn known_name(oid: i32, modifier: i32) -> Option<String> {
         oid if u32::try_from(oid) == Ok(PG_VECTOR_TYPE_OID) => {
             Some(if modifier > 0 { format!("vector({modifier})") } else { "vector".into() })
         }
+        oid if u32::try_from(oid) == Ok(HALFVEC_OID) => {
+            Some(if modifier > 0 { format!("halfvec({modifier})") } else { "halfvec".into() })
+        }
+        // Without a length the name is quoted, as `bit` alone means one bit.
+        oid if u32::try_from(oid) == Ok(BIT_OID) => {
+            Some(if modifier > 0 { format!("bit({modifier})") } else { "\"bit\"".into() })
+        }
+        oid if u32::try_from(oid) == Ok(VARBIT_OID) => Some(if modifier > 0 {
+            format!("bit varying({modifier})")
+        } else {
+            "bit varying".into()
+        }),
+        oid if u32::try_from(oid) == Ok(HALFVEC_ARRAY_OID) => Some("halfvec[]".into()),
         _ => None,
     }
 }

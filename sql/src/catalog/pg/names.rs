@@ -17,6 +17,7 @@ use datafusion_postgres::arrow_pg::datatypes::PG_VECTOR_TYPE_OID;
 
 use super::relations::Relations;
 use crate::database::DEFAULT_SCHEMA;
+use crate::types::{HALFVEC_ARRAY_OID, HALFVEC_OID};
 
 /// Registers all of them.
 pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
@@ -162,6 +163,9 @@ fn type_oid(name: &str) -> Option<i32> {
         "bit" => 1560,
         "_bit" | "bit[]" => 1561,
         "varbit" | "bit varying" => 1562,
+        "halfvec" => i32::try_from(HALFVEC_OID).ok()?,
+        "_halfvec" | "halfvec[]" => i32::try_from(HALFVEC_ARRAY_OID).ok()?,
+        "_varbit" | "bit varying[]" => 1563,
         "vector" => i32::try_from(PG_VECTOR_TYPE_OID).ok()?,
         _ => return None,
     })

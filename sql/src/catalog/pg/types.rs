@@ -1,4 +1,5 @@
-//! `pg_type`: the row of `vector` as drivers look it up, in the schema `public` and with its array.
+//! `pg_type`: the rows of `vector` and `halfvec` as drivers look them up, in the schema `public` and
+//! with their arrays.
 //!
 //! datafusion-pg-catalog has a row of it in `pg_catalog`, where pgvector's never is.
 
@@ -17,11 +18,12 @@ use datafusion_postgres::arrow_pg::datatypes::PG_VECTOR_TYPE_OID;
 use super::indexes::{Row, Value, batch};
 use super::relations::Relations;
 use crate::catalog::computed::ComputedRows;
+use crate::types::{HALFVEC_ARRAY_OID, HALFVEC_OID};
 
 /// The OID of `vector[]`, which no column has.
 pub(super) const VECTOR_ARRAY_OID: i32 = 16_386;
 
-/// datafusion-pg-catalog's table with our rows of `vector`.
+/// datafusion-pg-catalog's table with our rows of `vector` and `halfvec`.
 #[derive(Debug)]
 pub(super) struct PgTypes {
     pub(super) inner: Arc<dyn TableProvider>,
@@ -58,13 +60,19 @@ impl ComputedRows for PgTypes {
                 ("typtypmod", Value::Number(-1)),
             ])
         };
-        let mut element = row(vector, "vector", "U");
-        element.insert("typarray", Value::Number(VECTOR_ARRAY_OID.into()));
-        element.insert("typinput", Value::Text("vector_in".into()));
-        let mut array = row(VECTOR_ARRAY_OID, "_vector", "A");
-        array.insert("typelem", Value::Number(vector.into()));
-        array.insert("typinput", Value::Text("array_in".into()));
-        batches.push(batch(&self.schema(), &[element, array])?);
+        let number = |oid: u32| i32::try_from(oid).unwrap_or_default();
+        let halves = (number(HALFVEC_OID), number(HALFVEC_ARRAY_OID), "halfvec");
+        let mut rows = Vec::new();
+        for (oid, of_array, name) in [(vector, VECTOR_ARRAY_OID, "vector"), halves] {
+            let mut element = row(oid, name, "U");
+            element.insert("typarray", Value::Number(of_array.into()));
+            element.insert("typinput", Value::Text(format!("{name}_in")));
+            let mut array = row(of_array, &format!("_{name}"), "A");
+            array.insert("typelem", Value::Number(oid.into()));
+            array.insert("typinput", Value::Text("array_in".into()));
+            rows.extend([element, array]);
+        }
+        batches.push(batch(&self.schema(), &rows)?);
         Ok(batches)
     }
 }

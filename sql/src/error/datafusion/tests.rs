@@ -27,7 +27,7 @@ fn an_error_of_ours_comes_out_as_it_went_in() {
     let arrow = ArrowError::ExternalError(Box::new(model));
     assert_eq!(seen(DataFusionError::from(arrow)).0, "57P01");
 
-    let function = UdfError::NoDimensions;
+    let function = UdfError::NoDimensions { kind: vigil_udfs::VectorKind::Vector };
     let shared = DataFusionError::Shared(std::sync::Arc::new(function.into()));
     assert_eq!(seen(shared), ("22000", "vector must have at least 1 dimension".to_owned()));
 }

@@ -10,7 +10,7 @@ use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{Expr, SelectItem, SetExpr, Statement, Value};
 use datafusion::sql::sqlparser::tokenizer::Token;
 use futures::TryStreamExt;
-use vigil_udfs::VECTOR_TAG;
+use vigil_udfs::{VECTOR_TAG, is_halfvec};
 
 use super::Command;
 use crate::SqlError;
@@ -127,7 +127,7 @@ fn is_text(expr: &Expr) -> bool {
 
 /// SQL's name of a parameter's type, as far as a literal is read otherwise for it.
 fn type_of_parameter(field: &Field) -> Option<String> {
-    if field.metadata().contains_key(VECTOR_TAG.0) {
+    if !is_halfvec(field.data_type()) && field.metadata().contains_key(VECTOR_TAG.0) {
         return Some("vector".into());
     }
     parameters::sql_type(field.data_type()).map(|data_type| data_type.to_string())
