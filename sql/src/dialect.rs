@@ -9,18 +9,21 @@ mod array_literal;
 mod array_of;
 mod array_subquery;
 mod base64;
-mod bytea;
+pub(crate) mod bytea;
 mod calls;
 mod composite_field;
 mod cursor;
 mod depth;
 mod distinct_from;
 mod exists;
+mod expansion;
 mod fetch;
+mod forms;
 mod identifier;
 mod lengths;
 mod like_escape;
 mod lines;
+mod numbers;
 mod ordinary;
 mod row_values;
 mod sample;
@@ -50,6 +53,8 @@ use crate::statement::{self, OwnStatement};
 #[derive(Clone, Debug)]
 pub struct Statement {
     text: String,
+    /// Characters before it in the text that was sent.
+    before: usize,
     kind: StatementKind,
 }
 
@@ -75,6 +80,26 @@ impl Statement {
     pub(crate) fn kind(&self) -> &StatementKind {
         &self.kind
     }
+
+    /// Reads parameters as what a client has declared them to be, where that is a text of a form: `json`,
+    /// `jsonb` or `uuid`, by their numbers from 1.
+    pub(crate) fn declare_forms(&mut self, declared: &[Option<&'static str>]) {
+        if declared.iter().all(Option::is_none) {
+            return;
+        }
+        match &mut self.kind {
+            StatementKind::Ordinary(statement)
+            | StatementKind::Catalog { planned: statement, .. } => {
+                with_deep_stack(|| forms::declare(statement, declared));
+            }
+            StatementKind::Own(_) | StatementKind::Command(_) => {}
+        }
+    }
+
+    /// An error of this statement with its place in the text that was sent, if that can be told.
+    pub(crate) fn located(&self, error: SqlError) -> SqlError {
+        with_deep_stack(|| error.located(&self.text, self.before))
+    }
 }
 
 /// The statements of `sql`, in order; empty ones are left out.
@@ -98,6 +123,7 @@ fn parse_all(sql: &str) -> Result<Vec<Statement>, SqlError> {
     let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
         .tokenize_with_location()
         .map_err(|error| token_error(&error.message, lines.character(error.location)))?;
+    numbers::check(&tokens, &lines)?;
     let tokens = vigil_udfs::join_operators(tokens);
     tokens
         .split(|token| token.token == Token::SemiColon)
@@ -131,7 +157,8 @@ fn parse_one(tokens: &[TokenWithSpan], lines: &Lines) -> Result<Option<Statement
             },
         },
     };
-    Ok(Some(Statement { text: text.to_owned(), kind }))
+    let before = lines.character(first.span.start) - 1;
+    Ok(Some(Statement { text: text.to_owned(), before, kind }))
 }
 
 /// The one statement of PostgreSQL in `tokens`, which are a part of another statement.

@@ -14,7 +14,7 @@ use super::relation::{Column, Relation};
 use super::scope::{Scope, fold};
 use super::types::{OID, Reg};
 use super::value::{Key, Value};
-use super::{Engine, Stop, objects, views};
+use super::{Engine, Stop, acl, objects, views};
 use crate::dialect::quote_identifier;
 use crate::session::settings::Settings;
 
@@ -242,6 +242,9 @@ async fn read(
     for (_, column, data_type) in missing_columns().into_iter().filter(|(table, ..)| *table == name)
     {
         relation = relation.with_empty_column(column, data_type);
+    }
+    if name == "pg_class" {
+        relation = acl::with_grants(relation, state);
     }
     if let Some((_, oid)) = OWN_OIDS.iter().find(|(own, _)| *own == name) {
         relation = relation.with_system_column("tableoid", OID, &Value::Int(*oid));
