@@ -221,3 +221,24 @@ impl RecordBatchStream for Batches {
         self.schema.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_step_that_goes_on_past_the_deadline_is_not_waited_for() {
+        let runtime = QueryRuntime::new(1).expect("has a thread");
+        // The thread is held until the answer is there, as a long step of planning would hold it.
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let deadline = Instant::now() + Duration::from_millis(10);
+        let work = async move {
+            let _ = held.recv();
+            Ok(())
+        };
+        let error = runtime.run(Some(deadline), work).await.expect_err("is over");
+        assert_eq!(error.sqlstate(), "57014");
+        assert_eq!(error.to_string(), "canceling statement due to statement timeout");
+        drop(release);
+    }
+}

@@ -24,6 +24,7 @@ pub(crate) mod settings;
 mod slot;
 mod table_arguments;
 mod transaction;
+mod undo;
 mod views;
 
 use std::collections::BTreeMap;
@@ -49,6 +50,7 @@ use self::objects::Named;
 use self::prepare::Action;
 use self::settings::Settings;
 use self::transaction::Transaction;
+use self::undo::Undo;
 use crate::access::Access;
 use crate::activity::Backend;
 use crate::channels::{Mailbox, Notification};
@@ -147,6 +149,8 @@ pub struct Session {
     named: BTreeMap<String, Named>,
     cursors: Cursors,
     mailbox: Arc<Mailbox>,
+    /// What this transaction block did to views.
+    undo: Undo,
     /// What `NOTIFY`, `LISTEN` and `UNLISTEN` said in this transaction block.
     unsaid: Unsaid,
 }
@@ -154,6 +158,10 @@ pub struct Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.database.activity().locks().give_back_all(self.backend.pid());
+        // A block that is left open was not committed.
+        if let Err(error) = self.undo.roll_back(None, &self.database) {
+            tracing::warn!(%error, "views of a block that was left open stay");
+        }
     }
 }
 
@@ -168,6 +176,7 @@ impl Session {
             named: BTreeMap::new(),
             cursors: Cursors::default(),
             mailbox,
+            undo: Undo::default(),
             unsaid: Unsaid::default(),
             settings: Settings::default(),
             transaction: Transaction::default(),
@@ -368,12 +377,14 @@ impl Session {
                 let at = transaction.release(name)?;
                 self.cursors.release(at);
                 self.unsaid.release(at);
+                self.undo.release(at);
                 Outcome::done("RELEASE", [])
             }
             S::RollbackTo(name) => {
                 let at = transaction.rollback_to(name, settings)?;
                 self.cursors.rollback_to(at);
                 self.unsaid.rollback_to(at);
+                self.undo.roll_back(Some(at), &self.database)?;
                 self.follow_role();
                 Outcome::done("ROLLBACK", [])
             }
@@ -444,12 +455,14 @@ impl Session {
         if in_block && tag == "COMMIT" {
             self.cursors.commit();
             self.say();
+            self.undo.commit();
             self.leave_local_role();
         } else if in_block {
             self.cursors.rollback();
             self.unsaid.clear();
             self.role_before = None;
             self.follow_role();
+            self.undo.roll_back(None, &self.database)?;
         }
         if chain {
             self.transaction.begin(&self.settings);

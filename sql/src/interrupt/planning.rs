@@ -57,3 +57,35 @@ impl AnalyzerRule for Asking<Arc<dyn AnalyzerRule + Send + Sync>> {
         self.0.analyze(plan, config)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use datafusion::logical_expr::LogicalPlanBuilder;
+    use datafusion::optimizer::OptimizerContext;
+
+    use super::super::{Entered, Interrupt};
+    use super::*;
+    use crate::SqlError;
+
+    #[test]
+    fn a_statement_that_is_stopped_is_not_planned_on() {
+        let plan = || LogicalPlanBuilder::empty(false).build().expect("is a plan");
+        let optimized = || {
+            let optimizer = Optimizer::with_rules(optimizer_rules());
+            optimizer.optimize(plan(), &OptimizerContext::new(), |_, _| ())
+        };
+        let analyzed = || {
+            let analyzer = Analyzer::with_rules(analyzer_rules());
+            analyzer.execute_and_check(plan(), &ConfigOptions::default(), |_, _| ())
+        };
+        let interrupt = Interrupt::new(None);
+        let _entered = Entered::new(Some(Arc::clone(&interrupt)));
+        optimized().expect("is wanted");
+        analyzed().expect("is wanted");
+        interrupt.stop();
+        for outcome in [optimized(), analyzed()] {
+            let error = SqlError::from(outcome.expect_err("is stopped"));
+            assert_eq!(error.sqlstate(), "57014", "{error}");
+        }
+    }
+}

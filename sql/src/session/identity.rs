@@ -8,7 +8,7 @@ use std::time::Duration;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 
-use super::{Outcome, Session};
+use super::Session;
 use crate::access::{Access, VisibleEngine, denied};
 use crate::activity::Backend;
 use crate::roles::scram::Verifier;
