@@ -148,7 +148,9 @@ fn parse_one(tokens: &[TokenWithSpan], lines: &Lines) -> Result<Option<Statement
         Some(own) => StatementKind::Own(own),
         None => match command::parse(&mut cursor)? {
             Some(command) => StatementKind::Command(command),
-            None => match ordinary::parse(&written, text, lines)? {
+            None => match ordinary::parse(&written, text, lines)
+                .map_err(|error| error.located(text, lines.character(first.span.start) - 1))?
+            {
                 Ordinary { planned, written: None } => StatementKind::Ordinary(Box::new(planned)),
                 Ordinary { planned, written: Some(written) } => StatementKind::Catalog {
                     written: Box::new(written),

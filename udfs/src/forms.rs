@@ -119,7 +119,8 @@ impl ScalarUDFImpl for ArrayOf {
             ColumnarValue::Array(array) => ColumnarValue::Array(self.read(&array)?),
             ColumnarValue::Scalar(scalar) => {
                 let read = self.read(&scalar.to_array()?)?;
-                ColumnarValue::Scalar(ScalarValue::try_from_array(&read, 0)?)
+                // A scalar that is made of a row would lose what its elements are.
+                ColumnarValue::Scalar(ScalarValue::List(Arc::new(read.as_list().clone())))
             }
         })
     }

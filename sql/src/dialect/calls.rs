@@ -163,6 +163,12 @@ fn changed(expr: Expr) -> Result<Expr, SqlError> {
             call("date_part", vec![part, *expr])
         }
         Expr::Array(array) => forms::array(array),
+        // sqlparser takes it for a column, which none is called.
+        Expr::Identifier(name)
+            if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("current_role") =>
+        {
+            call("current_user", Vec::new())
+        }
         Expr::Function(function) => changed_call(function)?,
         other => other,
     })

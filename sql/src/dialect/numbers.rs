@@ -10,31 +10,32 @@ use crate::SqlError;
 /// SQLSTATE 42601 at the number.
 pub(super) fn check(tokens: &[TokenWithSpan], lines: &Lines) -> Result<(), SqlError> {
     for (at, token) in tokens.iter().enumerate() {
-        let text = match &token.token {
-            Token::Number(..) | Token::HexStringLiteral(_) => {
-                lines.text(token.span.start, token.span.end)
+        let (start, end) = (token.span.start, token.span.end);
+        // The text itself is found by counting its line's characters, too long for each number of a list.
+        let width = end.column.saturating_sub(start.column) as usize;
+        let has_own_junk = match &token.token {
+            Token::Number(digits, is_long) => {
+                *is_long || digits.contains('_') || width != digits.len()
             }
+            // `0x1F` where `x'1F'` has one more sign.
+            Token::HexStringLiteral(digits) => width == digits.len() + 2,
             _ => continue,
         };
         let word = match tokens.get(at + 1) {
             Some(TokenWithSpan { token: Token::Word(word), span })
-                if word.quote_style.is_none() && span.start == token.span.end =>
+                if word.quote_style.is_none() && span.start == end =>
             {
                 Some(span.end)
             }
             _ => None,
         };
         let is_number = matches!(token.token, Token::Number(..));
-        let has_junk = if is_number {
-            word.is_some() || text.contains('_') || text.ends_with(['L', 'l'])
-        } else {
-            text.starts_with('0')
-        };
+        let has_junk = has_own_junk || (is_number && word.is_some());
         if has_junk {
-            let near = lines.text(token.span.start, word.unwrap_or(token.span.end));
+            let near = lines.text(start, word.unwrap_or(end));
             return Err(SqlError::Token {
                 message: format!("trailing junk after numeric literal at or near \"{near}\""),
-                position: lines.character(token.span.start),
+                position: lines.character(start),
             });
         }
     }

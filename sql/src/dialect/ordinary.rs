@@ -144,7 +144,13 @@ fn parse_as_written(tokens: &[TokenWithSpan], lines: &Lines) -> Result<ast::Stat
         syntax_error(&error, &tokens, &next, lines)
     })?;
     let rest = parser.peek_token();
-    if rest.token == Token::EOF { Ok(statement) } else { Err(at(&rest, &tokens, lines)) }
+    if rest.token == Token::EOF {
+        return Ok(statement);
+    }
+    let found = tokens.iter().position(|token| token.span.start == rest.span.start);
+    let end = TokenWithSpan::new_eof();
+    let token = found.map_or(&rest, |found| culprit(&tokens, found).unwrap_or(&end));
+    Err(at(token, &tokens, lines))
 }
 
 fn is_word(token: &TokenWithSpan, word: &str) -> bool {

@@ -63,13 +63,20 @@ impl Tokens {
         }
         if let Some(call) = between(message, "function ", " does not exist") {
             let name = call.split('(').next()?.trim_matches('"');
-            return self.find(|at| self.is_name(at, name) && self.is(at + 1, &Token::LParen));
+            return self
+                .find(|at| self.is_name(at, name) && self.is(at + 1, &Token::LParen))
+                .or_else(|| self.literal(name));
         }
         if let Some(operation) = after(message, "operator does not exist: ") {
             return self.operator(operation);
         }
         if message.starts_with("type \"") {
-            return self.find(|at| self.is_name(at, name) && self.is_before_type(at));
+            return self
+                .find(|at| self.is_name(at, name) && self.is_before_type(at))
+                .or_else(|| self.literal(name));
+        }
+        if message.starts_with("schema \"") || message.starts_with("role \"") {
+            return self.literal(name);
         }
         if message.starts_with("window \"") {
             return self
@@ -113,8 +120,7 @@ impl Tokens {
         if let Some(operation) = between(message, "each ", " query must have the same number") {
             return self.behind_select(operation);
         }
-        if let Some(casted) = after(message, "cannot cast type ") {
-            let _ = casted;
+        if message.starts_with("cannot cast type ") {
             return self.only(|at| self.is(at, &Token::DoubleColon));
         }
         if is_about_a_value(message) {
@@ -198,6 +204,7 @@ impl Tokens {
         }
         let is_column = |at: usize| {
             self.is_name(at, name)
+                && !["from", "join"].iter().any(|word| self.is_word(at.wrapping_sub(1), word))
                 && !self.is(at.wrapping_sub(1), &Token::Period)
                 && !self.is(at + 1, &Token::Period)
                 && !self.is(at + 1, &Token::LParen)

@@ -226,7 +226,7 @@ async fn a_role_without_grants_sees_no_table() {
         let refused = refused(&client, sql).await;
         assert_eq!(refused, ("42501".to_owned(), message.to_owned()), "{sql}");
     }
-    let (sqlstate, _) = refused(&client, "SET session_authorization = 'nobody'").await;
+    let (sqlstate, _) = refused(&client, "SET session_authorization = 'somebody'").await;
     assert_eq!(sqlstate, "22023");
 }
 
