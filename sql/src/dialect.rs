@@ -10,18 +10,21 @@ mod array_of;
 mod array_subquery;
 mod base64;
 mod bits;
-mod bytea;
+pub(crate) mod bytea;
 mod calls;
 mod composite_field;
 mod cursor;
 mod depth;
 mod distinct_from;
 mod exists;
+mod expansion;
 mod fetch;
+mod forms;
 mod identifier;
 mod lengths;
 mod like_escape;
 mod lines;
+mod numbers;
 mod ordinary;
 mod postgres;
 mod row_values;
@@ -52,6 +55,8 @@ use crate::statement::{self, OwnStatement};
 #[derive(Clone, Debug)]
 pub struct Statement {
     text: String,
+    /// Characters before it in the text that was sent.
+    before: usize,
     kind: StatementKind,
 }
 
@@ -77,6 +82,26 @@ impl Statement {
     pub(crate) fn kind(&self) -> &StatementKind {
         &self.kind
     }
+
+    /// Reads parameters as what a client has declared them to be, where that is a text of a form: `json`,
+    /// `jsonb` or `uuid`, by their numbers from 1.
+    pub(crate) fn declare_forms(&mut self, declared: &[Option<&'static str>]) {
+        if declared.iter().all(Option::is_none) {
+            return;
+        }
+        match &mut self.kind {
+            StatementKind::Ordinary(statement)
+            | StatementKind::Catalog { planned: statement, .. } => {
+                with_deep_stack(|| forms::declare(statement, declared));
+            }
+            StatementKind::Own(_) | StatementKind::Command(_) => {}
+        }
+    }
+
+    /// An error of this statement with its place in the text that was sent, if that can be told.
+    pub(crate) fn located(&self, error: SqlError) -> SqlError {
+        with_deep_stack(|| error.located(&self.text, self.before))
+    }
 }
 
 /// The statements of `sql`, in order; empty ones are left out.
@@ -100,6 +125,7 @@ fn parse_all(sql: &str) -> Result<Vec<Statement>, SqlError> {
     let tokens = Tokenizer::new(&Postgres::for_text(sql), sql)
         .tokenize_with_location()
         .map_err(|error| token_error(&error.message, lines.character(error.location)))?;
+    numbers::check(&tokens, &lines)?;
     let tokens = vigil_udfs::join_operators(tokens);
     tokens
         .split(|token| token.token == Token::SemiColon)
@@ -124,7 +150,9 @@ fn parse_one(tokens: &[TokenWithSpan], lines: &Lines) -> Result<Option<Statement
         Some(own) => StatementKind::Own(own),
         None => match command::parse(&mut cursor)? {
             Some(command) => StatementKind::Command(command),
-            None => match ordinary::parse(&written, text, lines)? {
+            None => match ordinary::parse(&written, text, lines)
+                .map_err(|error| error.located(text, lines.character(first.span.start) - 1))?
+            {
                 Ordinary { planned, written: None } => StatementKind::Ordinary(Box::new(planned)),
                 Ordinary { planned, written: Some(written) } => StatementKind::Catalog {
                     written: Box::new(written),
@@ -133,7 +161,8 @@ fn parse_one(tokens: &[TokenWithSpan], lines: &Lines) -> Result<Option<Statement
             },
         },
     };
-    Ok(Some(Statement { text: text.to_owned(), kind }))
+    let before = lines.character(first.span.start) - 1;
+    Ok(Some(Statement { text: text.to_owned(), before, kind }))
 }
 
 /// The one statement of PostgreSQL in `tokens`, which are a part of another statement.

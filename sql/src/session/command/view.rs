@@ -1,6 +1,6 @@
 //! `CREATE [OR REPLACE] VIEW`, `DROP VIEW`, `ALTER VIEW … RENAME TO`.
 //!
-//! As `CREATE SOURCE`, these take effect at once and are not undone by `ROLLBACK`.
+//! They take effect at once, and `ROLLBACK` takes them back (`session/undo.rs`).
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -22,6 +22,7 @@ use crate::dialect::{self, Cursor, Postgres, with_deep_stack};
 use crate::roles::Grant;
 use crate::session::classify::{Kind, classify};
 use crate::session::prepare::Action;
+use crate::session::undo::Before;
 use crate::session::{Outcome, Session, views};
 use crate::views::{View, ViewColumn, ViewMap, next_oid, readers};
 use crate::{Notice, SqlError};
@@ -142,7 +143,8 @@ fn invalid(sqlstate: &'static str, message: String, hint: Option<&str>) -> SqlEr
 
 impl Session {
     pub(super) async fn run_view(&mut self, command: &ViewCommand) -> Result<Outcome, SqlError> {
-        match command {
+        let before = Before::of(&self.database);
+        let outcome = match command {
             ViewCommand::Create(create) => self.create_view(create).await,
             ViewCommand::Drop { names, if_exists, cascade } => {
                 self.drop_views(names, *if_exists, *cascade)
@@ -150,7 +152,10 @@ impl Session {
             ViewCommand::Rename { name, to, if_exists, tag } => {
                 self.rename_view(name, to, *if_exists, tag)
             }
-        }
+        }?;
+        let (status, depth) = (self.transaction_status(), self.transaction.depth());
+        self.undo.note(before, &self.database, status, depth);
+        Ok(outcome)
     }
 
     async fn create_view(&mut self, create: &Create) -> Result<Outcome, SqlError> {
