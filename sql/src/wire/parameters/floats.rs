@@ -97,8 +97,13 @@ mod tests {
     fn the_rest_is_left_to_others() {
         let with_null = bytes_of(&vec![Some(1.0_f32), None], &Type::FLOAT4_ARRAY);
         assert_eq!(read(&with_null, &Type::FLOAT4_ARRAY, None), None);
+        // As PostgreSQL itself writes an array without elements: it has no dimension.
+        let without_dimension = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 188];
+        assert_eq!(read(&without_dimension, &Type::FLOAT4_ARRAY, None), None);
         let empty = bytes_of(&Vec::<f32>::new(), &Type::FLOAT4_ARRAY);
-        assert_eq!(read(&empty, &Type::FLOAT4_ARRAY, None), None);
+        let no_elements = ScalarValue::new_list_nullable(&[], &DataType::Float32);
+        let read_empty = read(&empty, &Type::FLOAT4_ARRAY, None);
+        assert_eq!(read_empty, Some(ScalarValue::List(no_elements)));
         let whole = bytes_of(&vec![1.0_f32, 2.0], &Type::FLOAT4_ARRAY);
         for length in 0..whole.len() {
             assert_eq!(read(&whole[..length], &Type::FLOAT4_ARRAY, None), None, "{length}");
