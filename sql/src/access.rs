@@ -23,7 +23,7 @@ use crate::catalog::StandardTable;
 use crate::catalog::system::{self, SYSTEM_SCHEMA};
 use crate::database::{DATABASE, DEFAULT_SCHEMA};
 use crate::dialect::with_deep_stack;
-use crate::roles::{Grant, Privileges, Roles, Rows};
+use crate::roles::{Grant, Privileges, RoleMap, Roles, Rows};
 
 /// Who a session is.
 #[derive(Clone, Debug)]
@@ -66,6 +66,11 @@ impl Access {
     pub(crate) fn privileges_of(&self, role: &str) -> Option<Privileges> {
         self.roles.get(role)?;
         self.roles.privileges(role).ok()
+    }
+
+    /// All roles as they are now.
+    pub(crate) fn all_roles(&self) -> RoleMap {
+        self.roles.all()
     }
 
     /// The name of the role with this OID.

@@ -52,6 +52,7 @@ impl Activity {
         let doing = Doing {
             user: String::new(),
             role: None,
+            acts_as: None,
             application: String::new(),
             address: None,
             state: State::Idle,
@@ -122,6 +123,8 @@ impl State {
 pub(crate) struct Doing {
     pub(crate) user: String,
     pub(crate) role: Option<String>,
+    /// Whom `SET SESSION AUTHORIZATION` has made of the user, and whose rights they have taken.
+    pub(crate) acts_as: Option<(String, String)>,
     pub(crate) application: String,
     pub(crate) address: Option<SocketAddr>,
     pub(crate) state: State,
@@ -169,6 +172,24 @@ impl Backend {
         doing.user = user.to_owned();
         doing.role = role.map(str::to_owned);
         doing.address = address;
+        doing.acts_as = None;
+    }
+
+    /// Whom the session acts as: the user, and the role whose rights it has.
+    pub(crate) fn acts_as(&self, user: &str, role: &str) {
+        lock(&self.doing).acts_as = Some((user.to_owned(), role.to_owned()));
+    }
+
+    /// `session_user`: the user, unless `SET SESSION AUTHORIZATION` has named another one.
+    pub(crate) fn session_user(&self) -> String {
+        let doing = lock(&self.doing);
+        doing.acts_as.as_ref().map_or(&doing.user, |(user, _)| user).clone()
+    }
+
+    /// `current_user`: the role whose rights the session has.
+    pub(crate) fn current_user(&self) -> String {
+        let doing = lock(&self.doing);
+        doing.acts_as.as_ref().map_or(&doing.user, |(_, role)| role).clone()
     }
 
     /// The role that it has logged in as.

@@ -19,7 +19,7 @@ use crate::catalog::system::SYSTEM_SCHEMA;
 use crate::catalog::{PublicSchema, SystemSchema, pg};
 use crate::channels::Channels;
 use crate::comments::Comments;
-use crate::interrupt::Interrupts;
+use crate::interrupt::{Interrupts, analyzer_rules, optimizer_rules};
 use crate::intervals::IntervalPlanner;
 use crate::memory::{Memory, QueryLimits};
 use crate::overflow::CheckedArithmetic;
@@ -219,7 +219,9 @@ fn base_state(
     let mut state = SessionStateBuilder::new()
         .with_config(config(cores))
         .with_default_features()
+        .with_optimizer_rules(optimizer_rules())
         .with_physical_optimizer_rules(rules)
+        .with_analyzer_rules(analyzer_rules())
         .with_analyzer_rule(Arc::new(CheckedArithmetic))
         .with_catalog_list(Arc::new(catalogs))
         .build();

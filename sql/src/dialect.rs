@@ -10,19 +10,23 @@ mod array_of;
 mod array_subquery;
 mod base64;
 mod bits;
-mod bytea;
+pub(crate) mod bytea;
 mod calls;
 mod composite_field;
 mod cursor;
 mod depth;
 mod distinct_from;
 mod exists;
+mod expansion;
 mod fetch;
+mod forms;
 mod identifier;
 mod lengths;
 mod like_escape;
 mod lines;
+mod numbers;
 mod ordinary;
+mod postgres;
 mod row_values;
 mod sample;
 mod series;
@@ -35,7 +39,6 @@ mod whole_row;
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 pub(crate) use self::array_literal::elements as array_elements;
@@ -43,6 +46,7 @@ pub(crate) use self::cursor::Cursor;
 pub use self::identifier::quote_identifier;
 pub(crate) use self::lines::Lines;
 use self::ordinary::Ordinary;
+pub(crate) use self::postgres::Postgres;
 use crate::SqlError;
 use crate::session::command::{self, Command};
 use crate::statement::{self, OwnStatement};
@@ -51,6 +55,8 @@ use crate::statement::{self, OwnStatement};
 #[derive(Clone, Debug)]
 pub struct Statement {
     text: String,
+    /// Characters before it in the text that was sent.
+    before: usize,
     kind: StatementKind,
 }
 
@@ -76,6 +82,26 @@ impl Statement {
     pub(crate) fn kind(&self) -> &StatementKind {
         &self.kind
     }
+
+    /// Reads parameters as what a client has declared them to be, where that is a text of a form: `json`,
+    /// `jsonb` or `uuid`, by their numbers from 1.
+    pub(crate) fn declare_forms(&mut self, declared: &[Option<&'static str>]) {
+        if declared.iter().all(Option::is_none) {
+            return;
+        }
+        match &mut self.kind {
+            StatementKind::Ordinary(statement)
+            | StatementKind::Catalog { planned: statement, .. } => {
+                with_deep_stack(|| forms::declare(statement, declared));
+            }
+            StatementKind::Own(_) | StatementKind::Command(_) => {}
+        }
+    }
+
+    /// An error of this statement with its place in the text that was sent, if that can be told.
+    pub(crate) fn located(&self, error: SqlError) -> SqlError {
+        with_deep_stack(|| error.located(&self.text, self.before))
+    }
 }
 
 /// The statements of `sql`, in order; empty ones are left out.
@@ -96,9 +122,10 @@ pub(crate) fn with_deep_stack<T>(work: impl FnOnce() -> T) -> T {
 
 fn parse_all(sql: &str) -> Result<Vec<Statement>, SqlError> {
     let lines = Lines::new(sql);
-    let tokens = Tokenizer::new(&PostgreSqlDialect {}, sql)
+    let tokens = Tokenizer::new(&Postgres::for_text(sql), sql)
         .tokenize_with_location()
         .map_err(|error| token_error(&error.message, lines.character(error.location)))?;
+    numbers::check(&tokens, &lines)?;
     let tokens = vigil_udfs::join_operators(tokens);
     tokens
         .split(|token| token.token == Token::SemiColon)
@@ -123,7 +150,9 @@ fn parse_one(tokens: &[TokenWithSpan], lines: &Lines) -> Result<Option<Statement
         Some(own) => StatementKind::Own(own),
         None => match command::parse(&mut cursor)? {
             Some(command) => StatementKind::Command(command),
-            None => match ordinary::parse(&written, text, lines)? {
+            None => match ordinary::parse(&written, text, lines)
+                .map_err(|error| error.located(text, lines.character(first.span.start) - 1))?
+            {
                 Ordinary { planned, written: None } => StatementKind::Ordinary(Box::new(planned)),
                 Ordinary { planned, written: Some(written) } => StatementKind::Catalog {
                     written: Box::new(written),
@@ -132,7 +161,8 @@ fn parse_one(tokens: &[TokenWithSpan], lines: &Lines) -> Result<Option<Statement
             },
         },
     };
-    Ok(Some(Statement { text: text.to_owned(), kind }))
+    let before = lines.character(first.span.start) - 1;
+    Ok(Some(Statement { text: text.to_owned(), before, kind }))
 }
 
 /// The one statement of PostgreSQL in `tokens`, which are a part of another statement.

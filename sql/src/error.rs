@@ -4,6 +4,7 @@
 //! Errors of DataFusion come in through [`SqlError::from`]; `error/datafusion.rs` says how.
 
 mod datafusion;
+mod position;
 
 use vigil_models::ModelError;
 use vigil_udfs::UdfError;
@@ -120,6 +121,14 @@ pub enum SqlError {
     /// A function of ours refused its arguments.
     #[error(transparent)]
     Function(#[from] UdfError),
+    /// Another error, and where it lies.
+    #[error("{error}")]
+    At {
+        /// What is wrong.
+        error: Box<SqlError>,
+        /// Where, in characters from 1.
+        position: usize,
+    },
     /// The query could not be planned or failed while it ran.
     #[error("{message}")]
     Query {
@@ -161,6 +170,7 @@ impl SqlError {
             Self::Engine(error) => error.sqlstate,
             Self::Model(error) => error.sqlstate(),
             Self::Function(error) => error.sqlstate(),
+            Self::At { error, .. } => error.sqlstate(),
         }
     }
 
@@ -172,6 +182,7 @@ impl SqlError {
             Self::Engine(error) => error.detail.as_deref(),
             Self::Model(error) => error.detail(),
             Self::Function(error) => error.detail(),
+            Self::At { error, .. } => error.detail(),
             _ => None,
         }
     }
@@ -193,6 +204,7 @@ impl SqlError {
             Self::Engine(error) => error.hint.clone(),
             Self::Model(error) => error.hint(),
             Self::Function(error) => error.hint().map(Into::into),
+            Self::At { error, .. } => error.hint(),
             _ => None,
         }
     }
@@ -202,6 +214,7 @@ impl SqlError {
         match self {
             Self::Syntax { position, .. } | Self::Token { position, .. } => Some(*position),
             Self::Invalid { position, .. } => *position,
+            Self::At { position, .. } => Some(*position),
             _ => None,
         }
     }

@@ -7,6 +7,8 @@
 //! join asks for each batch of pairs whether that is still wanted ([`Interrupts`]). Joins without a
 //! condition end a poll after some batches.
 
+mod planning;
+
 use std::any::Any;
 use std::cell::RefCell;
 use std::future::Future;
@@ -36,6 +38,7 @@ use datafusion::physical_plan::joins::{
 use futures::FutureExt;
 use futures::future::BoxFuture;
 
+pub(crate) use self::planning::{analyzer_rules, optimizer_rules};
 use crate::SqlError;
 
 /// Whether a statement has to stop.

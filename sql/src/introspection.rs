@@ -17,6 +17,7 @@
 //! | `infer`, `types` | types of columns |
 //! | `value`, `relation`, `scope` | values, rows and what names mean |
 
+mod acl;
 mod aggregate;
 mod catalog;
 mod expr;

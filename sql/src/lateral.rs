@@ -16,7 +16,7 @@ use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     Expr, ExprFunctionExt, FetchType, Filter, Join, Limit, LogicalPlan, LogicalPlanBuilder,
-    SkipType, Sort, SortExpr, Subquery, SubqueryAlias, col, lit,
+    SkipType, Sort, SortExpr, Subquery, SubqueryAlias, col, lit, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -25,6 +25,8 @@ const ROW: &str = "__lateral_row";
 /// The column with a row's rank among those of one row: a filter of it lets the ranks of an
 /// `OFFSET` and a `LIMIT` through, as literals of `UInt64`.
 pub const RANK: &str = "__lateral_rank";
+/// The column that is NULL where a row of the left side has no other and stays all the same.
+const IS_PAIR: &str = "__lateral_pair";
 /// What the columns with the values of an order begin with.
 const KEY: &str = "__lateral_key_";
 
@@ -97,7 +99,13 @@ fn has_subquery(expr: &Expr) -> bool {
 /// The limited sub-query of each row that a join has on its right, and its name; `None` for every
 /// other join.
 fn limited(join: &Join) -> Result<Option<(&LogicalPlan, Option<&TableReference>)>> {
-    if join.join_type != JoinType::Inner || !join.on.is_empty() {
+    // What `ON` says of a `LEFT JOIN` would be asked after the limit, and keep the row all the same.
+    let fits = match join.join_type {
+        JoinType::Inner => true,
+        JoinType::Left => join.filter.as_ref().is_none_or(is_true),
+        _ => false,
+    };
+    if !fits || !join.on.is_empty() {
         return Ok(None);
     }
     let (subquery, alias) = match join.right.as_ref() {
@@ -119,7 +127,8 @@ fn rewrite(join: &Join) -> Result<Option<LogicalPlan>> {
     let number = row_number().alias(ROW);
     let left =
         LogicalPlanBuilder::from(join.left.as_ref().clone()).window(vec![number])?.build()?;
-    let Some(lifted) = lift(subquery, &left)? else { return Ok(None) };
+    let pairs = Pairs { left: &left, keeps_all: join.join_type == JoinType::Left };
+    let Some(lifted) = pairs.lift(subquery)? else { return Ok(None) };
     let outer = join.left.schema().iter().map(Expr::from);
     let inner = subquery.schema().iter().map(|(qualifier, field)| {
         let column = Expr::from((qualifier, field));
@@ -144,99 +153,143 @@ fn has_limit(plan: &LogicalPlan) -> Result<bool> {
     plan.exists(|node| Ok(matches!(node, LogicalPlan::Limit(_))))
 }
 
-/// The plan over pairs of one of its rows and a row of `left`, whose columns come along.
-fn lift(plan: &LogicalPlan, left: &LogicalPlan) -> Result<Option<LogicalPlan>> {
-    if !is_correlated(plan)? && !has_limit(plan)? {
-        let pairs = LogicalPlanBuilder::from(left.clone()).cross_join(plan.clone())?;
-        return pairs.build().map(Some);
-    }
-    let columns = || left.schema().iter().map(Expr::from);
-    match plan {
-        LogicalPlan::Filter(filter) => {
-            let Some(input) = lift(&filter.input, left)? else { return Ok(None) };
-            let predicate = inner(filter.predicate.clone())?;
-            LogicalPlanBuilder::from(input).filter(predicate)?.build().map(Some)
-        }
-        LogicalPlan::Projection(projection) => {
-            let Some(input) = lift(&projection.input, left)? else { return Ok(None) };
-            project(input, columns(), &projection.expr)
-        }
-        LogicalPlan::SubqueryAlias(SubqueryAlias { input, alias, .. }) => {
-            let Some(lifted) = lift(input, left)? else { return Ok(None) };
-            let named = input.schema().iter().map(|column| {
-                Expr::from(column).alias_qualified(Some(alias.clone()), column.1.name())
-            });
-            let all = columns().chain(named).collect::<Vec<_>>();
-            LogicalPlanBuilder::from(lifted).project(all)?.build().map(Some)
-        }
-        LogicalPlan::Limit(limit) => lift_limit(limit, left),
-        _ => Ok(None),
-    }
+fn is_true(condition: &Expr) -> bool {
+    matches!(condition, Expr::Literal(ScalarValue::Boolean(Some(true)), _))
 }
 
-/// `LIMIT` over `ORDER BY`, perhaps with columns chosen in between.
-fn lift_limit(limit: &Limit, left: &LogicalPlan) -> Result<Option<LogicalPlan>> {
-    let (SkipType::Literal(skip), FetchType::Literal(fetch)) =
-        (limit.get_skip_type()?, limit.get_fetch_type()?)
-    else {
-        return Ok(None);
-    };
-    let (sort, projection) = match limit.input.as_ref() {
-        LogicalPlan::Sort(sort) => (sort, None),
-        LogicalPlan::Projection(projection) => match projection.input.as_ref() {
-            LogicalPlan::Sort(sort) => (sort, Some(projection)),
+/// The pairs of a row of the left side and a row of the sub-query.
+struct Pairs<'a> {
+    left: &'a LogicalPlan,
+    /// Whether a row of the left side without another stays, as in a `LEFT JOIN`.
+    keeps_all: bool,
+}
+
+impl Pairs<'_> {
+    /// The plan over pairs of one of its rows and a row of the left side, whose columns come along.
+    fn lift(&self, plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
+        if is_plain(plan)? {
+            return self.of(plan, None).map(Some);
+        }
+        match plan {
+            LogicalPlan::Filter(filter) if self.keeps_all => {
+                // It must not take out the rows without another, so it says which are pairs.
+                let predicate = inner(filter.predicate.clone())?;
+                if !is_plain(&filter.input)? || has_subquery(&predicate) {
+                    return Ok(None);
+                }
+                self.of(&filter.input, Some(predicate)).map(Some)
+            }
+            LogicalPlan::Filter(filter) => {
+                let Some(input) = self.lift(&filter.input)? else { return Ok(None) };
+                let predicate = inner(filter.predicate.clone())?;
+                LogicalPlanBuilder::from(input).filter(predicate)?.build().map(Some)
+            }
+            LogicalPlan::Projection(projection) => {
+                let Some(input) = self.lift(&projection.input)? else { return Ok(None) };
+                self.project(input, &projection.expr)
+            }
+            LogicalPlan::SubqueryAlias(SubqueryAlias { input, alias, .. }) => {
+                let Some(lifted) = self.lift(input)? else { return Ok(None) };
+                let named = input.schema().iter().map(|column| {
+                    Expr::from(column).alias_qualified(Some(alias.clone()), column.1.name())
+                });
+                let all = self.columns().chain(named).collect::<Vec<_>>();
+                LogicalPlanBuilder::from(lifted).project(all)?.build().map(Some)
+            }
+            LogicalPlan::Limit(limit) => self.lift_limit(limit),
+            _ => Ok(None),
+        }
+    }
+
+    /// The pairs with the rows of a plan that knows nothing of the left side; `condition` says which.
+    fn of(&self, right: &LogicalPlan, condition: Option<Expr>) -> Result<LogicalPlan> {
+        let left = LogicalPlanBuilder::from(self.left.clone());
+        if !self.keeps_all {
+            return left.cross_join(right.clone())?.build();
+        }
+        let marked = right.schema().iter().map(Expr::from).chain([lit(true).alias(IS_PAIR)]);
+        let right = LogicalPlanBuilder::from(right.clone()).project(marked)?.build()?;
+        left.join_on(right, JoinType::Left, [condition.unwrap_or_else(|| lit(true))])?.build()
+    }
+
+    /// The columns of the left side, and what tells pairs from rows without another.
+    fn columns(&self) -> impl Iterator<Item = Expr> {
+        let is_pair = self.keeps_all.then(|| Expr::Column(Column::new_unqualified(IS_PAIR)));
+        self.left.schema().iter().map(Expr::from).chain(is_pair)
+    }
+
+    /// `LIMIT` over `ORDER BY`, perhaps with columns chosen in between.
+    fn lift_limit(&self, limit: &Limit) -> Result<Option<LogicalPlan>> {
+        let (SkipType::Literal(skip), FetchType::Literal(fetch)) =
+            (limit.get_skip_type()?, limit.get_fetch_type()?)
+        else {
+            return Ok(None);
+        };
+        if self.keeps_all && (skip > 0 || fetch == Some(0)) {
+            // A row whose others are all left out would have to come back.
+            return Ok(None);
+        }
+        let (sort, projection) = match limit.input.as_ref() {
+            LogicalPlan::Sort(sort) => (sort, None),
+            LogicalPlan::Projection(projection) => match projection.input.as_ref() {
+                LogicalPlan::Sort(sort) => (sort, Some(projection)),
+                _ => return Ok(None),
+            },
             _ => return Ok(None),
-        },
-        _ => return Ok(None),
-    };
-    let Sort { expr, input, .. } = sort;
-    let Some(lifted) = lift(input, left)? else { return Ok(None) };
-    // The order's values become columns, so that what they are made of need not be sorted along.
-    let mut keyed: Vec<Expr> = lifted.schema().iter().map(Expr::from).collect();
-    let mut order = Vec::new();
-    for (number, SortExpr { expr, asc, nulls_first }) in expr.iter().enumerate() {
-        let name = format!("{KEY}{number}");
-        keyed.push(inner(expr.clone())?.alias(&name));
-        order.push(col(name).sort(*asc, *nulls_first));
-    }
-    let row = Expr::Column(Column::new_unqualified(ROW));
-    let rank = row_number().partition_by(vec![row]).order_by(order).build()?.alias(RANK);
-    let number = |count: usize| lit(ScalarValue::UInt64(Some(count as u64)));
-    let rank_column = || Expr::Column(Column::new_unqualified(RANK));
-    let mut wanted = rank_column().gt(number(skip));
-    if let Some(fetch) = fetch {
-        wanted = wanted.and(rank_column().lt_eq(number(skip.saturating_add(fetch))));
-    }
-    let names: Vec<Expr> = lifted.schema().iter().map(Expr::from).collect();
-    let nearest = LogicalPlanBuilder::from(lifted)
-        .project(keyed)?
-        .window(vec![rank])?
-        .filter(wanted)?
-        .project(names)?
-        .build()?;
-    match projection {
-        Some(projection) => {
-            project(nearest, left.schema().iter().map(Expr::from), &projection.expr)
+        };
+        let Sort { expr, input, .. } = sort;
+        let Some(lifted) = self.lift(input)? else { return Ok(None) };
+        // The order's values become columns, so that what they are made of need not be sorted along.
+        let mut keyed: Vec<Expr> = lifted.schema().iter().map(Expr::from).collect();
+        let mut order = Vec::new();
+        for (number, SortExpr { expr, asc, nulls_first }) in expr.iter().enumerate() {
+            let name = format!("{KEY}{number}");
+            keyed.push(inner(expr.clone())?.alias(&name));
+            order.push(col(name).sort(*asc, *nulls_first));
         }
-        None => Ok(Some(nearest)),
+        let row = Expr::Column(Column::new_unqualified(ROW));
+        let rank = row_number().partition_by(vec![row]).order_by(order).build()?.alias(RANK);
+        let number = |count: usize| lit(ScalarValue::UInt64(Some(count as u64)));
+        let rank_column = || Expr::Column(Column::new_unqualified(RANK));
+        let mut wanted = rank_column().gt(number(skip));
+        if let Some(fetch) = fetch {
+            wanted = wanted.and(rank_column().lt_eq(number(skip.saturating_add(fetch))));
+        }
+        let names: Vec<Expr> = lifted.schema().iter().map(Expr::from).collect();
+        let nearest = LogicalPlanBuilder::from(lifted)
+            .project(keyed)?
+            .window(vec![rank])?
+            .filter(wanted)?
+            .project(names)?
+            .build()?;
+        match projection {
+            Some(projection) => self.project(nearest, &projection.expr),
+            None => Ok(Some(nearest)),
+        }
+    }
+
+    /// The columns of the left side, and expressions over pairs.
+    fn project(&self, input: LogicalPlan, expressions: &[Expr]) -> Result<Option<LogicalPlan>> {
+        let mut all: Vec<Expr> = self.columns().collect();
+        for expression in expressions {
+            let name = expression.schema_name().to_string();
+            let is_of_pair = !matches!(expression, Expr::Column(_));
+            let mut lifted = inner(expression.clone())?;
+            if self.keeps_all && is_of_pair {
+                let is_pair = Expr::Column(Column::new_unqualified(IS_PAIR));
+                lifted = when(is_pair, lifted.unalias_nested().data).end()?;
+            }
+            // A column stays one; what was renamed by the change gets its name back.
+            let same = lifted.schema_name().to_string() == name;
+            all.push(if same { lifted } else { lifted.alias(name) });
+        }
+        LogicalPlanBuilder::from(input).project(all)?.build().map(Some)
     }
 }
 
-/// The columns of the left side, and expressions over pairs.
-fn project(
-    input: LogicalPlan,
-    columns: impl Iterator<Item = Expr>,
-    expressions: &[Expr],
-) -> Result<Option<LogicalPlan>> {
-    let mut all: Vec<Expr> = columns.collect();
-    for expression in expressions {
-        let name = expression.schema_name().to_string();
-        let lifted = inner(expression.clone())?;
-        // A column stays one; what was renamed by the change gets its name back.
-        let same = lifted.schema_name().to_string() == name;
-        all.push(if same { lifted } else { lifted.alias(name) });
-    }
-    LogicalPlanBuilder::from(input).project(all)?.build().map(Some)
+/// Whether a plan knows nothing of the outer query and has no limit.
+fn is_plain(plan: &LogicalPlan) -> Result<bool> {
+    Ok(!is_correlated(plan)? && !has_limit(plan)?)
 }
 
 /// The expression with the columns of the outer query as columns of its input.

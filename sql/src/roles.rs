@@ -15,6 +15,7 @@ pub(crate) use self::file::replace as replace_file;
 pub(crate) use self::grants::{Grant, Privileges, Rows, would_be_circular};
 use self::scram::{NoRandomness, Verifier};
 use crate::SqlError;
+use crate::activity::now_micros;
 
 /// May read every table.
 pub(crate) const READER: &str = "vigil_reader";
@@ -42,6 +43,8 @@ pub(crate) struct Role {
     pub(crate) verifier: Option<Verifier>,
     /// Connections at the same time.
     pub(crate) connection_limit: Option<u32>,
+    /// When its password ends to count, in microseconds since the Unix epoch.
+    pub(crate) valid_until_micros: Option<i64>,
     /// The roles that it is a member of.
     pub(crate) member_of: BTreeSet<String>,
     /// What was granted to it.
@@ -119,11 +122,13 @@ impl Roles {
     }
 
     /// What proves that a client is `user`. Somebody who does not exist, may not log in or has no
-    /// password gets one that nothing proves, so that nothing tells them apart.
+    /// password that counts gets one that nothing proves, so that nothing tells them apart.
     pub(crate) fn verifier(&self, user: &str) -> Verifier {
         let state = self.lock();
-        let known =
-            state.get(user).filter(|role| role.login).and_then(|role| role.verifier.clone());
+        let now = now_micros();
+        let may_enter =
+            |role: &&Role| role.login && role.valid_until_micros.is_none_or(|until| now < until);
+        let known = state.get(user).filter(may_enter).and_then(|role| role.verifier.clone());
         // Made in each case, so that both take the same time.
         let mock = Verifier::mock(user, &self.mock_secret);
         known.unwrap_or(mock)

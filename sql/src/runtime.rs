@@ -10,7 +10,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -26,6 +26,9 @@ use crate::interrupt::{Interrupt, Interruptible};
 
 /// Batches that wait between a query and its reader. A reader that is slow stops the query.
 const BATCHES_AHEAD: usize = 2;
+
+/// So long after its deadline a statement is waited for that does not end itself.
+const STEP: Duration = Duration::from_millis(20);
 
 /// The stack of a query thread. Planning descends a statement's tree; only what is used of it takes
 /// memory.
@@ -93,7 +96,18 @@ impl QueryRuntime {
     {
         let work = Interruptible::new(before(deadline, work), Arc::clone(&interrupt));
         let mut task = AbortOnDrop { task: self.handle.spawn(work), interrupt };
-        (&mut task.task).await.unwrap_or(Err(SqlError::Stopping))
+        let ended = match deadline {
+            // The work ends itself at its deadline, unless a single step of it goes on; planning is one.
+            Some(deadline) => {
+                let latest = deadline + STEP;
+                match tokio::time::timeout_at(latest.into(), &mut task.task).await {
+                    Ok(ended) => ended,
+                    Err(_) => return Err(SqlError::Timeout),
+                }
+            }
+            None => (&mut task.task).await,
+        };
+        ended.unwrap_or(Err(SqlError::Stopping))
     }
 
     /// Runs `work` on the caller's thread: for what takes less time than to hand it over.
@@ -205,5 +219,26 @@ impl Stream for Batches {
 impl RecordBatchStream for Batches {
     fn schema(&self) -> SchemaRef {
         self.schema.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_step_that_goes_on_past_the_deadline_is_not_waited_for() {
+        let runtime = QueryRuntime::new(1).expect("has a thread");
+        // The thread is held until the answer is there, as a long step of planning would hold it.
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let deadline = Instant::now() + Duration::from_millis(10);
+        let work = async move {
+            let _ = held.recv();
+            Ok(())
+        };
+        let error = runtime.run(Some(deadline), work).await.expect_err("is over");
+        assert_eq!(error.sqlstate(), "57014");
+        assert_eq!(error.to_string(), "canceling statement due to statement timeout");
+        drop(release);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The wire has one for each connection; `vigil run` and `vigil sql` have one in process.
 
+mod acting;
 mod catalog_query;
 mod classify;
 pub(crate) mod command;
@@ -23,6 +24,7 @@ pub(crate) mod settings;
 mod slot;
 mod table_arguments;
 mod transaction;
+mod undo;
 mod views;
 
 use std::collections::BTreeMap;
@@ -48,6 +50,7 @@ use self::objects::Named;
 use self::prepare::Action;
 use self::settings::Settings;
 use self::transaction::Transaction;
+use self::undo::Undo;
 use crate::access::Access;
 use crate::activity::Backend;
 use crate::channels::{Mailbox, Notification};
@@ -132,6 +135,10 @@ pub struct Session {
     /// Prepared statements that the client wants forgotten; `None` is all of them.
     deallocated: Vec<Option<String>>,
     access: Arc<Access>,
+    /// Who has logged in; [`Session::access`] may be that of a role of theirs.
+    login: Arc<Access>,
+    /// The role before `SET LOCAL ROLE`, for the end of the block.
+    role_before: Option<String>,
     backend: Arc<Backend>,
     /// What each statement's state begins with: the database's, with this session's functions. It is
     /// made when it is first wanted, as most sessions of a pool do nothing.
@@ -142,6 +149,8 @@ pub struct Session {
     named: BTreeMap<String, Named>,
     cursors: Cursors,
     mailbox: Arc<Mailbox>,
+    /// What this transaction block did to views.
+    undo: Undo,
     /// What `NOTIFY`, `LISTEN` and `UNLISTEN` said in this transaction block.
     unsaid: Unsaid,
 }
@@ -149,6 +158,10 @@ pub struct Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.database.activity().locks().give_back_all(self.backend.pid());
+        // A block that is left open was not committed.
+        if let Err(error) = self.undo.roll_back(None, &self.database) {
+            tracing::warn!(%error, "views of a block that was left open stay");
+        }
     }
 }
 
@@ -163,10 +176,13 @@ impl Session {
             named: BTreeMap::new(),
             cursors: Cursors::default(),
             mailbox,
+            undo: Undo::default(),
             unsaid: Unsaid::default(),
             settings: Settings::default(),
             transaction: Transaction::default(),
             deallocated: Vec::new(),
+            login: Arc::clone(&access),
+            role_before: None,
             access,
             backend,
             base: OnceLock::new(),
@@ -188,7 +204,8 @@ impl Session {
     /// Whatever keeps it from beginning. In a transaction block the error makes the block fail.
     pub async fn execute(&mut self, statement: &Statement) -> Result<Outcome, SqlError> {
         let prepared = self.prepare(statement, &[]).await?;
-        self.execute_prepared(&prepared, Vec::new()).await
+        let outcome = self.execute_prepared(&prepared, Vec::new()).await;
+        outcome.map_err(|error| statement.located(error))
     }
 
     /// Runs a prepared statement with the values of its parameters, in their order. All tables
@@ -299,7 +316,11 @@ impl Session {
             return self.end_block(statement);
         }
         match statement {
-            S::SetRole(name) => return self.keep_role(name.as_deref()),
+            S::SetRole(name, scope) => return self.set_role(name.as_deref(), *scope),
+            S::SetAuthorization(name) => return self.set_authorization(name.as_deref()),
+            S::DiscardAll if self.transaction.status() == TransactionStatus::Idle => {
+                self.set_authorization(None)?;
+            }
             S::DropIfExists(kind, names) => return self.drop_if_exists(*kind, names),
             _ => {}
         }
@@ -345,7 +366,9 @@ impl Session {
             }
             // They have been done above.
             S::Commit { .. } | S::Rollback { .. } => Outcome::done("ROLLBACK", []),
-            S::SetRole(_) | S::DropIfExists(..) => Outcome::done("SET", []),
+            S::SetRole(..) | S::SetAuthorization(_) | S::DropIfExists(..) => {
+                Outcome::done("SET", [])
+            }
             S::Savepoint(name) => {
                 transaction.savepoint(name, settings)?;
                 Outcome::done("SAVEPOINT", [])
@@ -354,12 +377,15 @@ impl Session {
                 let at = transaction.release(name)?;
                 self.cursors.release(at);
                 self.unsaid.release(at);
+                self.undo.release(at);
                 Outcome::done("RELEASE", [])
             }
             S::RollbackTo(name) => {
                 let at = transaction.rollback_to(name, settings)?;
                 self.cursors.rollback_to(at);
                 self.unsaid.rollback_to(at);
+                self.undo.roll_back(Some(at), &self.database)?;
+                self.follow_role();
                 Outcome::done("ROLLBACK", [])
             }
             S::Deallocate(name) => {
@@ -429,9 +455,14 @@ impl Session {
         if in_block && tag == "COMMIT" {
             self.cursors.commit();
             self.say();
+            self.undo.commit();
+            self.leave_local_role();
         } else if in_block {
             self.cursors.rollback();
             self.unsaid.clear();
+            self.role_before = None;
+            self.follow_role();
+            self.undo.roll_back(None, &self.database)?;
         }
         if chain {
             self.transaction.begin(&self.settings);

@@ -31,6 +31,9 @@ pub(super) fn walks_by_steps(metric: Metric, dimensions: usize) -> bool {
     matches!(metric, Metric::Cosine | Metric::InnerProduct) && dimensions >= STEPS_FROM
 }
 
+/// Steps of the greatest element of a vector.
+const GREATEST: f32 = 127.0;
+
 /// Vectors in eight bits, one after the other.
 #[derive(Clone, Debug)]
 pub(super) struct Steps {
@@ -64,9 +67,28 @@ impl Steps {
         Probe::Steps { elements, scale }
     }
 
+    /// How far the product of these steps of `query` and of the vector `at` may be from the product of
+    /// what they stand for. With `q'` and `v'` for what steps count, `q·v - q'·v' = (q - q')·v' +
+    /// q·(v - v')`, and rounding errs by half a step in each element.
+    fn error(&self, query: &Steps, lengths: Lengths, at: usize) -> f32 {
+        let elements = (query.elements.len() as f32).sqrt();
+        let (query_step, step) = (query.scales[0], self.scales[at]);
+        let rounded = |step: f32| elements * step / 2.0;
+        let length = lengths.stored.map_or(elements * step * GREATEST, |one| one + rounded(step));
+        rounded(query_step) * length + lengths.query * rounded(step)
+    }
+
     fn bytes(&self) -> usize {
         size_of_val(self.elements.as_ref()) + size_of_val(self.scales.as_ref())
     }
+}
+
+/// What is known of the lengths of a query and of the vectors that it is compared with.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Lengths {
+    pub(super) query: f32,
+    /// `None` when they have different ones.
+    pub(super) stored: Option<f32>,
 }
 
 /// A vector that others are compared with on a walk.
@@ -120,6 +142,15 @@ impl Codes {
             }
             // No graph has both; a distance that is never the least one leads nowhere.
             (Probe::Steps { .. }, Self::Full(_, None) | Self::Half(_)) => f32::INFINITY,
+        }
+    }
+
+    /// How far a distance that a walk goes by may be from that of the whole vectors; `None` where
+    /// that is the same.
+    pub(super) fn walk_error(&self, query: &Steps, lengths: Lengths, at: usize) -> Option<f32> {
+        match self {
+            Self::Full(_, Some(steps)) => Some(steps.error(query, lengths, at)),
+            _ => None,
         }
     }
 
@@ -218,5 +249,5 @@ impl Codes {
 /// What one step of an eight-bit element counts.
 fn scale(vector: &[f32]) -> f32 {
     let greatest = vector.iter().fold(0.0_f32, |greatest, value| greatest.max(value.abs()));
-    if greatest > 0.0 { greatest / 127.0 } else { 1.0 }
+    if greatest > 0.0 { greatest / GREATEST } else { 1.0 }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::codes::{Codes, Precision, Probe};
-use super::kernel::Metric;
+use super::kernel::{self, Metric};
 use super::links::{CHUNK, Links, NONE};
 use super::search::Candidates;
 use super::visited::VisitedPool;
@@ -77,9 +77,25 @@ impl View {
         self.keys[chunk][at]
     }
 
+    #[inline]
     pub(super) fn twin(&self, node: u32) -> u32 {
         let (chunk, at) = place(node);
         self.links[chunk].twin(at)
+    }
+
+    /// Asks the memory for the edges of a node that is likely looked at soon.
+    #[inline]
+    pub(super) fn prefetch_links(&self, node: u32) {
+        let (chunk, at) = place(node);
+        self.links[chunk].prefetch(at);
+    }
+
+    /// Asks the memory for what tells whether a node's rows count.
+    #[inline]
+    pub(super) fn prefetch_row(&self, node: u32) {
+        let (chunk, at) = place(node);
+        self.links[chunk].prefetch_twin(at);
+        kernel::prefetch(&self.keys[chunk][at..=at]);
     }
 }
 
@@ -313,6 +329,9 @@ impl Graph {
                     view.codes[chunk].prefetch(self.options.dimensions, at);
                     candidates.fresh.push(neighbour);
                 }
+            }
+            if let Some(next) = candidates.likely_next() {
+                view.prefetch_links(next);
             }
             for index in 0..candidates.fresh.len() {
                 let neighbour = candidates.fresh[index];

@@ -14,7 +14,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{JoinSide, JoinType, ScalarValue};
 use datafusion::error::Result;
 use datafusion::logical_expr::Operator;
-use datafusion::physical_expr::expressions::{BinaryExpr, Column, Literal};
+use datafusion::physical_expr::expressions::{BinaryExpr, CaseExpr, Column, Literal};
 use datafusion::physical_expr::utils::split_conjunction;
 use datafusion::physical_expr::{PhysicalExpr, PhysicalSortExpr, ScalarFunctionExpr};
 use datafusion::physical_plan::ExecutionPlan;
@@ -26,7 +26,7 @@ use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec};
 use vigil_sql::LATERAL_RANK;
 
-use super::conditions::is_volatile;
+use super::conditions::{imply, is_volatile};
 use super::indexable::IndexableScan;
 use super::kernel::Metric;
 use super::nearest_join::{Model, NearestJoin, Search};
@@ -94,6 +94,10 @@ impl UseIndexes {
         let left_columns = join.left.schema().fields().len();
         let Some(right) = Right::read(join.right, left_columns)? else { return Ok(None) };
         let Pairs { first, is_descending, nulls_first, has_more, conditions } = order;
+        if join.keeps_all && !conditions.is_empty() {
+            // They would take out rows that have no other, too.
+            return Ok(None);
+        }
         let scan = right.scan;
         let Some(distance) =
             PairDistance::read(&right.of_pair(first)?, is_descending, left_columns)
@@ -117,9 +121,20 @@ impl UseIndexes {
             scan.projection.as_ref().map_or(column, |columns| columns[column])
         };
         let (metric, column) = (distance.metric, in_table(distance.column));
-        // A partial index would have to fit each row's own condition.
-        let index = self.indexes.over(scan.table, column, metric);
-        let index = index.into_iter().find(|index| index.predicate.is_none());
+        let of_scan =
+            |condition: &&Arc<dyn PhysicalExpr>| !has_any_of_left(condition, left_columns);
+        let of_scan: Vec<_> = conditions.iter().filter(of_scan).cloned().collect();
+        let mut index = None;
+        for one in self.indexes.over(scan.table, column, metric) {
+            let has_all = match &one.predicate {
+                Some(predicate) => imply(&of_scan, predicate)?,
+                None => true,
+            };
+            if has_all {
+                index = Some(one);
+                break;
+            }
+        }
         let model =
             distance.model.map(|(column, expected)| Model { column: in_table(column), expected });
         let search = Search {
@@ -137,6 +152,7 @@ impl UseIndexes {
             page: fetched.saturating_sub(skipped),
             ties: if has_more { Ties::Ordered } else { Ties::Any },
             conditions,
+            keeps_all: join.keeps_all,
             projection: scan.projection.clone(),
             settings: scan.settings,
             tables: Arc::clone(&scan.tables),
@@ -144,8 +160,9 @@ impl UseIndexes {
             left_columns,
         };
         let pairs = NearestJoin::new(Arc::clone(join.left), scan.scan.schema(), search);
-        // What the right side computes of its scan is computed of the pairs.
+        // What the right side computes of its scan is computed of the pairs, and is NULL where a row has none.
         let left = join.left.schema();
+        let is_found = pairs.is_found();
         let mut columns: Vec<(Arc<dyn PhysicalExpr>, String)> = Vec::new();
         for (number, field) in left.fields().iter().enumerate() {
             columns.push((Arc::new(Column::new(field.name(), number)), field.name().clone()));
@@ -153,7 +170,15 @@ impl UseIndexes {
         for (number, field) in join.right.schema().fields().iter().enumerate() {
             let column: Arc<dyn PhysicalExpr> =
                 Arc::new(Column::new(field.name(), left_columns + number));
-            columns.push((right.of_pair(column)?, field.name().clone()));
+            let value = right.of_pair(column)?;
+            let value = match &is_found {
+                Some(is_found) if !value.is::<Column>() => {
+                    let found = vec![(Arc::clone(is_found), value)];
+                    Arc::new(CaseExpr::try_new(None, found, None)?)
+                }
+                _ => value,
+            };
+            columns.push((value, field.name().clone()));
         }
         if let Some(projection) = &join.projection {
             columns = projection.iter().map(|column| columns[*column].clone()).collect();
@@ -242,24 +267,32 @@ struct Join<'a> {
     /// Over the columns of both sides.
     conditions: Vec<Arc<dyn PhysicalExpr>>,
     projection: Option<Vec<usize>>,
+    /// Whether a row of the left side that has no other stays, with NULLs.
+    keeps_all: bool,
+}
+
+/// Whether a join of this type keeps all rows of its left side; `None` for those that are not read.
+fn keeps_all(join_type: JoinType) -> Option<bool> {
+    match join_type {
+        JoinType::Inner => Some(false),
+        JoinType::Left => Some(true),
+        _ => None,
+    }
 }
 
 impl<'a> Join<'a> {
     fn read(plan: &'a Arc<dyn ExecutionPlan>) -> Option<Self> {
         if let Some(join) = plan.downcast_ref::<CrossJoinExec>() {
             let (left, right) = (join.left(), join.right());
-            return Some(Self { left, right, conditions: Vec::new(), projection: None });
+            let (conditions, projection) = (Vec::new(), None);
+            return Some(Self { left, right, conditions, projection, keeps_all: false });
         }
         if let Some(join) = plan.downcast_ref::<NestedLoopJoinExec>() {
             let (left, right) = (join.left(), join.right());
             let conditions = on_both(join.filter(), left.schema().fields().len())?;
             let projection = join.projection().as_ref().map(|columns| columns.to_vec());
-            return (*join.join_type() == JoinType::Inner).then_some(Self {
-                left,
-                right,
-                conditions,
-                projection,
-            });
+            let keeps_all = keeps_all(*join.join_type())?;
+            return Some(Self { left, right, conditions, projection, keeps_all });
         }
         let join = plan.downcast_ref::<HashJoinExec>()?;
         let (left, right) = (join.left(), join.right());
@@ -271,12 +304,8 @@ impl<'a> Join<'a> {
             conditions.push(Arc::new(equal));
         }
         let projection = join.projection.as_ref().map(|columns| columns.to_vec());
-        (*join.join_type() == JoinType::Inner).then_some(Self {
-            left,
-            right,
-            conditions,
-            projection,
-        })
+        let keeps_all = keeps_all(*join.join_type())?;
+        Some(Self { left, right, conditions, projection, keeps_all })
     }
 }
 
@@ -427,6 +456,14 @@ fn is_of_left(expr: &Arc<dyn PhysicalExpr>, left_columns: usize) -> bool {
         Ok(TreeNodeRecursion::Continue)
     });
     visited.is_ok() && is_of_left
+}
+
+/// Whether a column of the left side is in an expression over a pair.
+fn has_any_of_left(expr: &Arc<dyn PhysicalExpr>, left_columns: usize) -> bool {
+    let is_of_left = |part: &Arc<dyn PhysicalExpr>| {
+        part.downcast_ref::<Column>().is_some_and(|column| column.index() < left_columns)
+    };
+    expr.exists(|part| Ok(is_of_left(part))).unwrap_or(true)
 }
 
 type Check<'a> = (&'a Arc<dyn PhysicalExpr>, &'a Arc<dyn PhysicalExpr>);

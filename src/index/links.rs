@@ -7,6 +7,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::kernel;
+
 /// Nodes of a chunk.
 pub(super) const CHUNK: usize = 256;
 /// No node.
@@ -72,6 +74,18 @@ impl Links {
             None => (0, &[] as &[AtomicU32]),
         };
         nodes.iter().take(count).map(|node| node.load(Ordering::Relaxed))
+    }
+
+    /// Asks the memory for the edges of `at` on the lowest level.
+    #[inline]
+    pub(super) fn prefetch(&self, at: usize) {
+        kernel::prefetch(self.list(at, 0));
+    }
+
+    /// Asks the memory for what says whether `at` has a twin.
+    #[inline]
+    pub(super) fn prefetch_twin(&self, at: usize) {
+        kernel::prefetch(&self.twins[at..=at]);
     }
 
     /// Keeps other writers from the node.

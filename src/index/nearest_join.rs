@@ -4,9 +4,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, UInt64Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt64Array, new_null_array,
+};
 use arrow::compute::take_record_batch;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::common::ScalarValue;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::Result;
@@ -44,6 +46,8 @@ pub(super) struct Search {
     pub(super) ties: Ties,
     /// Over a pair.
     pub(super) conditions: Vec<Arc<dyn PhysicalExpr>>,
+    /// Whether a row that has no other stays, with NULLs; a last column then tells whether a pair is one.
+    pub(super) keeps_all: bool,
     pub(super) projection: Option<Vec<usize>>,
     pub(super) settings: SearchSettings,
     pub(super) tables: Arc<Tables>,
@@ -60,6 +64,9 @@ pub(super) struct Model {
     pub(super) expected: Arc<dyn PhysicalExpr>,
 }
 
+/// The column that tells a pair from a row without another.
+const IS_FOUND: &str = "__nearest_found";
+
 /// The rows of the input, each with the rows nearest to it.
 #[derive(Debug)]
 pub(super) struct NearestJoin {
@@ -73,8 +80,15 @@ impl NearestJoin {
     /// `right` is the schema of the scan.
     pub(super) fn new(left: Arc<dyn ExecutionPlan>, right: SchemaRef, search: Search) -> Self {
         let (of_left, of_right) = (left.schema(), right);
-        let fields = of_left.fields().iter().chain(of_right.fields()).cloned();
-        let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+        let mut fields: Vec<FieldRef> = of_left.fields().iter().cloned().collect();
+        if search.keeps_all {
+            let nullable = |field: &FieldRef| Arc::new(field.as_ref().clone().with_nullable(true));
+            fields.extend(of_right.fields().iter().map(nullable));
+            fields.push(Arc::new(Field::new(IS_FOUND, DataType::Boolean, false)));
+        } else {
+            fields.extend(of_right.fields().iter().cloned());
+        }
+        let schema = Arc::new(Schema::new(fields));
         Self::over(left, Arc::new(search), schema)
     }
 
@@ -88,6 +102,12 @@ impl NearestJoin {
         );
         let metrics = ExecutionPlanMetricsSet::new();
         Self { left, search, properties: Arc::new(properties), metrics }
+    }
+
+    /// The column that tells whether a pair is one, where rows without another stay.
+    pub(super) fn is_found(&self) -> Option<Arc<dyn PhysicalExpr>> {
+        let last = self.schema().fields().len().checked_sub(1).filter(|_| self.search.keeps_all)?;
+        Some(Arc::new(Column::new(IS_FOUND, last)))
     }
 
     /// The same over another input.
@@ -223,12 +243,28 @@ impl Running {
         self.candidates.add(outcome.statistics.visited);
         self.scanned.add(outcome.scanned);
         let found = self.rows.gather(&outcome.positions, search.projection.as_deref())?;
-        let Some(found) = found else {
-            return Ok(RecordBatch::new_empty(Arc::clone(&self.schema)));
+        let Some(found) = found.filter(|found| found.num_rows() > 0) else {
+            return self.without_another(&one);
         };
         let same = UInt64Array::from(vec![0; found.num_rows()]);
         let left = take_record_batch(&one, &same)?;
-        let columns = left.columns().iter().chain(found.columns()).cloned().collect();
+        let mut columns: Vec<ArrayRef> =
+            left.columns().iter().chain(found.columns()).cloned().collect();
+        if search.keeps_all {
+            columns.push(Arc::new(BooleanArray::from(vec![true; found.num_rows()])));
+        }
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
+    }
+
+    /// What becomes of a row of the left side that no other is near to.
+    fn without_another(&self, one: &RecordBatch) -> Result<RecordBatch> {
+        if !self.search.keeps_all {
+            return Ok(RecordBatch::new_empty(Arc::clone(&self.schema)));
+        }
+        let mut columns: Vec<ArrayRef> = one.columns().to_vec();
+        let of_right = self.search.left_columns..self.schema.fields().len() - 1;
+        columns.extend(of_right.map(|at| new_null_array(self.schema.field(at).data_type(), 1)));
+        columns.push(Arc::new(BooleanArray::from(vec![false])));
         Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
 

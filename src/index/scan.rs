@@ -17,6 +17,7 @@
 //! and is left out. Only where the graph has no more rows does an exact list take its place.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
@@ -291,17 +292,22 @@ impl Request {
 
     pub(super) fn matching(&self, rows: &TableRows) -> Result<Option<Matching>> {
         let Some(predicate) = &self.predicate else { return Ok(None) };
-        let mut all = Vec::with_capacity(rows.rows());
-        let of_source = self.is_of_source(predicate)?;
-        for batch in rows.batches().filter(|batch| batch.num_rows() > 0) {
-            if of_source {
-                // A batch is of one source.
-                let passes = evaluate(predicate, &self.projected(&batch.slice(0, 1))?)?;
-                all.resize(all.len() + batch.num_rows(), passes.value(0));
-            } else {
-                let passes = evaluate(predicate, &self.projected(batch)?)?;
-                all.extend(passes.values().iter());
+        if self.is_of_source(predicate)? {
+            // One row of each source tells of all.
+            let sources = rows.sources().map(|(_, rows)| rows);
+            let sources: Vec<Range<usize>> = sources.filter(|rows| !rows.is_empty()).collect();
+            let first: Vec<usize> = sources.iter().map(|rows| rows.start).collect();
+            let passing = self.passing(rows, &first)?;
+            let mut all = vec![false; rows.rows()];
+            for rows in sources.into_iter().filter(|rows| passing.contains(&rows.start)) {
+                all[rows].fill(true);
             }
+            return Ok(Some(Matching(all)));
+        }
+        let mut all = Vec::with_capacity(rows.rows());
+        for batch in rows.batches().filter(|batch| batch.num_rows() > 0) {
+            let passes = evaluate(predicate, &self.projected(batch)?)?;
+            all.extend(passes.values().iter());
         }
         Ok(Some(Matching(all)))
     }

@@ -8,9 +8,12 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
-use super::codes::{Precision, Probe, Steps, walks_by_steps};
+use super::codes::{Lengths, Precision, Probe, Steps, walks_by_steps};
 use super::graph::{Graph, GraphOptions, RowKey, View, place};
+use super::kernel::Metric;
 use super::links::NONE;
+use super::scan::limit;
+use super::vector_index::norm;
 use super::visited::Visited;
 
 /// What a search did.
@@ -86,6 +89,12 @@ impl Candidates {
         self.open.push(Reverse(packed));
     }
 
+    /// The node that is looked at next if nothing nearer comes.
+    #[inline]
+    pub(super) fn likely_next(&self) -> Option<u32> {
+        self.open.peek().map(|Reverse(packed)| unpack(*packed).1)
+    }
+
     /// The nearest node not looked at yet; `None` when the best cannot get better.
     #[inline]
     pub(super) fn next(&mut self, ef: usize) -> Option<(f32, u32)> {
@@ -114,8 +123,11 @@ pub struct Search<'a, A> {
     /// Accepted rows that were not among the best: the next batch's first.
     spare: BinaryHeap<Reverse<u64>>,
     fresh: Vec<u32>,
+    /// Neighbours of one node that may be worth looking at.
+    nearer: Vec<u64>,
     statistics: SearchStatistics,
     resumable: bool,
+    exhausted: bool,
 }
 
 impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
@@ -138,8 +150,10 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
             found: BinaryHeap::new(),
             spare: BinaryHeap::new(),
             fresh: Vec::new(),
+            nearer: Vec::new(),
             statistics: SearchStatistics::default(),
             resumable: resumable == Resumable::Yes,
+            exhausted: false,
         };
         search.begin();
         search
@@ -169,6 +183,27 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
     /// The next rows by distance, at most `ef` of them and none that came before. Fewer come when
     /// no more can be reached or when `most` rows have been visited in all.
     pub fn next_batch(&mut self, ef: usize, most: usize) -> Vec<Found> {
+        let mut batch = self.walk(ef, most);
+        self.rank(&mut batch);
+        self.found_of(batch)
+    }
+
+    /// The first `k` rows of a batch, those as near as the last of them, and some that may be. The whole
+    /// vectors of the others are not looked at: what the walk knows of their distances is enough.
+    pub fn nearest(&mut self, ef: usize, most: usize, k: usize) -> Vec<Found> {
+        let mut batch = self.walk(ef, most);
+        let kept = self.rank_nearest(&mut batch, k);
+        batch.truncate(kept);
+        self.found_of(batch)
+    }
+
+    /// Whether the last batch was shorter than it might have been: there is no other.
+    pub fn is_exhausted(&self) -> bool {
+        self.exhausted
+    }
+
+    /// The next `ef` rows in no order, with the distances that the walk goes by.
+    fn walk(&mut self, ef: usize, most: usize) -> Vec<u64> {
         self.refill(ef);
         while self.statistics.visited < most
             && let Some(Reverse(nearest)) = self.open.peek().copied()
@@ -179,8 +214,11 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
             self.open.pop();
             self.expand(unpack(nearest).1, ef);
         }
-        let mut batch: Vec<u64> = self.found.drain().collect();
-        self.rank(&mut batch);
+        self.exhausted = self.found.len() < ef;
+        self.found.drain().collect()
+    }
+
+    fn found_of(&mut self, mut batch: Vec<u64>) -> Vec<Found> {
         batch.sort_unstable();
         self.statistics.returned += batch.len();
         let found = |packed| {
@@ -188,6 +226,35 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
             Found { distance, key: self.view.key(node) }
         };
         batch.into_iter().map(found).collect()
+    }
+
+    /// Ranks those that may be among the `k` nearest, puts them first, and says how many they are.
+    fn rank_nearest(&self, batch: &mut [u64], k: usize) -> usize {
+        let Some(steps) = self.steps.as_ref().filter(|_| 0 < k && k < batch.len()) else {
+            self.rank(batch);
+            return batch.len();
+        };
+        batch.select_nth_unstable(k - 1);
+        let (first, rest) = batch.split_at_mut(k);
+        self.rank(first);
+        let worst = first.iter().max().map_or(f32::INFINITY, |packed| unpack(*packed).0);
+        let limit = limit(worst, 1.0);
+        let lengths = match self.graph.options().metric {
+            Metric::Cosine => Lengths { query: 1.0, stored: Some(1.0) },
+            _ => Lengths { query: norm(self.query), stored: None },
+        };
+        let mut kept = 0;
+        for at in 0..rest.len() {
+            let (distance, node) = unpack(rest[at]);
+            let (chunk, place) = place(node);
+            let error = self.view.codes[chunk].walk_error(steps, lengths, place);
+            if error.is_none_or(|error| distance - error <= limit) {
+                rest.swap(kept, at);
+                kept += 1;
+            }
+        }
+        self.rank(&mut rest[..kept]);
+        k + kept
     }
 
     /// Puts the distances of whole vectors in the place of those that the walk went by.
@@ -241,18 +308,39 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
         self.statistics.visited += fresh.len();
         let steps = self.steps.take();
         let probe = probe(self.query, steps.as_ref());
+        if let Some(Reverse(next)) = self.open.peek() {
+            self.view.prefetch_links(unpack(*next).1);
+        }
+        let mut nearer = std::mem::take(&mut self.nearer);
+        nearer.clear();
         for neighbour in &fresh {
-            let distance = self.view.walk_distance(metric, probe, *neighbour);
-            let packed = pack(distance, *neighbour);
-            let is_better =
-                self.found.len() < ef || self.found.peek().is_some_and(|worst| packed < *worst);
-            if is_better || self.resumable {
-                self.open.push(Reverse(packed));
-                self.offer(distance, *neighbour, ef);
+            let packed = pack(self.view.walk_distance(metric, probe, *neighbour), *neighbour);
+            if self.counts(packed, ef) {
+                self.view.prefetch_row(*neighbour);
+                nearer.push(packed);
             }
         }
+        for packed in &nearer {
+            if self.counts(*packed, ef) {
+                let (distance, neighbour) = unpack(*packed);
+                if self.open.peek().is_none_or(|Reverse(first)| packed < first) {
+                    self.view.prefetch_links(neighbour);
+                }
+                self.open.push(Reverse(*packed));
+                self.offer(distance, neighbour, ef);
+            }
+        }
+        self.nearer = nearer;
         self.fresh = fresh;
         self.steps = steps;
+    }
+
+    /// Whether a node is worth looking at.
+    #[inline]
+    fn counts(&self, packed: u64, ef: usize) -> bool {
+        self.resumable
+            || self.found.len() < ef
+            || self.found.peek().is_some_and(|worst| packed < *worst)
     }
 
     /// Gives the node's rows a place among the best `ef`, as far as they are accepted.

@@ -107,6 +107,38 @@ fn what_is_found_by_eight_bits_is_ranked_by_whole_vectors() {
     }
 }
 
+/// A search that ranks only what may be among the nearest gives what one that ranks all begins with.
+#[test]
+fn the_nearest_are_the_first_of_a_batch() {
+    let Some(mut vectors) = sentences(DIMENSIONS) else { return };
+    // Of different lengths, which count for the inner product.
+    for (row, vector) in vectors.iter_mut().enumerate().skip(1).step_by(2) {
+        vector.iter_mut().for_each(|value| *value *= 0.5 + (row % 7) as f32);
+    }
+    for (metric, normed) in [(Metric::Cosine, true), (Metric::InnerProduct, false)] {
+        let vectors: Vec<Vec<f32>> = vectors
+            .iter()
+            .map(|vector| match vector_index::norm(vector) {
+                norm if normed && norm > 0.0 => vector.iter().map(|value| value / norm).collect(),
+                _ => vector.clone(),
+            })
+            .collect();
+        let graph = graph(&vectors, metric, Precision::Full);
+        for query in vectors.iter().step_by(97) {
+            for k in [1, 10, 60, 99, 100, 500] {
+                let search = || Search::new(&graph, query, |_| true, Resumable::No);
+                let all = search().next_batch(100, usize::MAX);
+                let nearest = search().nearest(100, usize::MAX, k);
+                let first = k.min(all.len());
+                assert!(nearest.len() >= first, "{metric:?} {k}");
+                assert_eq!(nearest[..first], all[..first], "{metric:?} {k}");
+                assert!(nearest.iter().all(|found| all.contains(found)));
+                assert!(nearest.is_sorted_by(|left, right| left.distance <= right.distance));
+            }
+        }
+    }
+}
+
 #[test]
 fn fewer_bits_find_nearly_the_same_rows() {
     let Some(vectors) = sentences(DIMENSIONS) else { return };

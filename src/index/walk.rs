@@ -51,7 +51,8 @@ impl Scan<'_> {
             let at = position(&visible, found.key).filter(|_| !parts.is_loose(found.key))?;
             Some((found.distance, at))
         };
-        let (nearest, statistics) = self.walk(graph, accept, most, |batch: &[Found]| {
+        let few = self.is_any_first_page().then_some(self.k);
+        let (nearest, statistics) = self.walk(graph, accept, most, few, |batch: &[Found]| {
             Ok(batch.iter().filter_map(place).collect())
         })?;
         let pending = self.pending(&parts);
@@ -69,15 +70,16 @@ impl Scan<'_> {
         let Some(graph) = built.graph() else { return self.exactly(None) };
         let accept = |key| position(&visible, key).is_some() && !parts.is_loose(key);
         let most = self.request.settings.max_scan_tuples.max(self.k);
-        let (nearest, mut statistics) = self.walk(graph, accept, most, |batch: &[Found]| {
-            let place = |found: &Found| Some((found.distance, position(&visible, found.key)?));
-            let batch: Vec<(f32, usize)> = batch.iter().filter_map(place).collect();
-            let positions: Vec<usize> = batch.iter().map(|(_, position)| *position).collect();
-            let passing = self.request.passing(self.rows, &positions)?;
-            // Both are in the order of the batch.
-            let mut passing = passing.into_iter().peekable();
-            Ok(batch.into_iter().filter(|(_, at)| passing.next_if_eq(at).is_some()).collect())
-        })?;
+        let (nearest, mut statistics) =
+            self.walk(graph, accept, most, None, |batch: &[Found]| {
+                let place = |found: &Found| Some((found.distance, position(&visible, found.key)?));
+                let batch: Vec<(f32, usize)> = batch.iter().filter_map(place).collect();
+                let positions: Vec<usize> = batch.iter().map(|(_, position)| *position).collect();
+                let passing = self.request.passing(self.rows, &positions)?;
+                // Both are in the order of the batch.
+                let mut passing = passing.into_iter().peekable();
+                Ok(batch.into_iter().filter(|(_, at)| passing.next_if_eq(at).is_some()).collect())
+            })?;
         statistics.filtered += statistics.returned - nearest.len();
         let pending = self.request.passing(self.rows, &self.pending(&parts))?;
         let beside = self.measured(pending.into_iter());
@@ -87,12 +89,14 @@ impl Scan<'_> {
     }
 
     /// Batches from the graph until there are enough rows of those that `keep` leaves, nearest
-    /// first. The rows are the first of a list that does not depend on how many are wanted.
+    /// first. The rows are the first of a list that does not depend on how many are wanted. Where `few`
+    /// of the first batch are likely enough, no others are ranked.
     fn walk(
         &self,
         graph: &Graph,
         accept: impl Fn(RowKey) -> bool,
         most: usize,
+        few: Option<usize>,
         keep: impl Fn(&[Found]) -> Result<Vec<(f32, usize)>>,
     ) -> Result<(Vec<(f32, usize)>, SearchStatistics)> {
         let Request { settings, page, .. } = self.request;
@@ -102,8 +106,11 @@ impl Scan<'_> {
             let mut search = Search::new(graph, self.query, &accept, resumable);
             let mut nearest: Vec<(f32, usize)> = Vec::new();
             loop {
-                let batch = search.next_batch(ef, most);
-                let is_last = batch.len() < ef;
+                let batch = match few {
+                    Some(few) if resumable == Resumable::No => search.nearest(ef, most, few),
+                    _ => search.next_batch(ef, most),
+                };
+                let is_last = search.is_exhausted();
                 let mut batch = keep(&batch)?;
                 if self.rank_again(&mut batch) {
                     // Stable: equally near rows stay as the graph gave them.
@@ -131,8 +138,12 @@ impl Scan<'_> {
         else {
             return false;
         };
-        let is_first_page = self.k <= self.request.page;
-        (is_first_page && self.request.ties == Ties::Any) || *last > limit(*wanted, 1.0)
+        self.is_any_first_page() || *last > limit(*wanted, 1.0)
+    }
+
+    /// Whether the `k` nearest are all that is asked for, whichever of equally near rows they are.
+    fn is_any_first_page(&self) -> bool {
+        self.k <= self.request.page && self.request.ties == Ties::Any
     }
 
     /// Positions of rows that are not in the graph yet.

@@ -16,8 +16,10 @@ use datafusion::common::{Column, DFSchema, ScalarValue};
 use datafusion::datasource::TableType;
 use datafusion::datasource::memory::{DataSourceExec, MemorySourceConfig};
 use datafusion::error::Result;
+use datafusion::logical_expr::physical_planning_context::PhysicalPlanningContext;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
+use datafusion::physical_expr::create_physical_expr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 use datafusion::physical_plan::ExecutionPlan;
 use vigil_sql::catalog::StandardTable;
@@ -79,7 +81,11 @@ impl StandardTableProvider {
         let Some(filter) = conjunction(filters.iter().cloned()) else { return Ok(parts) };
         let schema = self.table.schema();
         let df_schema = DFSchema::try_from(Arc::clone(&schema))?;
-        let filter = session.create_physical_expr(filter, &df_schema)?;
+        // The planner has coerced the filter; a session would do it again, at a cost that grows with the third
+        // power of a condition's depth.
+        let context = PhysicalPlanningContext::default();
+        let filter =
+            create_physical_expr(&filter, &df_schema, session.execution_props(), &context)?;
         let Some(predicate) = PruningPredicateBuilder::new().with_file_schema(schema).build(filter)
         else {
             return Ok(parts);

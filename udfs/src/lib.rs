@@ -35,6 +35,7 @@ pub mod vector;
 
 mod doc;
 mod error;
+mod forms;
 mod ordered_set;
 mod others;
 #[cfg(test)]
@@ -127,6 +128,7 @@ pub fn function_rewrites() -> Vec<Arc<dyn FunctionRewrite + Send + Sync>> {
         Arc::new(vector::VectorCast::default()),
         Arc::new(vector::ModelRewrite::default()),
         Arc::new(numbers::Rounding),
+        Arc::new(others::BooleansInTexts),
     ]
 }
 
@@ -146,6 +148,7 @@ pub fn register(registry: &mut dyn FunctionRegistry, models: Arc<dyn ModelCalls>
     counts::register(registry)?;
     others::register(registry)?;
     json::register(registry)?;
+    forms::register(registry)?;
     for planner in expr_planners() {
         registry.register_expr_planner(planner)?;
     }

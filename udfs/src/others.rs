@@ -4,11 +4,17 @@ use std::sync::Arc;
 
 use arrow::array::{Array, BooleanArray};
 use arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::utils::take_function_args;
 use datafusion::error::Result;
 use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{
-    ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
+    Volatility, lit, not, when,
 };
 
 /// Registers them.
@@ -16,6 +22,41 @@ pub(crate) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     let signature = Signature::any(1, Volatility::Immutable);
     registry.register_udf(Arc::new(ScalarUDF::from(IsFinite { signature })))?;
     Ok(())
+}
+
+/// Booleans among the arguments of `concat` as PostgreSQL puts them out, `t` and `f`; a cast to a text would
+/// be `true` and `false`.
+#[derive(Debug)]
+pub(crate) struct BooleansInTexts;
+
+impl FunctionRewrite for BooleansInTexts {
+    fn name(&self) -> &str {
+        "booleans_in_texts"
+    }
+
+    fn rewrite(
+        &self,
+        expr: Expr,
+        schema: &DFSchema,
+        _config: &ConfigOptions,
+    ) -> Result<Transformed<Expr>> {
+        let Expr::ScalarFunction(ScalarFunction { func, args }) = expr else {
+            return Ok(Transformed::no(expr));
+        };
+        let is_boolean =
+            |arg: &Expr| arg.get_type(schema).is_ok_and(|data_type| data_type == DataType::Boolean);
+        if !matches!(func.name(), "concat" | "concat_ws") || !args.iter().any(is_boolean) {
+            return Ok(Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })));
+        }
+        let args = args.into_iter().map(|arg| {
+            if !is_boolean(&arg) {
+                return Ok(arg);
+            }
+            when(arg.clone(), lit("t")).when(not(arg), lit("f")).end()
+        });
+        let args = args.collect::<Result<Vec<_>>>()?;
+        Ok(Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args })))
+    }
 }
 
 /// Whether a time is not infinite, which none here is.

@@ -168,7 +168,7 @@ pub fn functions() -> Vec<Function> {
 const UUID_TAG: &str = "vigil.uuid";
 
 /// The same field of text, as one of `uuid`.
-fn uuid_field(field: Field) -> Field {
+pub fn uuid_field(field: Field) -> Field {
     field.with_metadata([(UUID_TAG.into(), String::new())].into())
 }
 

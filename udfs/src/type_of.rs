@@ -39,6 +39,13 @@ pub fn name(field: &Field) -> String {
     match field.data_type() {
         DataType::Utf8 if crate::json::is_json(field) => "json".to_owned(),
         DataType::Utf8 if crate::texts::is_uuid(field) => "uuid".to_owned(),
+        DataType::List(item)
+            if crate::json::is_json(item)
+                || crate::texts::is_uuid(item)
+                || matches!(item.data_type(), DataType::Time32(_) | DataType::Time64(_)) =>
+        {
+            format!("{}[]", name(item))
+        }
         DataType::Time32(_) | DataType::Time64(_) => "time without time zone".to_owned(),
         DataType::Duration(_) => "interval".to_owned(),
         _ => crate::vector::field_type_names(&[Arc::new(field.clone())]),

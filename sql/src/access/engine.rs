@@ -138,6 +138,15 @@ impl Engine for VisibleEngine {
         let frames = StandardTable::Frames.name();
         let rows = self.access.rows_of(DEFAULT_SCHEMA, frames).map_err(as_engine_error)?;
         self.may_see(&rows, source)?;
+        // Numbers about frames are one thing and what they show another.
+        if !self.access.privileges().map_err(as_engine_error)?.may_see_pictures_of(source) {
+            return Err(EngineError {
+                sqlstate: "42501",
+                message: format!("permission denied for pictures of source \"{source}\""),
+                detail: Some("A grant on the table frames alone gives no pictures.".into()),
+                hint: Some(format!("A member of vigil_admin can GRANT SELECT ON SOURCE {source}.")),
+            });
+        }
         self.inner.frame_image(source, frame_number).await
     }
 

@@ -7,6 +7,7 @@ use datafusion::sql::sqlparser::ast::{
     Array, BinaryOperator, DataType, Expr, Statement, Value, visit_expressions_mut,
 };
 
+use super::forms;
 use crate::SqlError;
 
 /// Rewrites the casts in `statement`.
@@ -15,8 +16,12 @@ use crate::SqlError;
 /// SQLSTATE 22P02 for a text that is no array, 0A000 for arrays in arrays.
 pub(super) fn rewrite(statement: &mut Statement) -> Result<(), SqlError> {
     let done = visit_expressions_mut(statement, |expr| {
+        let mut are_bytes = false;
         let array = match expr {
-            Expr::Cast { expr: inner, data_type: DataType::Array(_), .. } => Some(inner),
+            Expr::Cast { expr: inner, data_type: data_type @ DataType::Array(_), .. } => {
+                are_bytes = forms::element(data_type) == Some(&DataType::Bytea);
+                Some(inner)
+            }
             Expr::BinaryOp {
                 op: BinaryOperator::HashArrow | BinaryOperator::HashLongArrow,
                 right,
@@ -32,9 +37,12 @@ pub(super) fn rewrite(statement: &mut Statement) -> Result<(), SqlError> {
                 // DataFusion reads the empty one.
                 Ok(elements) if elements.is_empty() => {}
                 Ok(elements) => {
-                    let elem = elements.into_iter().map(|element| match element {
-                        Some(text) => Expr::value(Value::SingleQuotedString(text)),
-                        None => Expr::value(Value::Null),
+                    let elem = elements.into_iter().map(|element| {
+                        let element = Expr::value(match element {
+                            Some(text) => Value::SingleQuotedString(text),
+                            None => Value::Null,
+                        });
+                        if are_bytes { forms::cast(element, DataType::Bytea) } else { element }
                     });
                     **inner = Expr::Array(Array { elem: elem.collect(), named: true });
                 }

@@ -59,7 +59,11 @@ impl VisitorMut for Reader {
     }
 }
 
-fn bytes(text: &str) -> Result<Vec<u8>, String> {
+/// The bytes that a text means.
+///
+/// # Errors
+/// What is wrong with it, in PostgreSQL's words.
+pub(crate) fn bytes(text: &str) -> Result<Vec<u8>, String> {
     match text.strip_prefix("\\x") {
         Some(hex) => from_hex(hex),
         None => from_escapes(text.as_bytes()),

@@ -12,7 +12,7 @@ use datafusion::sql::sqlparser::ast::{
     visit_expressions_mut,
 };
 
-use super::lengths;
+use super::{forms, lengths};
 use crate::SqlError;
 use crate::session::names;
 
@@ -143,6 +143,9 @@ fn changed(expr: Expr) -> Result<Expr, SqlError> {
             if let Some(name) = function_type(&data_type) {
                 return Ok(call(name, vec![*expr]));
             }
+            if let Some(name) = forms::list_function(&data_type) {
+                return Ok(call(name, vec![forms::as_texts(*expr)]));
+            }
             let Some(length) = lengths::of(&data_type)? else {
                 let data_type = if is_name(&data_type) { DataType::Text } else { data_type };
                 return Ok(Expr::Cast { kind, expr, data_type, array, format });
@@ -158,6 +161,13 @@ fn changed(expr: Expr) -> Result<Expr, SqlError> {
         Expr::Extract { field, expr, .. } => {
             let part = Expr::value(Value::SingleQuotedString(field.to_string().to_lowercase()));
             call("date_part", vec![part, *expr])
+        }
+        Expr::Array(array) => forms::array(array),
+        // sqlparser takes it for a column, which none is called.
+        Expr::Identifier(name)
+            if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("current_role") =>
+        {
+            call("current_user", Vec::new())
         }
         Expr::Function(function) => changed_call(function)?,
         other => other,
@@ -267,7 +277,8 @@ fn changed_call(mut function: Function) -> Result<Expr, SqlError> {
                 array: false,
                 format: None,
             },
-            "user" => call("session_user", Vec::new()),
+            "user" | "current_role" | "current_user" => call("current_user", Vec::new()),
+            "session_user" => call("session_user", Vec::new()),
             _ => Expr::Function(function),
         });
     };

@@ -4,8 +4,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{Expr, Statement, Value, VisitMut, VisitorMut};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+
+use super::Postgres;
 
 /// Rewrites every such pattern in `statement`.
 pub(super) fn rewrite(statement: &mut Statement) {
@@ -49,5 +50,5 @@ fn with_backslashes(pattern: &Expr, escape: &str) -> Result<Expr, ParserError> {
             "replace(replace(replace({plain}, '{escape}{escape}', chr(1)), '{escape}', '\\'), chr(1), '{escape}')"
         )
     };
-    Parser::new(&PostgreSqlDialect {}).try_with_sql(&text)?.parse_expr()
+    Parser::new(&Postgres::for_text(&text)).try_with_sql(&text)?.parse_expr()
 }

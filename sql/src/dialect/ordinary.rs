@@ -9,20 +9,19 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::sql::sqlparser::ast;
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 use datafusion::sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan};
 use datafusion_postgres::datafusion_pg_catalog::sql::PostgresCompatibilityParser;
 use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
-    CurrentUserVariableToSessionUserFunctionCall, FixArrayLiteral, FixVersionColumnName,
-    RewriteArrayAnyAllOperation, RewritePgCatalogOperator, SqlStatementRewriteRule, StripCollate,
+    FixArrayLiteral, FixVersionColumnName, RewriteArrayAnyAllOperation, RewritePgCatalogOperator,
+    SqlStatementRewriteRule, StripCollate,
 };
 
 use super::array_subquery::ArraySubqueryToNull;
 use super::{
-    Lines, array_literal, array_of, base64, bits, bytea, calls, composite_field, depth,
-    distinct_from, exists, fetch, like_escape, row_values, sample, series, sets, symmetric,
-    templates, using, whole_row,
+    Lines, Postgres, array_literal, array_of, base64, bits, bytea, calls, composite_field, depth,
+    distinct_from, exists, expansion, fetch, like_escape, row_values, sample, series, sets,
+    symmetric, templates, using, whole_row,
 };
 use crate::{SqlError, intervals};
 
@@ -33,7 +32,6 @@ static RULES: LazyLock<Vec<Arc<dyn SqlStatementRewriteRule>>> = LazyLock::new(||
     vec![
         Arc::new(RewriteArrayAnyAllOperation),
         Arc::new(FixArrayLiteral),
-        Arc::new(CurrentUserVariableToSessionUserFunctionCall),
         Arc::new(StripCollate),
         Arc::new(RewritePgCatalogOperator),
         Arc::new(FixVersionColumnName),
@@ -56,6 +54,7 @@ pub(super) fn parse(
 ) -> Result<Ordinary, SqlError> {
     let mut statement = parse_as_written(tokens, lines)?;
     depth::check_tables(&statement)?;
+    expansion::check(&statement)?;
     distinct_from::rewrite(&mut statement);
     symmetric::rewrite(&mut statement);
     let written = asks_the_catalog(tokens).then(|| statement.clone());
@@ -138,14 +137,20 @@ fn parse_as_written(tokens: &[TokenWithSpan], lines: &Lines) -> Result<ast::Stat
         tokens.splice(..1, all.map(|token| TokenWithSpan { token, span }));
     }
     symmetric::mark(&mut tokens);
-    let dialect = PostgreSqlDialect {};
+    let dialect = Postgres::for_tokens(tokens.len());
     let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.clone());
     let statement = parser.parse_statement().map_err(|error| {
         let next = parser.peek_token();
         syntax_error(&error, &tokens, &next, lines)
     })?;
     let rest = parser.peek_token();
-    if rest.token == Token::EOF { Ok(statement) } else { Err(at(&rest, &tokens, lines)) }
+    if rest.token == Token::EOF {
+        return Ok(statement);
+    }
+    let found = tokens.iter().position(|token| token.span.start == rest.span.start);
+    let end = TokenWithSpan::new_eof();
+    let token = found.map_or(&rest, |found| culprit(&tokens, found).unwrap_or(&end));
+    Err(at(token, &tokens, lines))
 }
 
 fn is_word(token: &TokenWithSpan, word: &str) -> bool {
@@ -183,13 +188,32 @@ fn syntax_error(
             return depth::too_deep();
         }
     };
-    match location_in(text) {
-        Some(location) => match tokens.iter().find(|token| token.span.start == location) {
-            Some(token) => at(token, tokens, lines),
-            None => at(next, tokens, lines),
-        },
+    let found = location_in(text)
+        .and_then(|location| tokens.iter().position(|token| token.span.start == location));
+    match found.map(|found| culprit(tokens, found)) {
+        Some(Some(token)) => at(token, tokens, lines),
+        Some(None) => at(&TokenWithSpan::new_eof(), tokens, lines),
         None => at(next, tokens, lines),
     }
+}
+
+/// The token that PostgreSQL would point at where sqlparser points at the one numbered `found`; `None` for the
+/// end. A word behind `*` is an alias of everything for sqlparser, and it goes back to `ORDER` for want of `BY`.
+fn culprit(tokens: &[TokenWithSpan], found: usize) -> Option<&TokenWithSpan> {
+    if found >= 2
+        && tokens[found - 2].token == Token::Mul
+        && matches!(tokens[found - 1].token, Token::Word(_))
+        && tokens[..found - 2].last().is_some_and(|before| {
+            is_word(before, "select") || matches!(before.token, Token::Comma | Token::Period)
+        })
+    {
+        return tokens.get(found - 1);
+    }
+    let awaits_by = is_word(&tokens[found], "order") || is_word(&tokens[found], "group");
+    if awaits_by && !tokens.get(found + 1).is_some_and(|next| is_word(next, "by")) {
+        return tokens.get(found + 1);
+    }
+    tokens.get(found)
 }
 
 fn at(token: &TokenWithSpan, tokens: &[TokenWithSpan], lines: &Lines) -> SqlError {

@@ -1,6 +1,8 @@
 //! How an error of DataFusion meets a client: errors of ours that it carries come out as they
 //! went in, its own become PostgreSQL's in SQLSTATE and wording where PostgreSQL has the case.
 
+mod words;
+
 use arrow::error::ArrowError;
 use datafusion::common::{Column, SchemaError};
 use datafusion::error::DataFusionError;
@@ -33,7 +35,7 @@ fn convert(error: &DataFusionError) -> SqlError {
         DataFusionError::Plan(text) => plan(text),
         DataFusionError::NotImplemented(text) => match text.strip_prefix("Unsupported SQL type ") {
             Some(name) => query("42704", &format!("type \"{name}\" does not exist")),
-            None => query("0A000", text),
+            None => words::postgresql(text).unwrap_or_else(|| query("0A000", text)),
         },
         DataFusionError::Configuration(text) => query("22023", text),
         DataFusionError::Execution(text) => execution(text),
@@ -47,7 +49,10 @@ fn convert(error: &DataFusionError) -> SqlError {
         }
         DataFusionError::IoError(inner) => query("58030", &inner.to_string()),
         DataFusionError::ObjectStore(inner) => query("58030", &inner.to_string()),
-        other => internal(&other.strip_backtrace()),
+        other => {
+            let text = other.strip_backtrace();
+            words::postgresql(without_prefixes(&text)).unwrap_or_else(|| internal(&text))
+        }
     }
 }
 
@@ -82,7 +87,8 @@ fn arrow(error: &ArrowError) -> SqlError {
         },
         ArrowError::CastError(text) | ArrowError::ParseError(text) => cast(text),
         ArrowError::InvalidArgumentError(text) | ArrowError::ComputeError(text) => {
-            query(of_power(text).unwrap_or("22023"), text)
+            let known = words::postgresql(without_prefixes(text));
+            known.unwrap_or_else(|| query(of_power(text).unwrap_or("22023"), text))
         }
         ArrowError::MemoryError(text) => query("53200", text),
         ArrowError::NotYetImplemented(text) => query("0A000", text),
@@ -105,9 +111,7 @@ fn cast(text: &str) -> SqlError {
     if let Some(rest) = text.strip_prefix("Cannot cast string '")
         && let Some((value, rest)) = rest.split_once("' to value of ")
     {
-        let arrow_type = rest.trim_end_matches(" type");
-        let name = postgres_type(arrow_type);
-        return not_of_type(name, value);
+        return not_of_type(postgres_type(rest.trim_end_matches(" type")), value);
     }
     // Arrow: Error parsing timestamp from 'abc': error parsing date
     if let Some(rest) = text.strip_prefix("Error parsing timestamp from '")
@@ -118,6 +122,9 @@ fn cast(text: &str) -> SqlError {
     if text.contains("nvalid input syntax for type interval") {
         return query("22007", text);
     }
+    if let Some(error) = words::postgresql(text) {
+        return error;
+    }
     if text.contains("Can't cast value") || text.contains("out of range") {
         return query("22003", text);
     }
@@ -126,6 +133,12 @@ fn cast(text: &str) -> SqlError {
 
 /// A text that is no value of a type, with PostgreSQL's SQLSTATE for it.
 fn not_of_type(name: &str, value: &str) -> SqlError {
+    // PostgreSQL's short names, which Arrow's texts for a value do not tell apart.
+    let name = match name {
+        "timestamp without time zone" => "timestamp",
+        "time without time zone" => "time",
+        name => name,
+    };
     let text = value.trim();
     let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
     let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -133,13 +146,13 @@ fn not_of_type(name: &str, value: &str) -> SqlError {
         return query("22003", &format!("value \"{value}\" is out of range for type {name}"));
     }
     let sqlstate = match name {
-        "date" | "timestamp" if looks_like_date(text) => {
+        "date" | "timestamp" | "timestamp with time zone" if looks_like_date(text) => {
             return query("22008", &format!("date/time field value out of range: \"{value}\""));
         }
         "time" if text.starts_with(|first: char| first.is_ascii_digit()) => {
             return query("22008", &format!("date/time field value out of range: \"{value}\""));
         }
-        "date" | "timestamp" | "time" | "interval" => "22007",
+        "date" | "timestamp" | "timestamp with time zone" | "time" | "interval" => "22007",
         _ => "22P02",
     };
     query(sqlstate, &format!("invalid input syntax for type {name}: \"{value}\""))
@@ -158,6 +171,19 @@ fn looks_like_date(text: &str) -> bool {
 /// PostgreSQL's name for Arrow's name of a simple type.
 fn postgres_type(arrow_type: &str) -> &str {
     match arrow_type {
+        "Null" => "unknown",
+        name if name.starts_with("Decimal") => "numeric",
+        name if name.starts_with("Timestamp(")
+            && !name.ends_with("None)")
+            && name.contains(", ") =>
+        {
+            "timestamp with time zone"
+        }
+        name if name.starts_with("Timestamp(") => "timestamp without time zone",
+        name if name.starts_with("Time64(") || name.starts_with("Time32(") => {
+            "time without time zone"
+        }
+        name if name.starts_with("Interval(") || name.starts_with("Duration(") => "interval",
         "Boolean" => "boolean",
         "Int8" | "Int16" => "smallint",
         "Int32" => "integer",
@@ -167,12 +193,6 @@ fn postgres_type(arrow_type: &str) -> &str {
         "Date32" | "Date64" => "date",
         "Utf8" | "Utf8View" | "LargeUtf8" => "text",
         "Binary" | "BinaryView" | "LargeBinary" => "bytea",
-        "Interval(MonthDayNano)" => "interval",
-        "Time64(ns)" | "Time64(µs)" => "time",
-        "Timestamp(Nanosecond, None)"
-        | "Timestamp(Microsecond, None)"
-        | "Timestamp(ns)"
-        | "Timestamp(µs)" => "timestamp",
         other => other,
     }
 }
@@ -180,6 +200,13 @@ fn postgres_type(arrow_type: &str) -> &str {
 fn schema(error: &SchemaError) -> SqlError {
     match error {
         SchemaError::FieldNotFound { field, valid_fields } => {
+            let is_there = |relation| {
+                valid_fields.iter().any(|valid| valid.relation.as_ref() == Some(relation))
+            };
+            if let Some(relation) = field.relation.as_ref().filter(|relation| !is_there(relation)) {
+                let name = relation.table();
+                return query("42P01", &format!("missing FROM-clause entry for table \"{name}\""));
+            }
             let message = match &field.relation {
                 Some(relation) => {
                     format!("column {}.{} does not exist", relation.table(), field.name)
@@ -193,11 +220,19 @@ fn schema(error: &SchemaError) -> SqlError {
         SchemaError::AmbiguousReference { field } => {
             query("42702", &format!("column reference \"{}\" is ambiguous", field.name))
         }
-        SchemaError::DuplicateQualifiedField { name, .. }
-        | SchemaError::DuplicateUnqualifiedField { name } => {
+        SchemaError::DuplicateQualifiedField { qualifier, .. } => {
+            let name = qualifier.table();
+            query("42712", &format!("table name \"{name}\" specified more than once"))
+        }
+        SchemaError::DuplicateUnqualifiedField { name } => {
             query("42701", &format!("column \"{name}\" specified more than once"))
         }
     }
+}
+
+/// Whether a name may be a slip of the pen for another one.
+fn is_near(name: &str, written: &str) -> bool {
+    strsim::damerau_levenshtein(name, written) <= name.len().max(3) / 3
 }
 
 fn nearest_column(field: &Column, valid: &[Column]) -> Option<String> {
@@ -205,11 +240,14 @@ fn nearest_column(field: &Column, valid: &[Column]) -> Option<String> {
         .iter()
         .map(|column| (strsim::damerau_levenshtein(&column.name, &field.name), column))
         .min_by_key(|(distance, _)| *distance)
-        .filter(|(distance, column)| *distance <= column.name.len().max(3) / 3)?;
+        .filter(|(_, column)| is_near(&column.name, &field.name))?;
     Some(near.1.flat_name())
 }
 
 fn plan(text: &str) -> SqlError {
+    if let Some(error) = words::postgresql(text) {
+        return error;
+    }
     // table 'vigil.public.nowhere' not found
     if let Some(rest) = text.strip_prefix("table '")
         && let Some((name, _)) = rest.split_once("' not found")
@@ -233,15 +271,19 @@ fn plan(text: &str) -> SqlError {
     if let Some(rest) = text.strip_prefix("Invalid function '")
         && let Some((name, rest)) = rest.split_once('\'')
     {
-        let hint = rest
+        let near = rest
             .split_once("Did you mean '")
             .and_then(|(_, near)| near.split_once('\''))
-            .map(|(near, _)| format!("Perhaps you meant {near}()."));
+            .filter(|(near, _)| is_near(near, name));
+        let hint = match near {
+            Some((near, _)) => format!("{} Perhaps you meant {near}().", words::NO_FUNCTION),
+            None => words::NO_FUNCTION.to_owned(),
+        };
         return SqlError::Query {
             sqlstate: "42883",
             message: format!("function {name} does not exist"),
             detail: None,
-            hint,
+            hint: Some(hint),
         };
     }
     if let Some(rest) = text.split("Failed to coerce arguments to satisfy a call to '").nth(1)
@@ -309,21 +351,6 @@ fn plan(text: &str) -> SqlError {
             hint: Some("Write its type, as in $1::text.".into()),
         };
     }
-    // Cannot coerce arithmetic expression Int64 + Utf8 to valid types
-    if let Some(rest) = text.strip_prefix("Cannot coerce arithmetic expression ")
-        && let Some(operation) = rest.strip_suffix(" to valid types")
-        && let [left, operator, right] = operation.split(' ').collect::<Vec<_>>().as_slice()
-    {
-        let (left, right) = (postgres_type(left), postgres_type(right));
-        return no_operator(&format!("{left} {operator} {right}"));
-    }
-    // Cannot infer common argument type for comparison operation Int64 = Boolean
-    if let Some(rest) = text.split("for comparison operation ").nth(1)
-        && let [left, operator, right] = rest.split(' ').collect::<Vec<_>>().as_slice()
-    {
-        let (left, right) = (postgres_type(left), postgres_type(right));
-        return no_operator(&format!("{left} {operator} {right}"));
-    }
     if text.contains("Cannot coerce")
         || text.contains("cannot coerce")
         || text.contains("can't be evaluated because there isn't a common type")
@@ -342,7 +369,11 @@ fn no_operator(operation: &str) -> SqlError {
         sqlstate: "42883",
         message: format!("operator does not exist: {operation}"),
         detail: None,
-        hint: Some("You might need to add explicit type casts.".into()),
+        hint: Some(
+            "No operator matches the given name and argument types. You might need to add explicit type \
+             casts."
+                .into(),
+        ),
     }
 }
 
@@ -355,11 +386,14 @@ fn wrong_arguments(name: &str, text: &str) -> SqlError {
         sqlstate: "42883",
         message: format!("function {name} does not exist with these argument types"),
         detail: Some(first_line(text).replace("Error during planning: ", "")),
-        hint: Some("You might need to add explicit type casts.".into()),
+        hint: Some(words::NO_FUNCTION.into()),
     }
 }
 
 fn execution(text: &str) -> SqlError {
+    if let Some(error) = words::postgresql(without_prefixes(text)) {
+        return error;
+    }
     if text.to_ascii_lowercase().contains("divide by zero") {
         return query("22012", "division by zero");
     }

@@ -58,17 +58,19 @@ pub(crate) fn functions(
         ("pg_backend_pid", Kind::Pid),
         ("pg_cancel_backend", Kind::Cancel),
         ("pg_terminate_backend", Kind::Terminate),
-        // What `current_user` becomes when a statement is read.
-        ("session_user", Kind::User),
+        ("session_user", Kind::SessionUser),
+        ("current_user", Kind::CurrentUser),
         ("pg_notify", Kind::Notify),
         ("inet_client_addr", Kind::ClientAddress),
         ("inet_client_port", Kind::ClientPort),
     ]
     .map(|(name, kind)| {
         let signature = match kind {
-            Kind::Pid | Kind::User | Kind::ClientAddress | Kind::ClientPort => {
-                Signature::nullary(Volatility::Stable)
-            }
+            Kind::Pid
+            | Kind::SessionUser
+            | Kind::CurrentUser
+            | Kind::ClientAddress
+            | Kind::ClientPort => Signature::nullary(Volatility::Stable),
             Kind::Notify => Signature::any(2, Volatility::Volatile),
             Kind::Cancel | Kind::Terminate => {
                 let integers = [DataType::Int32, DataType::Int64].into_iter();
@@ -81,7 +83,6 @@ pub(crate) fn functions(
             kind,
             signature,
             pid: backend.pid(),
-            user: backend.user(),
             backend: Arc::downgrade(backend),
             activity: Arc::clone(activity),
             access: Arc::clone(access),
@@ -93,7 +94,8 @@ pub(crate) fn functions(
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Pid,
-    User,
+    SessionUser,
+    CurrentUser,
     Cancel,
     Terminate,
     Notify,
@@ -107,7 +109,6 @@ struct SessionFunction {
     kind: Kind,
     signature: Signature,
     pid: i32,
-    user: String,
     /// A plan may be there a moment longer than its session.
     backend: Weak<Backend>,
     activity: Arc<Activity>,
@@ -191,7 +192,9 @@ impl ScalarUDFImpl for SessionFunction {
     fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
         Ok(match self.kind {
             Kind::Pid | Kind::ClientPort => DataType::Int32,
-            Kind::User | Kind::Notify | Kind::ClientAddress => DataType::Utf8,
+            Kind::SessionUser | Kind::CurrentUser | Kind::Notify | Kind::ClientAddress => {
+                DataType::Utf8
+            }
             Kind::Cancel | Kind::Terminate => DataType::Boolean,
         })
     }
@@ -199,7 +202,13 @@ impl ScalarUDFImpl for SessionFunction {
     fn invoke_with_args(&self, arguments: ScalarFunctionArgs) -> Result<ColumnarValue> {
         match self.kind {
             Kind::Pid => Ok(ColumnarValue::Scalar(ScalarValue::Int32(Some(self.pid)))),
-            Kind::User => Ok(ColumnarValue::Scalar(ScalarValue::Utf8(Some(self.user.clone())))),
+            Kind::SessionUser | Kind::CurrentUser => {
+                let user = self.backend.upgrade().map(|backend| match self.kind {
+                    Kind::SessionUser => backend.session_user(),
+                    _ => backend.current_user(),
+                });
+                Ok(ColumnarValue::Scalar(ScalarValue::Utf8(user)))
+            }
             Kind::ClientAddress => {
                 let address = self.address().map(|address| address.ip().to_string());
                 Ok(ColumnarValue::Scalar(ScalarValue::Utf8(address)))

@@ -20,7 +20,7 @@ pub(super) static DOC: FunctionDoc = FunctionDoc {
     name: "frame_image",
     section: "Pictures and system",
     syntax: &["frame_image(source, frame_number) → bytea"],
-    description: "A frame as JPEG. Key frames come from the store; others are decoded again while the source's file is there. A frame that does not exist is an error.",
+    description: "A frame as JPEG. Key frames come from the store; others are decoded again while the source's file is there. A frame that does not exist is an error. A role needs a grant on the source, on the schema or `vigil_reader`; one on the table `frames` gives no pictures.",
     arguments: &[
         ("source", "name of the source, text"),
         ("frame_number", "number of the frame in the video, from 0, bigint"),

@@ -8,13 +8,15 @@ use arrow::datatypes::DataType;
 use datafusion::common::TableReference;
 use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::collect;
-use datafusion::sql::sqlparser::ast::{ObjectName, Query, TableFactor, Visit, Visitor};
+use datafusion::sql::sqlparser::ast::{
+    Expr, ObjectName, Query, TableFactor, Value as SqlValue, Visit, Visitor,
+};
 
 use super::relation::{Column, Relation};
 use super::scope::{Scope, fold};
-use super::types::{OID, Reg};
+use super::types::{OID, Reg, Target};
 use super::value::{Key, Value};
-use super::{Engine, Stop, objects, views};
+use super::{Engine, Stop, acl, objects, views};
 use crate::dialect::quote_identifier;
 use crate::session::settings::Settings;
 
@@ -134,6 +136,25 @@ impl Visitor for Names {
         ControlFlow::Continue(())
     }
 
+    /// A name that is cast to an OID is looked up in a table.
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        if let Expr::Cast { expr: inner, data_type, .. } = expr
+            && matches!(inner.as_ref(), Expr::Value(value)
+                if matches!(value.value, SqlValue::SingleQuotedString(_)))
+            && let Some(Target::Reg(kind)) = Target::of(data_type)
+        {
+            let table = match kind {
+                Reg::Class => "pg_class",
+                Reg::Type => "pg_type",
+                Reg::Namespace => "pg_namespace",
+                Reg::Role => "pg_roles",
+                Reg::Procedure => "pg_proc",
+            };
+            self.tables.insert((PG_CATALOG.into(), table.into()));
+        }
+        ControlFlow::Continue(())
+    }
+
     fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
         if self.functions.contains(name) {
             return ControlFlow::Continue(());
@@ -242,6 +263,9 @@ async fn read(
     for (_, column, data_type) in missing_columns().into_iter().filter(|(table, ..)| *table == name)
     {
         relation = relation.with_empty_column(column, data_type);
+    }
+    if name == "pg_class" {
+        relation = acl::with_grants(relation, state);
     }
     if let Some((_, oid)) = OWN_OIDS.iter().find(|(own, _)| *own == name) {
         relation = relation.with_system_column("tableoid", OID, &Value::Int(*oid));

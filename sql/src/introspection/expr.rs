@@ -8,6 +8,7 @@ use datafusion::sql::sqlparser::ast::{
     UnaryOperator, Value as Literal,
 };
 
+use super::catalog::PG_CATALOG;
 use super::pattern::{like, matches};
 use super::relation::Row;
 use super::scope::{Found, Scope, fold};
@@ -453,6 +454,9 @@ impl Engine<'_> {
             (Value::Null, _) => Ok(Value::Null),
             // The library's catalog has the names of procedures, not their OIDs.
             (Value::Text(text), Target::Reg(Reg::Procedure)) => {
+                if !self.is_dry() && self.catalog.get(PG_CATALOG, "pg_proc").is_some() {
+                    self.look_up(Reg::Procedure, text)?;
+                }
                 let name = text.split('(').next().unwrap_or_default();
                 Ok(Value::text(name.rsplit('.').next().unwrap_or_default()))
             }

@@ -144,8 +144,8 @@ impl Engine<'_> {
                 }
                 V::array(schemas)
             }
-            "current_user" | "user" | "current_role" => {
-                return self.call_named("session_user", Vec::new());
+            "user" | "current_role" => {
+                return self.call_named("current_user", Vec::new());
             }
             "current_setting" => {
                 let name = text(0)?.unwrap_or_default();

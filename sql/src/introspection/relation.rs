@@ -102,6 +102,22 @@ impl Relation {
         Self::new(columns, rows)
     }
 
+    /// The same with other values in a column, which is there or is put behind the others.
+    pub(super) fn with_column(mut self, column: Column, values: Vec<Value>) -> Self {
+        let at = self.columns.iter().position(|other| other.name == column.name);
+        if at.is_none() {
+            self.columns.push(column);
+        }
+        let (columns, mut rows) = self.into_parts();
+        for (row, value) in rows.iter_mut().zip(values) {
+            match at {
+                Some(at) => row[at] = value,
+                None => row.push(value),
+            }
+        }
+        Self::new(columns, rows)
+    }
+
     fn into_parts(self) -> (Vec<Column>, Vec<Row>) {
         let columns = self.columns.clone();
         (columns, self.into_rows())

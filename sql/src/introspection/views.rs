@@ -154,17 +154,25 @@ const VIEWS: [(&str, &str, &str); 37] = [
     (
         "information_schema",
         "table_privileges",
-        "SELECT session_user AS grantor, session_user AS grantee,
+        "SELECT trim('\"' FROM split_part(a.acl, '/', 2)) AS grantor,
+                CASE WHEN a.acl LIKE '=%' THEN 'PUBLIC'
+                     ELSE trim('\"' FROM split_part(a.acl, '=', 1)) END AS grantee,
                 current_database() AS table_catalog, n.nspname AS table_schema,
                 c.relname AS table_name, 'SELECT' AS privilege_type, 'NO' AS is_grantable,
                 'YES' AS with_hierarchy
          FROM pg_namespace n JOIN pg_class c ON n.oid = c.relnamespace
-         WHERE c.relkind IN ('r', 'v')",
+         CROSS JOIN LATERAL unnest(c.relacl) AS a(acl)
+         WHERE c.relkind IN ('r', 'v')
+         UNION ALL
+         SELECT session_user, session_user, current_database(), n.nspname, c.relname, 'SELECT', 'NO', 'YES'
+         FROM pg_namespace n JOIN pg_class c ON n.oid = c.relnamespace
+         WHERE c.relkind IN ('r', 'v') AND current_setting('is_superuser') = 'on'",
+
     ),
     (
         "information_schema",
         "role_table_grants",
-        "SELECT * FROM information_schema.table_privileges",
+        "SELECT * FROM information_schema.table_privileges WHERE grantee <> 'PUBLIC'",
     ),
     (
         "pg_catalog",

@@ -29,6 +29,8 @@ struct KeptRole {
     login: bool,
     verifier: Option<String>,
     connection_limit: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    valid_until_micros: Option<i64>,
     member_of: Vec<String>,
     tables: Vec<(String, String)>,
     schemas: Vec<String>,
@@ -70,6 +72,7 @@ pub(super) fn read(path: &Path) -> Result<Option<(RoleMap, [u8; 32])>, SqlError>
             login: role.login,
             verifier,
             connection_limit: role.connection_limit,
+            valid_until_micros: role.valid_until_micros,
             member_of: role.member_of.into_iter().collect(),
             grants,
         };
@@ -96,6 +99,7 @@ fn kept_role(role: &Role) -> KeptRole {
         login: role.login,
         verifier: role.verifier.as_ref().map(Verifier::text),
         connection_limit: role.connection_limit,
+        valid_until_micros: role.valid_until_micros,
         member_of: role.member_of.iter().cloned().collect(),
         tables: Vec::new(),
         schemas: Vec::new(),

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{ADMIN, OPERATOR, PUBLIC, READER, RoleMap};
+use crate::database::DEFAULT_SCHEMA;
 
 /// The right to read something.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,6 +76,14 @@ impl Privileges {
             })
             .collect();
         (!sources.is_empty()).then_some(Rows::OfSources(sources))
+    }
+
+    /// Whether they see what the frames of a source show: as a reader of everything, or by a grant on the
+    /// source or on the schema with all tables. One on the table `frames` is about its rows alone.
+    pub(crate) fn may_see_pictures_of(&self, source: &str) -> bool {
+        self.is_reader
+            || self.grants.contains(&Grant::Source(source.to_owned()))
+            || self.grants.contains(&Grant::Schema(DEFAULT_SCHEMA.to_owned()))
     }
 
     /// Whether they see anything at all.

@@ -48,7 +48,10 @@ pub(crate) enum SessionStatement {
     /// `SET SESSION CHARACTERISTICS AS TRANSACTION`: the modes of the transactions to come.
     SetCharacteristics(Vec<TransactionMode>),
     /// `SET ROLE`, `SET SESSION AUTHORIZATION`; `None` is the one that the session has.
-    SetRole(Option<String>),
+    /// Another role's rights, or with `None` one's own again.
+    SetRole(Option<String>, Scope),
+    /// Another user, or with `None` the one who has logged in.
+    SetAuthorization(Option<String>),
     /// `DROP TABLE IF EXISTS` and its like, which only says that there is none.
     DropIfExists(ObjectType, Vec<ObjectName>),
     /// `COMMIT`, `END`; `chain` begins the next block at once.
@@ -123,7 +126,11 @@ pub(crate) fn classify(statement: &Statement) -> Result<Kind, SqlError> {
             Reset::ALL => S::ResetAll,
             Reset::ConfigurationParameter(name) => {
                 let name = name.to_string();
-                if is_role(&name) { S::Nothing("RESET") } else { S::Reset(name) }
+                match Identity::of(&name) {
+                    Some(Identity::Role) => S::SetRole(None, Scope::Session),
+                    Some(Identity::User) => S::SetAuthorization(None),
+                    None => S::Reset(name),
+                }
             }
         }),
         Statement::StartTransaction { begin, modes, .. } => {
@@ -175,19 +182,22 @@ pub(crate) fn classify(statement: &Statement) -> Result<Kind, SqlError> {
 fn set_statement(set: &Set) -> Result<SessionStatement, SqlError> {
     use SessionStatement as S;
     match set {
-        Set::SingleAssignment { hivevar: false, variable, values, .. }
-            if is_role(&variable.to_string()) =>
+        Set::SingleAssignment { scope, hivevar: false, variable, values }
+            if let Some(identity) = Identity::of(&variable.to_string()) =>
         {
-            let name = set_value(values).filter(|name| !name.eq_ignore_ascii_case("none"));
-            Ok(S::SetRole(name))
+            let name = set_value(values);
+            Ok(match identity {
+                Identity::Role => {
+                    let name = name.filter(|name| !name.eq_ignore_ascii_case("none"));
+                    S::SetRole(name, of_modifier(scope.as_ref()))
+                }
+                Identity::User => S::SetAuthorization(name),
+            })
         }
         Set::SingleAssignment { scope, hivevar: false, variable, values } => Ok(S::Set {
             name: variable.to_string(),
             value: set_value(values),
-            scope: match scope {
-                Some(ContextModifier::Local) => Scope::Local,
-                _ => Scope::Session,
-            },
+            scope: of_modifier(scope.as_ref()),
         }),
         Set::SetTimeZone { local, value } => Ok(S::Set {
             name: "TimeZone".into(),
@@ -202,8 +212,11 @@ fn set_statement(set: &Set) -> Result<SessionStatement, SqlError> {
         Set::SetTransaction { modes, session: false, .. } => Ok(S::SetTransaction(modes.clone())),
         Set::SetTransaction { modes, .. } => Ok(S::SetCharacteristics(modes.clone())),
         Set::SetSessionParam(_) => Ok(S::Nothing("SET")),
-        Set::SetRole { role_name, .. } => Ok(S::SetRole(role_name.as_ref().and_then(role_of))),
-        Set::SetSessionAuthorization(param) => Ok(S::SetRole(match &param.kind {
+        Set::SetRole { context_modifier, role_name } => {
+            let name = role_name.as_ref().and_then(role_of);
+            Ok(S::SetRole(name, of_modifier(context_modifier.as_ref())))
+        }
+        Set::SetSessionAuthorization(param) => Ok(S::SetAuthorization(match &param.kind {
             SetSessionAuthorizationParamKind::Default => None,
             SetSessionAuthorizationParamKind::User(name) => role_of(name),
         })),
@@ -211,9 +224,27 @@ fn set_statement(set: &Set) -> Result<SessionStatement, SqlError> {
     }
 }
 
-/// Whether a parameter is who the session is.
-fn is_role(name: &str) -> bool {
-    ["role", "session_authorization"].iter().any(|role| name.eq_ignore_ascii_case(role))
+fn of_modifier(modifier: Option<&ContextModifier>) -> Scope {
+    match modifier {
+        Some(ContextModifier::Local) => Scope::Local,
+        _ => Scope::Session,
+    }
+}
+
+/// A parameter that is who the session is.
+enum Identity {
+    Role,
+    User,
+}
+
+impl Identity {
+    fn of(name: &str) -> Option<Self> {
+        match name.to_ascii_lowercase().as_str() {
+            "role" => Some(Self::Role),
+            "session_authorization" => Some(Self::User),
+            _ => None,
+        }
+    }
 }
 
 /// The name of a role; `NONE` is none.

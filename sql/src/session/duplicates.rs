@@ -1,16 +1,20 @@
 //! Columns of a select list that have the same name. PostgreSQL allows them, DataFusion does not,
 //! so they get names of their own for planning; `names` gives the written ones back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, SelectItem,
-    SetExpr, Statement, Value, helpers::attached_token::AttachedToken, visit_expressions_mut,
+    SetExpr, Statement, Value, helpers::attached_token::AttachedToken, visit_expressions,
+    visit_expressions_mut,
 };
 
 /// Gives each column of the outermost select list a name of its own.
 pub(super) fn tell_apart(statement: &mut Statement) {
+    if has_calls_alike(statement) {
+        tell_casts_apart(statement);
+    }
     let Statement::Query(query) = statement else { return };
     let SetExpr::Select(select) = query.body.as_mut() else { return };
     let has_wildcard = select
@@ -43,6 +47,41 @@ pub(super) fn tell_apart(statement: &mut Statement) {
 /// Gives every column of the outermost select list that has none a name of its own, and tells calls apart
 /// that differ in a cast alone: `sum(x), sum(x::float8)`.
 pub(super) fn name_all(statement: &mut Statement) {
+    tell_casts_apart(statement);
+    let Statement::Query(query) = statement else { return };
+    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    for (at, item) in select.projection.iter_mut().enumerate() {
+        if let SelectItem::UnnamedExpr(expr) = item {
+            let alias = Ident::with_quote('"', format!("column {} of the select list", at + 1));
+            let expr = std::mem::replace(expr, Expr::Identifier(Ident::new("")));
+            *item = SelectItem::ExprWithAlias { expr, alias };
+        }
+    }
+}
+
+/// Whether two calls differ in the cast of an argument alone, so that DataFusion would take them for one:
+/// `sum(x::int4), sum(x::int8)`.
+fn has_calls_alike(statement: &Statement) -> bool {
+    let mut calls: BTreeMap<String, String> = BTreeMap::new();
+    visit_expressions(statement, |expr| {
+        let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = expr else {
+            return ControlFlow::Continue(());
+        };
+        let has_cast = list.args.iter().any(|argument| {
+            matches!(argument, FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Cast { .. })))
+        });
+        if !has_cast {
+            return ControlFlow::Continue(());
+        }
+        let text = expr.to_string();
+        let before = calls.entry(name_in_plan(expr)).or_insert_with(|| text.clone());
+        if *before == text { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })
+    .is_break()
+}
+
+/// Puts something around the casts of arguments that differs from one to the other.
+fn tell_casts_apart(statement: &mut Statement) {
     let mut casts = 0;
     let _: ControlFlow<()> = visit_expressions_mut(statement, |expr| {
         let Expr::Function(Function { args: FunctionArguments::List(list), .. }) = expr else {
@@ -66,15 +105,6 @@ pub(super) fn name_all(statement: &mut Statement) {
         }
         ControlFlow::Continue(())
     });
-    let Statement::Query(query) = statement else { return };
-    let SetExpr::Select(select) = query.body.as_mut() else { return };
-    for (at, item) in select.projection.iter_mut().enumerate() {
-        if let SelectItem::UnnamedExpr(expr) = item {
-            let alias = Ident::with_quote('"', format!("column {} of the select list", at + 1));
-            let expr = std::mem::replace(expr, Expr::Identifier(Ident::new("")));
-            *item = SelectItem::ExprWithAlias { expr, alias };
-        }
-    }
 }
 
 /// What DataFusion calls a column: casts are left out of the name, and all subqueries are alike.

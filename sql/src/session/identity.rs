@@ -8,7 +8,7 @@ use std::time::Duration;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 
-use super::{Outcome, Session};
+use super::Session;
 use crate::access::{Access, VisibleEngine, denied};
 use crate::activity::Backend;
 use crate::roles::scram::Verifier;
@@ -22,7 +22,7 @@ fn base(database: &Database, access: &Arc<Access>, backend: &Arc<Backend>) -> Se
         Arc::new(VisibleEngine::new(Arc::clone(database.engine()), Arc::clone(access)));
     let mut own = functions::of_session(database.activity(), backend, access);
     own.push(functions::frame_image(engine));
-    own.extend(database.functions_of(access, &backend.user()));
+    own.extend(database.functions_of(access, &backend.current_user()));
     for function in own {
         // A state takes every function; the same name replaces.
         let _ = base.register_udf(Arc::new(function));
@@ -82,29 +82,8 @@ impl Session {
         self.settings.fix("session_authorization", user);
         self.settings.fix("is_superuser", if is_admin { "on" } else { "off" });
         self.access = Arc::new(access);
+        self.login = Arc::clone(&self.access);
         self.base = OnceLock::new();
-    }
-
-    /// `SET ROLE` and `SET SESSION AUTHORIZATION` to the role that the session has.
-    ///
-    /// # Errors
-    /// SQLSTATE 22023 for a role that there is not, 0A000 for another one.
-    pub(super) fn keep_role(&self, name: Option<&str>) -> Result<Outcome, SqlError> {
-        let Some(name) = name.filter(|name| *name != self.backend.user()) else {
-            return Ok(Outcome::done("SET", []));
-        };
-        if self.database.roles().get(name).is_none() {
-            return Err(SqlError::Invalid {
-                sqlstate: "22023",
-                message: format!("role \"{name}\" does not exist"),
-                hint: None,
-                position: None,
-            });
-        }
-        Err(SqlError::Unsupported {
-            what: "SET ROLE to another role".into(),
-            hint: Some(format!("Connect as \"{name}\".")),
-        })
     }
 
     /// The most connections that the server takes at once, for `SHOW`.

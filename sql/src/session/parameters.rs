@@ -18,6 +18,8 @@ use datafusion::sql::sqlparser::ast::{
     FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, SelectItem, SetExpr,
     TimezoneInfo, Value, VisitMut, VisitorMut,
 };
+use vigil_udfs::json::json_field;
+use vigil_udfs::texts::uuid_field;
 
 use crate::SqlError;
 
@@ -202,6 +204,7 @@ pub(super) fn sql_type(data_type: &DataType) -> Option<SqlType> {
         DataType::Utf8 => SqlType::Text,
         DataType::Binary => SqlType::Bytea,
         DataType::Date32 => SqlType::Date,
+        DataType::Time64(_) => SqlType::Time(None, TimezoneInfo::None),
         DataType::Timestamp(_, zone) => SqlType::Timestamp(
             None,
             if zone.is_some() { TimezoneInfo::WithTimeZone } else { TimezoneInfo::None },
@@ -273,6 +276,13 @@ fn found(plan: &LogicalPlan) -> Result<BTreeMap<usize, Option<FieldRef>>, SqlErr
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
                 let noted = match expr {
+                    // A cast to a text of a form, or to an array of such.
+                    Expr::ScalarFunction(call) if call.args.len() == 1 => {
+                        match (placeholder(&call.args[0]), form(call.name())) {
+                            (Some(id), Some(field)) => note(id, Some(&field)),
+                            _ => Ok(()),
+                        }
+                    }
                     Expr::Cast(cast) => match cast.expr.as_ref() {
                         Expr::Placeholder(parameter) if parameter.field.is_none() => {
                             note(&parameter.id, Some(&cast.field))
@@ -291,6 +301,32 @@ fn found(plan: &LogicalPlan) -> Result<BTreeMap<usize, Option<FieldRef>>, SqlErr
         })
     })?;
     outcome.map(|()| found)
+}
+
+/// The name of a parameter, with or without casts around it.
+fn placeholder(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Placeholder(parameter) => Some(&parameter.id),
+        Expr::Cast(cast) => placeholder(&cast.expr),
+        Expr::Alias(alias) => placeholder(&alias.expr),
+        _ => None,
+    }
+}
+
+/// What a function reads that a cast to `json`, `uuid` or an array of them is.
+fn form(function: &str) -> Option<FieldRef> {
+    let name = function.strip_prefix("array_of_").unwrap_or(function);
+    let field = Field::new_list_field(DataType::Utf8, true);
+    let field = match name {
+        "json" | "jsonb" => json_field(field),
+        "uuid" => uuid_field(field),
+        _ => return None,
+    };
+    Some(Arc::new(if name == function {
+        field
+    } else {
+        Field::new(function, DataType::List(Arc::new(field)), true)
+    }))
 }
 
 /// The plan with the parameters' values in it.

@@ -106,7 +106,7 @@ impl Session {
         if prepared.is_err() {
             self.fail();
         }
-        prepared
+        prepared.map_err(|error| statement.located(error))
     }
 
     async fn try_prepare(
@@ -212,7 +212,7 @@ impl Session {
         let mut spare = with_deep_stack(|| statement.clone());
         let planned = match self.plan(*statement).await {
             // DataFusion leaves casts and the like out of a column's name, so others may be called alike.
-            Err(error) if matches!(error.sqlstate(), "42000" | "42701") => {
+            Err(error) if matches!(error.sqlstate(), "42000" | "42701" | "42712") => {
                 with_deep_stack(|| duplicates::name_all(&mut spare));
                 self.plan(*spare).await.map_err(|_| error)
             }

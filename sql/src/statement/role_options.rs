@@ -1,5 +1,7 @@
 //! What `CREATE ROLE` and `ALTER ROLE` say of a role, and what all statements on roles share.
 
+use arrow::compute::kernels::cast_utils::string_to_datetime;
+use chrono::Utc;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::Context;
@@ -16,6 +18,8 @@ pub(super) enum RoleOption {
     /// A password, or the text of a verifier; `None` takes it away.
     Password(Option<String>),
     ConnectionLimit(Option<u32>),
+    /// Microseconds since the Unix epoch; `None` is for ever.
+    ValidUntil(Option<i64>),
     /// `SUPERUSER` is PostgreSQL's word for a member of `vigil_admin`.
     Superuser,
     NoSuperuser,
@@ -34,8 +38,8 @@ const NOTHING: [&str; 6] =
     ["INHERIT", "NOCREATEDB", "NOCREATEROLE", "NOREPLICATION", "NOBYPASSRLS", "ENCRYPTED"];
 
 /// Words for rights that there are other ways to.
-const REFUSED: [&str; 8] =
-    ["CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS", "NOINHERIT", "VALID", "ROLE", "ADMIN"];
+const REFUSED: [&str; 7] =
+    ["CREATEDB", "CREATEROLE", "REPLICATION", "BYPASSRLS", "NOINHERIT", "ROLE", "ADMIN"];
 
 /// The options up to the statement's end.
 pub(super) fn parse(cursor: &mut Cursor) -> Result<Vec<RoleOption>, SqlError> {
@@ -67,6 +71,9 @@ pub(super) fn parse(cursor: &mut Cursor) -> Result<Vec<RoleOption>, SqlError> {
             RoleOption::Password(Some(cursor.string()?))
         } else if cursor.accept(&["CONNECTION", "LIMIT"]) {
             RoleOption::ConnectionLimit(limit(cursor)?)
+        } else if cursor.accept(&["VALID", "UNTIL"]) {
+            let position = cursor.position();
+            RoleOption::ValidUntil(until(&cursor.string()?, position)?)
         } else if cursor.accept(&["IN", "ROLE"]) || cursor.accept(&["IN", "GROUP"]) {
             RoleOption::InRole(names(cursor)?)
         } else {
@@ -90,6 +97,21 @@ fn limit(cursor: &mut Cursor) -> Result<Option<u32>, SqlError> {
         hint: Some("It takes a whole number, or -1 for none.".into()),
         position: Some(position),
     })
+}
+
+/// A time, in UTC where it names no zone; `infinity` is none.
+fn until(text: &str, position: usize) -> Result<Option<i64>, SqlError> {
+    if text.trim().eq_ignore_ascii_case("infinity") {
+        return Ok(None);
+    }
+    let refused = || SqlError::Invalid {
+        sqlstate: "22007",
+        message: format!("invalid input syntax for type timestamp with time zone: \"{text}\""),
+        hint: Some("Write it as 2030-01-31 18:00:00+00, or infinity.".into()),
+        position: Some(position),
+    };
+    let time = string_to_datetime(&Utc, text.trim()).map_err(|_| refused())?;
+    Ok(Some(time.timestamp_micros()))
 }
 
 /// Names with commas.
@@ -125,6 +147,7 @@ pub(super) fn apply(
                 RoleOption::Login(login) => role.login = login == Login::Allowed,
                 RoleOption::Password(_) => role.verifier = verifier.clone(),
                 RoleOption::ConnectionLimit(limit) => role.connection_limit = limit,
+                RoleOption::ValidUntil(until) => role.valid_until_micros = until,
                 RoleOption::Superuser => {
                     role.member_of.insert(ADMIN.into());
                 }

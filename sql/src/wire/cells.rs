@@ -5,6 +5,8 @@
 
 mod pgvector;
 
+use std::ops::Range;
+
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, LargeStringArray, RecordBatch,
     StringArray, StringViewArray,
@@ -89,6 +91,12 @@ enum Values<'a> {
     Bytes(&'a BinaryArray),
     /// In binary; 32 digits and hyphens.
     Uuid(&'a StringArray),
+    /// In binary.
+    List {
+        values: Box<Column<'a>>,
+        offsets: &'a [i32],
+        element: Type,
+    },
     /// Numbers with spaces between them, as `int2vector` and `oidvector` are kept.
     Numbers {
         values: &'a StringArray,
@@ -202,6 +210,19 @@ impl<'a> Values<'a> {
                 Self::Numbers { values: array.as_string(), element }
             }
             DataType::Utf8 if *kind == Type::UUID => Self::Uuid(array.as_string()),
+            DataType::List(_)
+                if is_binary && matches!(*kind, Type::UUID_ARRAY | Type::JSON_ARRAY) =>
+            {
+                let list = array.as_list::<i32>();
+                let element = if *kind == Type::UUID_ARRAY { Type::UUID } else { Type::JSON };
+                let values = list.values();
+                let of_element = match element {
+                    Type::UUID => Self::Uuid(values.as_string()),
+                    _ => Self::Text(values.as_string()),
+                };
+                let column = Column { nulls: values.nulls(), values: of_element };
+                Self::List { values: Box::new(column), offsets: list.value_offsets(), element }
+            }
             DataType::LargeUtf8 if is_text => Self::LargeText(array.as_string()),
             DataType::Utf8View if is_text => Self::TextView(array.as_string_view()),
             DataType::Binary if is_binary && *kind == Type::BYTEA => Self::Bytes(array.as_binary()),
@@ -251,6 +272,10 @@ impl<'a> Values<'a> {
             Self::TextView(values) => sized(out, values.value(row).as_bytes())?,
             Self::Bytes(values) => sized(out, values.value(row))?,
             Self::Uuid(values) => sized(out, &uuid(values.value(row))?)?,
+            Self::List { values, offsets, element } => {
+                let at = |row: usize| usize::try_from(offsets[row]).unwrap_or_default();
+                list(out, values, at(row)..at(row + 1), element)?;
+            }
             Self::Numbers { values, element } => numbers(out, values.value(row), element)?,
             Self::Other(other) => {
                 encode_value(&mut other.encoder, other.array, row, other.field, other.info)?;
@@ -304,6 +329,35 @@ fn vector(out: &mut BytesMut, elements: &[f32]) -> PgWireResult<()> {
     for element in elements {
         out.put_f32(*element);
     }
+    Ok(())
+}
+
+/// An array of one dimension, or of none where it is empty.
+fn list(
+    out: &mut BytesMut,
+    column: &mut Column<'_>,
+    elements: Range<usize>,
+    element: &Type,
+) -> PgWireResult<()> {
+    let start = out.len();
+    let has_nulls = column.nulls.is_some_and(|nulls| elements.clone().any(|at| nulls.is_null(at)));
+    out.put_i32(0);
+    out.put_i32(i32::from(!elements.is_empty()));
+    out.put_i32(i32::from(has_nulls));
+    out.put_u32(element.oid());
+    if !elements.is_empty() {
+        out.put_i32(i32::try_from(elements.len()).map_err(|_| out_of_range("array"))?);
+        out.put_i32(1);
+    }
+    for at in elements {
+        if column.nulls.is_some_and(|nulls| nulls.is_null(at)) {
+            out.put_i32(NULL_LENGTH);
+        } else {
+            column.values.write(at, out)?;
+        }
+    }
+    let length = i32::try_from(out.len() - start - 4).map_err(|_| out_of_range("array"))?;
+    out[start..start + 4].copy_from_slice(&length.to_be_bytes());
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use super::client::{Answer, Answering, Client, Portal, Store, complete, describe
 use super::connection::Connection;
 use super::copy;
 use super::errors::{notice_message, protocol_error, statement_error};
-use super::parameters::{arrow_type, declared_type, values, wire_types};
+use super::parameters::{arrow_type, declared_type, form, values, wire_types};
 use super::rows::columns;
 use crate::{Outcome, Prepared, SqlError};
 
@@ -57,9 +57,13 @@ impl Connection {
             types.iter().map(|declared| declared.as_ref().and_then(arrow_type)).collect();
         let mut session = self.session.lock().await;
         let prepared = match session.parse(sql) {
-            Ok(statements) => match statements.as_slice() {
+            Ok(mut statements) => match statements.as_mut_slice() {
                 [] => return Ok(None),
-                [statement] => session.prepare(statement, &declared).await,
+                [statement] => {
+                    let forms: Vec<_> = types.iter().map(|kind| form(kind.as_ref()?)).collect();
+                    statement.declare_forms(&forms);
+                    session.prepare(statement, &declared).await
+                }
                 _ => Err(SqlError::Invalid {
                     sqlstate: "42601",
                     message: "cannot insert multiple commands into a prepared statement".into(),

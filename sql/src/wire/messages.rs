@@ -37,6 +37,12 @@ const MAX_EARLY_BYTES: usize = 65_535;
 /// Bytes of a startup packet, PostgreSQL's bound.
 const MAX_STARTUP_BYTES: usize = 10_000;
 
+/// The protocol's version; its minor one is negotiated.
+const PROTOCOL: u16 = 3;
+
+/// What a request for encryption or for a cancellation has in the version's place.
+const REQUEST: u16 = 1234;
+
 /// Bytes that are asked for at a time.
 const READ_BYTES: usize = 8192;
 
@@ -285,6 +291,18 @@ impl Frame {
                 hint: None,
                 position: None,
             }));
+        }
+        if stage == Stage::Startup
+            && let Some([a, b, c, d]) = buffer.get(4..8)
+        {
+            let major = u16::from_be_bytes([*a, *b]);
+            if ![PROTOCOL, REQUEST].contains(&major) {
+                let minor = u16::from_be_bytes([*c, *d]);
+                return Err(fatal_error(&SqlError::Unsupported {
+                    what: format!("frontend protocol {major}.{minor}"),
+                    hint: Some("The server speaks protocol 3.0.".into()),
+                }));
+            }
         }
         if stage != Stage::Session {
             return Ok(Self::Good);

@@ -1,5 +1,7 @@
 //! Parameters of prepared statements: PostgreSQL's types as Arrow's, and values as scalars.
 
+mod elements;
+mod floats;
 mod number;
 mod pgvector;
 
@@ -16,8 +18,7 @@ use pgwire::api::stmt::StoredStatement;
 use pgwire::error::PgWireResult;
 
 use super::errors::{protocol_error, statement_error};
-use super::rows::is_oid_list;
-use crate::dialect::array_elements;
+use super::rows::{form_type, is_oid_list};
 use crate::types::{HALFVEC_OID, own_oid};
 use crate::{Prepared, SqlError};
 
@@ -35,8 +36,11 @@ pub(super) fn arrow_type(declared: &Type) -> Option<DataType> {
         Type::FLOAT4 => DataType::Float32,
         Type::FLOAT8 => DataType::Float64,
         Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME => DataType::Utf8,
+        // Texts of a form.
+        Type::JSON | Type::JSONB | Type::UUID => DataType::Utf8,
         Type::BYTEA => DataType::Binary,
         Type::DATE => DataType::Date32,
+        Type::TIME => DataType::Time64(TimeUnit::Microsecond),
         Type::TIMESTAMP => DataType::Timestamp(TimeUnit::Microsecond, None),
         Type::TIMESTAMPTZ => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
         Type::NUMERIC => DataType::Decimal128(38, 10),
@@ -46,7 +50,16 @@ pub(super) fn arrow_type(declared: &Type) -> Option<DataType> {
         Type::INT8_ARRAY => list(Type::INT8)?,
         Type::FLOAT4_ARRAY => list(Type::FLOAT4)?,
         Type::FLOAT8_ARRAY => list(Type::FLOAT8)?,
-        Type::TEXT_ARRAY | Type::VARCHAR_ARRAY => list(Type::TEXT)?,
+        Type::TEXT_ARRAY | Type::VARCHAR_ARRAY | Type::BPCHAR_ARRAY | Type::NAME_ARRAY => {
+            list(Type::TEXT)?
+        }
+        Type::JSON_ARRAY | Type::JSONB_ARRAY | Type::UUID_ARRAY => list(Type::TEXT)?,
+        Type::DATE_ARRAY => list(Type::DATE)?,
+        Type::TIME_ARRAY => list(Type::TIME)?,
+        Type::TIMESTAMP_ARRAY => list(Type::TIMESTAMP)?,
+        Type::TIMESTAMPTZ_ARRAY => list(Type::TIMESTAMPTZ)?,
+        Type::NUMERIC_ARRAY => list(Type::NUMERIC)?,
+        Type::BYTEA_ARRAY => list(Type::BYTEA)?,
         ref declared if declared.oid() == HALFVEC_OID => {
             vigil_udfs::halfvec_field(None).data_type().clone()
         }
@@ -71,6 +84,16 @@ pub(super) fn declared_type(oid: u32) -> Option<Type> {
     }
 }
 
+/// The function that reads a text of the form that a client declares a parameter to have.
+pub(super) fn form(declared: &Type) -> Option<&'static str> {
+    match *declared {
+        Type::JSON => Some("json"),
+        Type::JSONB => Some("jsonb"),
+        Type::UUID => Some("uuid"),
+        _ => None,
+    }
+}
+
 /// The types that a client is told of; `text` where the statement does not tell.
 pub(super) fn wire_types(prepared: &Prepared) -> PgWireResult<Vec<Type>> {
     prepared
@@ -87,8 +110,8 @@ fn wire_type(field: &Field) -> PgWireResult<Type> {
     if is_oid_list(field) {
         return Ok(Type::OID_ARRAY);
     }
-    if let Some(own) = own_type(field) {
-        return Ok(own);
+    if let Some(kind) = form_type(field).or_else(|| own_type(field)) {
+        return Ok(kind);
     }
     field_into_pg_type(&Arc::new(field.clone()))
 }
@@ -114,42 +137,43 @@ pub(super) fn values<S: Clone>(
         .iter()
         .map(|parameter| parameter.as_ref().map(|field| field.data_type()))
         .collect();
-    let types: Vec<Option<&Type>> = types.iter().map(Some).collect();
-    // What the library would read wrongly is read here, and the library is given NULL for it.
+    // What the library would read wrongly, or not at all, is read here, and the library is given NULL for it.
     let mut ours: Vec<Option<ScalarValue>> = Vec::new();
+    let mut left = Vec::new();
     for (at, (inferred, server_type)) in inferred.iter().zip(&types).enumerate() {
         let declared = portal.statement.parameter_types.get(at).and_then(Option::as_ref);
-        let value = match (portal.parameters.get(at), declared.or(*server_type)) {
-            (Some(None), Some(declared)) => pgvector::null(declared, *inferred),
-            (Some(Some(bytes)), Some(declared)) => {
-                let is_binary = portal.parameter_format.is_binary(at);
-                own_value(bytes, is_binary, declared, *inferred)
-                    .map_err(|error| statement_error(&error))?
-            }
-            _ => None,
-        };
+        let declared = declared.unwrap_or(server_type);
+        let bytes = portal.parameters.get(at).and_then(Option::as_ref);
+        let is_binary = portal.parameter_format.is_binary(at);
+        let value = own_value(bytes.map(|bytes| &bytes[..]), is_binary, declared, *inferred)
+            .map_err(|error| statement_error(&error))?;
+        left.push(if value.is_some() { None } else { Some(declared.clone()) });
         ours.push(value);
     }
+    if ours.iter().all(Option::is_some) {
+        return Ok(ours.into_iter().flatten().collect());
+    }
     let decoded = if ours.iter().any(Option::is_some) {
-        // It knows nothing of our types, not even their NULL.
-        let known = |declared: &Type| match pgvector::is_own(declared) {
-            true => Type::TEXT,
-            false => declared.clone(),
-        };
-        let declared = portal.statement.parameter_types.iter();
-        let declared = declared.map(|declared| declared.as_ref().map(known)).collect();
-        let types: Vec<Type> = types.iter().map(|found| found.map_or(Type::TEXT, known)).collect();
-        let types: Vec<Option<&Type>> = types.iter().map(Some).collect();
-        let StoredStatement { id, statement, .. } = portal.statement.as_ref();
-        let statement = StoredStatement::new(id.clone(), statement.clone(), declared);
+        let types: Vec<Type> = left.iter().map(|kind| kind.clone().unwrap_or(Type::TEXT)).collect();
+        let statement = StoredStatement::new(
+            portal.statement.id.clone(),
+            portal.statement.statement.clone(),
+            types.iter().cloned().map(Some).collect(),
+        );
         let mut rest = Portal::new_cursor(portal.name.clone(), Arc::new(statement));
         rest.parameter_format = portal.parameter_format.clone();
-        let parameters = portal.parameters.iter().zip(&ours);
-        rest.parameters = parameters
-            .map(|(bytes, ours)| if ours.is_some() { None } else { bytes.clone() })
+        let parameters = portal.parameters.iter().zip(&left);
+        rest.parameters =
+            parameters.map(|(bytes, left)| left.as_ref().and_then(|_| bytes.clone())).collect();
+        let inferred: Vec<_> = inferred
+            .iter()
+            .zip(&left)
+            .map(|(inferred, left)| if left.is_some() { *inferred } else { None })
             .collect();
+        let types: Vec<Option<&Type>> = types.iter().map(Some).collect();
         deserialize_parameters_with_server_types(&rest, &inferred, &types)?
     } else {
+        let types: Vec<Option<&Type>> = types.iter().map(Some).collect();
         deserialize_parameters_with_server_types(portal, &inferred, &types)?
     };
     let ParamValues::List(decoded) = decoded else {
@@ -165,29 +189,25 @@ pub(super) fn values<S: Clone>(
         .collect()
 }
 
-/// The value of a parameter of those types that the library does not read as PostgreSQL does: quoted
-/// elements of arrays, which are never NULL, numbers with more digits than it knows, `halfvec` and bits.
+/// The value of a parameter of those types that the library does not read, or not as PostgreSQL does: quoted
+/// elements of arrays, which are never NULL, numbers with more digits than it knows, `halfvec` and bits; and
+/// arrays of floats, which it reads slowly.
 fn own_value(
-    bytes: &[u8],
+    bytes: Option<&[u8]>,
     is_binary: bool,
     declared: &Type,
     inferred: Option<&DataType>,
 ) -> Result<Option<ScalarValue>, SqlError> {
-    match *declared {
-        Type::TEXT_ARRAY | Type::VARCHAR_ARRAY if !is_binary => {
-            let text = std::str::from_utf8(bytes).map_err(|_| SqlError::Invalid {
-                sqlstate: "22021",
-                message: "invalid byte sequence for encoding \"UTF8\"".into(),
-                hint: None,
-                position: None,
-            })?;
-            let elements: Vec<ScalarValue> =
-                array_elements(text)?.into_iter().map(ScalarValue::Utf8).collect();
-            let list = ScalarValue::new_list_nullable(&elements, &DataType::Utf8);
-            Ok(Some(ScalarValue::List(list)))
+    match (declared, bytes) {
+        (declared, bytes) if elements::is_ours(declared) => {
+            elements::read(bytes, is_binary, declared, inferred).map(Some)
         }
-        Type::NUMERIC => number::read(bytes, is_binary, inferred),
-        _ => pgvector::read(bytes, is_binary, declared, inferred),
+        (&Type::NUMERIC, Some(bytes)) => number::read(bytes, is_binary, inferred),
+        (&Type::FLOAT4_ARRAY | &Type::FLOAT8_ARRAY, Some(bytes)) if is_binary => {
+            Ok(floats::read(bytes, declared, inferred))
+        }
+        (declared, Some(bytes)) => pgvector::read(bytes, is_binary, declared, inferred),
+        (declared, None) => Ok(pgvector::null(declared, inferred)),
     }
 }
 
@@ -223,15 +243,12 @@ mod tests {
 
     #[test]
     fn quoted_elements_are_never_null() {
-        let read = |text: &str| own_value(text.as_bytes(), false, &Type::TEXT_ARRAY, None);
+        let read = |text: &str| own_value(Some(text.as_bytes()), false, &Type::TEXT_ARRAY, None);
         let list = read(r#"{"","NULL",NULL,a}"#).expect("is an array").expect("is one of ours");
         let elements = ["", "NULL"].map(|text| ScalarValue::Utf8(Some(text.into())));
         let rest = [ScalarValue::Utf8(None), ScalarValue::Utf8(Some("a".into()))];
         let expected = ScalarValue::new_list_nullable(&[elements, rest].concat(), &DataType::Utf8);
         assert_eq!(list, ScalarValue::List(expected));
         assert_eq!(read("{a").expect_err("is not closed").sqlstate(), "22P02");
-        // The binary form knows NULL from a text, and the library reads it.
-        let binary = own_value(&[], true, &Type::TEXT_ARRAY, None);
-        assert_eq!(binary.expect("is left to the library"), None);
     }
 }

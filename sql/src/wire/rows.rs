@@ -4,10 +4,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray, StringBuilder,
-    StructArray,
+    Array, ArrayRef, AsArray, ListArray, RecordBatch, RecordBatchOptions, StringArray,
+    StringBuilder, StructArray,
 };
-use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, Schema, SchemaRef};
 use bytes::{Buf, BufMut, BytesMut};
 use datafusion::error::DataFusionError;
 use datafusion_postgres::arrow_pg::datatypes::{PG_OID_ALIAS_KEY, arrow_schema_to_pg_fields};
@@ -75,16 +75,28 @@ pub(super) fn columns(
             Some("int2vector") => Type::INT2_VECTOR,
             Some(_) => Type::OID_VECTOR,
             None if is_oid_list(field) => Type::OID_ARRAY,
-            None if is_json(field) => Type::JSON,
-            None if is_uuid(field) => Type::UUID,
-            None => match own_type(field) {
-                Some(own) => own,
+            None => match form_type(field).or_else(|| own_type(field)) {
+                Some(kind) => kind,
                 None => continue,
             },
         };
         *column = FieldInfo::new(field.name().clone(), None, None, kind, column.format());
     }
     Ok(columns)
+}
+
+/// The type of a text of a form, or of an array of such.
+pub(super) fn form_type(field: &Field) -> Option<Type> {
+    match field.data_type() {
+        DataType::List(item) => match form_type(item)? {
+            Type::JSON => Some(Type::JSON_ARRAY),
+            Type::UUID => Some(Type::UUID_ARRAY),
+            _ => None,
+        },
+        _ if is_json(field) => Some(Type::JSON),
+        _ if is_uuid(field) => Some(Type::UUID),
+        _ => None,
+    }
 }
 
 /// Whether a column is `oid[]`, which the library has no mark for.
@@ -192,6 +204,8 @@ fn with_our_texts(
             DataType::Interval(_) | DataType::Duration(_) => is_verbose,
             // The library writes a NULL in a record as an empty text.
             DataType::Struct(_) => true,
+            // Nor does it know when an element has quotes.
+            DataType::List(item) => !is_oid_list(field) && has_own_texts(item.data_type()),
             _ => false,
         };
         usual && column.format() == FieldFormat::Text
@@ -213,6 +227,7 @@ fn with_our_texts(
                 }
                 DataType::Timestamp(..) => timestamps(array, &style.zone)?,
                 DataType::Struct(_) => records(array.as_struct(), style)?,
+                DataType::List(_) => lists(array.as_list(), style)?,
                 _ => Arc::new(intervals(array).map_err(DataFusionError::from)?),
             });
             fields.push(Arc::new(field.as_ref().clone().with_data_type(DataType::Utf8)));
@@ -223,6 +238,80 @@ fn with_our_texts(
     }
     let schema: SchemaRef = Arc::new(Schema::new(fields));
     Ok(RecordBatch::try_new(schema, arrays).map_err(DataFusionError::from)?)
+}
+
+/// Whether arrays with such elements are written here.
+fn has_own_texts(item: &DataType) -> bool {
+    item.is_temporal()
+        || matches!(
+            item,
+            DataType::Interval(_) | DataType::Utf8 | DataType::Binary | DataType::Struct(_)
+        )
+}
+
+/// Arrays as PostgreSQL writes them: each element as it is written alone, in quotes where it needs them.
+fn lists(array: &ListArray, style: &Style) -> Result<ArrayRef, SqlError> {
+    let DataType::List(item) = array.data_type() else { return Ok(Arc::new(array.clone())) };
+    let elements = element_texts(item, array.values(), style)?;
+    let mut texts = StringBuilder::new();
+    for row in 0..array.len() {
+        if array.is_null(row) {
+            texts.append_null();
+            continue;
+        }
+        let mut text = String::from("{");
+        let (start, end) = (array.value_offsets()[row], array.value_offsets()[row + 1]);
+        for at in start..end {
+            text.push_str(if at == start { "" } else { "," });
+            match usize::try_from(at).ok().and_then(|at| elements.get(at)?.as_deref()) {
+                Some(element) => push_element(&mut text, element),
+                None => text.push_str("NULL"),
+            }
+        }
+        text.push('}');
+        texts.append_value(text);
+    }
+    Ok(Arc::new(texts.finish()))
+}
+
+fn push_element(text: &mut String, element: &str) {
+    let needs_quotes =
+        |next: char| next.is_ascii_whitespace() || matches!(next, '"' | '\\' | '{' | '}' | ',');
+    if element.is_empty() || element.eq_ignore_ascii_case("null") || element.contains(needs_quotes)
+    {
+        text.push('"');
+        text.push_str(&element.replace('\\', "\\\\").replace('"', "\\\""));
+        text.push('"');
+    } else {
+        text.push_str(element);
+    }
+}
+
+/// The text of each element as a client is shown it.
+fn element_texts(
+    item: &FieldRef,
+    values: &ArrayRef,
+    style: &Style,
+) -> Result<Vec<Option<String>>, SqlError> {
+    let schema: SchemaRef = Arc::new(Schema::new(vec![Arc::clone(item)]));
+    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::clone(values)])
+        .map_err(DataFusionError::from)?;
+    let unwritten = |_: PgWireError| SqlError::Panicked {
+        detail: "an array could not be written for the client".into(),
+    };
+    let columns = columns(&schema, &Format::UnifiedText, Some(style)).map_err(unwritten)?;
+    let batch = with_our_texts(batch, &columns, style)?;
+    let mut cells = Cells::new(&batch, &columns);
+    let mut texts = Vec::with_capacity(batch.num_rows());
+    let mut cell = BytesMut::new();
+    for row in 0..batch.num_rows() {
+        cell.clear();
+        cells.write(row, &mut cell).map_err(unwritten)?;
+        let length = cell.get_i32();
+        // -1 is NULL.
+        texts.push((length >= 0).then(|| String::from_utf8_lossy(&cell).into_owned()));
+    }
+    Ok(texts)
 }
 
 /// Records as PostgreSQL writes them: nothing for a NULL, quotes where a value needs them.

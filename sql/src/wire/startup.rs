@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use pgwire::api::auth::{protocol_negotiation, save_startup_parameters_to_metadata};
+use pgwire::api::auth::save_startup_parameters_to_metadata;
 use pgwire::api::{
     ClientInfo, PgWireConnectionState, PidSecretKeyGenerator, RandomPidSecretKeyGenerator,
 };
 use pgwire::error::PgWireResult;
 use pgwire::messages::response::{ReadyForQuery, TransactionStatus};
-use pgwire::messages::startup::{Authentication, BackendKeyData};
-use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
+use pgwire::messages::startup::{
+    Authentication, BackendKeyData, NegotiateProtocolVersion, Startup as StartupMessage,
+};
+use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage, ProtocolVersion};
 
 use super::Encryption;
 use super::authentication::{Authenticator, Next};
@@ -47,7 +49,7 @@ impl Startup {
     ) -> PgWireResult<()> {
         let next = match message {
             PgWireFrontendMessage::Startup(startup) => {
-                protocol_negotiation(client, &startup).await?;
+                negotiate(client, &startup).await?;
                 save_startup_parameters_to_metadata(client, &startup);
                 let admission = &self.connection.admission;
                 if admission.is_crowded {
@@ -134,12 +136,31 @@ impl Startup {
     }
 }
 
+/// Tells a client that asks for more than protocol 3.0 has what it has not, as PostgreSQL 15 does: the
+/// newest version, and the options of the protocol that are not known. The client goes on with 3.0 or
+/// hangs up.
+async fn negotiate(client: &mut Client, startup: &StartupMessage) -> PgWireResult<()> {
+    /// 3 in the upper half and the minor version, 0, in the lower one.
+    const NEWEST: i32 = 3 << 16;
+    let is_of_protocol = |name: &&String| name.starts_with(PROTOCOL_OPTION);
+    let unknown: Vec<String> = startup.parameters.keys().filter(is_of_protocol).cloned().collect();
+    if startup.protocol_number_minor > 0 || !unknown.is_empty() {
+        let answer = NegotiateProtocolVersion::new(NEWEST, unknown);
+        say(client, PgWireBackendMessage::NegotiateProtocolVersion(answer)).await?;
+    }
+    client.set_protocol_version(ProtocolVersion::PROTOCOL3_0);
+    Ok(())
+}
+
+/// What the names of the protocol's own options begin with.
+const PROTOCOL_OPTION: &str = "_pq_.";
+
 /// Applies a parameter of the startup message to the session.
 fn apply(session: &mut Session, name: &str, value: &str) -> Result<(), SqlError> {
     match name {
         "user" | "database" | "replication" => Ok(()),
-        // Options of the protocol itself; the ones that are not known are to be ignored.
-        name if name.starts_with("_pq_.") => Ok(()),
+        // The client was told that they are not known.
+        name if name.starts_with(PROTOCOL_OPTION) => Ok(()),
         "options" => {
             command_line_settings(value).try_for_each(|(name, value)| session.set(name, value))
         }

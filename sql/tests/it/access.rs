@@ -226,8 +226,118 @@ async fn a_role_without_grants_sees_no_table() {
         let refused = refused(&client, sql).await;
         assert_eq!(refused, ("42501".to_owned(), message.to_owned()), "{sql}");
     }
-    let (sqlstate, _) = refused(&client, "SET session_authorization = 'vigil'").await;
+    let (sqlstate, _) = refused(&client, "SET session_authorization = 'somebody'").await;
     assert_eq!(sqlstate, "22023");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_takes_the_rights_of_roles_it_is_a_member_of() {
+    let server = server(
+        "CREATE ROLE street_team; GRANT SELECT ON SOURCE street TO street_team;
+         CREATE ROLE others;
+         CREATE ROLE guard LOGIN PASSWORD 'secret' IN ROLE street_team;
+         GRANT SELECT ON SOURCE lobby TO guard",
+    )
+    .await;
+    let guard = server.log_in("guard", "secret").await.expect("the password is right");
+    let sources = "SELECT DISTINCT source FROM frames ORDER BY 1";
+    let who = "SELECT current_user, session_user, current_role, user";
+    assert_eq!(rows(&guard, sources).await, ["lobby", "street"]);
+    rows(&guard, "SET ROLE street_team").await;
+    assert_eq!(rows(&guard, sources).await, ["street"]);
+    assert_eq!(rows(&guard, who).await, ["street_team|guard|street_team|street_team"]);
+    assert_eq!(rows(&guard, "SHOW role").await, ["street_team"]);
+    rows(&guard, "RESET ROLE").await;
+    assert_eq!(rows(&guard, sources).await, ["lobby", "street"]);
+    assert_eq!(rows(&guard, who).await, ["guard|guard|guard|guard"]);
+    let denied = ("42501".to_owned(), "permission denied to set role \"others\"".to_owned());
+    assert_eq!(refused(&guard, "SET ROLE others").await, denied);
+    assert_eq!(refused(&guard, "SET SESSION ROLE vigil_admin").await.0, "42501");
+    assert_eq!(refused(&guard, "SET SESSION AUTHORIZATION others").await.0, "42501");
+    assert_eq!(refused(&guard, "SET ROLE nobody").await.0, "22023");
+    assert_eq!(refused(&guard, "SELECT set_config('role', 'others', false)").await.0, "55P02");
+    assert_eq!(rows(&guard, sources).await, ["lobby", "street"]);
+    // A block takes it back, and its end what was local to it.
+    rows(&guard, "BEGIN; SET ROLE street_team; ROLLBACK").await;
+    assert_eq!(rows(&guard, sources).await, ["lobby", "street"]);
+    rows(&guard, "BEGIN; SET LOCAL ROLE street_team").await;
+    assert_eq!(rows(&guard, sources).await, ["street"]);
+    rows(&guard, "COMMIT").await;
+    assert_eq!(rows(&guard, who).await, ["guard|guard|guard|guard"]);
+    rows(&guard, "BEGIN; SET ROLE street_team; COMMIT").await;
+    assert_eq!(rows(&guard, sources).await, ["street"]);
+    rows(&guard, "DISCARD ALL").await;
+    assert_eq!(rows(&guard, sources).await, ["lobby", "street"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_acts_as_anybody() {
+    let server = server("CREATE ROLE guard; GRANT SELECT ON SOURCE lobby TO guard").await;
+    let owner = server.connect().await;
+    let who =
+        "SELECT current_user, session_user, (SELECT string_agg(DISTINCT source, ',') FROM frames)";
+    let is_owner = rows(&owner, "SELECT current_user").await;
+    rows(&owner, "SET ROLE guard").await;
+    assert_eq!(rows(&owner, who).await, [format!("guard|{}|lobby", is_owner[0])]);
+    assert_eq!(rows(&owner, "SHOW is_superuser").await, ["off"]);
+    assert_eq!(refused(&owner, "CREATE ROLE other").await.0, "42501");
+    rows(&owner, "SET ROLE NONE; SET SESSION AUTHORIZATION guard").await;
+    assert_eq!(rows(&owner, who).await, ["guard|guard|lobby"]);
+    assert_eq!(refused(&owner, "DROP SOURCE lobby").await.0, "42501");
+    rows(&owner, "RESET SESSION AUTHORIZATION; CREATE ROLE other").await;
+    assert_eq!(rows(&owner, "SHOW is_superuser").await, ["on"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_counts_up_to_its_end() {
+    let server = server(
+        "CREATE ROLE early LOGIN PASSWORD 'secret' VALID UNTIL '2000-01-01';
+         CREATE ROLE late LOGIN PASSWORD 'secret' VALID UNTIL '2200-01-01 00:00:00+00';
+         CREATE ROLE ever LOGIN PASSWORD 'secret' VALID UNTIL 'infinity'",
+    )
+    .await;
+    let error = server.log_in("early", "secret").await.expect_err("is over");
+    assert_eq!(error.code(), Some(&SqlState::INVALID_PASSWORD));
+    let late = server.log_in("late", "secret").await.expect("is not over");
+    let until =
+        "SELECT rolname, rolvaliduntil FROM pg_roles WHERE rolvaliduntil IS NOT NULL ORDER BY 1";
+    assert_eq!(
+        rows(&late, until).await,
+        ["early|2000-01-01 00:00:00+00", "late|2200-01-01 00:00:00+00"]
+    );
+    server.log_in("ever", "secret").await.expect("has no end");
+    let owner = server.log_in("ever", "secret").await.expect("has no end");
+    assert_eq!(refused(&owner, "CREATE ROLE x VALID UNTIL 'soon'").await.0, "22007");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn grants_are_in_the_catalog_and_give_no_pictures() {
+    let server = server(
+        "CREATE ROLE guard LOGIN PASSWORD 'secret'; GRANT SELECT ON frames TO guard;
+         GRANT SELECT ON tracks TO PUBLIC",
+    )
+    .await;
+    let guard = server.log_in("guard", "secret").await.expect("the password is right");
+    let acl = "SELECT relname, array_to_string(relacl, ',') FROM pg_class
+               WHERE relname IN ('frames', 'tracks', 'captions') ORDER BY 1";
+    assert_eq!(
+        rows(&guard, acl).await,
+        [
+            "captions|postgres=r/postgres,vigil_reader=r/postgres",
+            "frames|postgres=r/postgres,guard=r/postgres,vigil_reader=r/postgres",
+            "tracks|postgres=r/postgres,=r/postgres,vigil_reader=r/postgres"
+        ]
+    );
+    let granted = "SELECT grantor, grantee, table_schema, table_name, privilege_type
+                   FROM information_schema.role_table_grants WHERE grantee = 'guard'";
+    assert_eq!(rows(&guard, granted).await, ["postgres|guard|public|frames|SELECT"]);
+    assert_eq!(rows(&guard, "SELECT count(DISTINCT source) FROM frames").await, ["2"]);
+    let (sqlstate, message) = refused(&guard, "SELECT frame_image('lobby', 1)").await;
+    assert_eq!(sqlstate, "42501");
+    assert_eq!(message, "permission denied for pictures of source \"lobby\"");
+    server.as_owner("GRANT SELECT ON SOURCE lobby TO guard").await;
+    assert_eq!(rows(&guard, "SELECT frame_image('lobby', 1) IS NOT NULL").await, ["t"]);
+    assert_eq!(refused(&guard, "SELECT frame_image('street', 1)").await.0, "42501");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -117,7 +117,9 @@ async fn what_is_no_startup_is_refused_at_once() {
         if let Some((severity, sqlstate, message)) = raw.error().await {
             assert_eq!(severity, "FATAL", "{what}: {message}");
             assert!(
-                ["08P01", "28000"].contains(&sqlstate.as_str()),
+                // PostgreSQL's for a version of the protocol that it does not speak.
+                ["08P01", "28000"].contains(&sqlstate.as_str())
+                    || (what.starts_with("version") && sqlstate == "0A000"),
                 "{what}: {sqlstate} {message}"
             );
         }
@@ -131,6 +133,49 @@ async fn what_is_no_startup_is_refused_at_once() {
     drop(raw);
     assert!(server.as_owner("SHOW SOURCES").await.table().is_empty());
     still_up(&server).await;
+}
+
+/// As PostgreSQL 15 answers, byte for byte.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_newer_than_the_protocol_is_negotiated() {
+    let server = Server::start().await;
+    let newest = PROTOCOL_3.to_be_bytes();
+    let options = [("user", "tester"), ("_pq_.report", "1"), ("_pq_.more", "2")];
+    let cases = [
+        (PROTOCOL_3, &options[..1], None),
+        (PROTOCOL_3 + 2, &options[..1], Some([&newest[..], &[0, 0, 0, 0]].concat())),
+        (PROTOCOL_3 + 9999, &options[..1], Some([&newest[..], &[0, 0, 0, 0]].concat())),
+        (
+            PROTOCOL_3,
+            &options[..],
+            Some([&newest[..], &[0, 0, 0, 2], b"_pq_.more\0_pq_.report\0"].concat()),
+        ),
+        (
+            PROTOCOL_3 + 2,
+            &options[..2],
+            Some([&newest[..], &[0, 0, 0, 1], b"_pq_.report\0"].concat()),
+        ),
+    ];
+    for (version, parameters, negotiated) in cases {
+        let mut raw = Raw::connect(&server).await;
+        raw.send(&startup(version, parameters)).await;
+        let (mut kind, mut body) = raw.message().await.expect("is answered");
+        if let Some(expected) = negotiated {
+            assert_eq!((kind, &body), (b'v', &expected), "{version:x}");
+            (kind, body) = raw.message().await.expect("goes on");
+        }
+        assert_eq!((kind, body.as_slice()), (b'R', &[0, 0, 0, 0][..]), "{version:x}");
+        let mut key_bytes = 0;
+        while kind != b'Z' {
+            (kind, body) = raw.message().await.expect("is let in");
+            if kind == b'K' {
+                key_bytes = body.len();
+            }
+        }
+        assert_eq!(key_bytes, 8, "as protocol 3.0 has it");
+        raw.send(&query(b"SELECT 1")).await;
+        assert_eq!(raw.message().await.expect("answers").0, b'T');
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -106,12 +106,15 @@ async fn hints_say_what_to_do() {
 
 #[tokio::test]
 async fn syntax_errors_say_where() {
-    let cases: [(&str, Option<&str>, usize); 13] = [
+    let cases: [(&str, Option<&str>, usize); 16] = [
         ("SELEC 1", Some("SELEC"), 1),
         ("SELECT 1; SELEC 2", Some("SELEC"), 11),
         ("SELECT 1 FROM frames WHERE )", Some(")"), 28),
         ("SELECT * FROM frames WHERE", None, 27),
         ("SELECT 'ä', 'ö'\n  FORM frames x", Some("frames"), 24),
+        ("SELECT * FORM frames", Some("FORM"), 10),
+        ("SELECT * FROM frames ORDER width", Some("width"), 28),
+        ("SELECT * FROM frames GROUP", None, 27),
         ("CREATE SOURCE", None, 14),
         ("CREATE SOURCE a", None, 16),
         ("CREATE SOURCE a FROM b", Some("b"), 22),

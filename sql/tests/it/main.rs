@@ -13,6 +13,7 @@ mod examples;
 mod extended;
 mod introspection;
 mod limits;
+mod mistakes;
 mod psql;
 mod queries;
 mod server;

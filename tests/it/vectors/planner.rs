@@ -73,6 +73,58 @@ fn a_volatile_condition_is_asked_once_of_each_pair() {
     assert_eq!(fixture.rows(&pairs("random() < 0.5")).len(), 20);
 }
 
+/// `LEFT JOIN LATERAL` keeps the rows that have no other, with NULL in every column of the sub-query.
+#[test]
+fn a_left_join_keeps_rows_that_no_other_is_near_to() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..3072);
+    fixture.reindex();
+    let pairs = |join: &str, order: &str| {
+        format!(
+            "SELECT a.frame_number, n.number, n.twice, n.of_left, n.always FROM captions a {join} LATERAL \
+             (SELECT b.frame_number AS number, b.frame_number * 2 AS twice, a.frame_number AS of_left, \
+             'x' AS always FROM captions b WHERE b.frame_number > a.frame_number * 1500 \
+             ORDER BY {order} LIMIT 2) n ON true WHERE a.frame_number < 4 ORDER BY 1, 2"
+        )
+    };
+    // By the index, by all pairs, and by another order than a distance's.
+    let near = "b.embedding <=> a.embedding";
+    for order in [near, "(b.embedding <=> a.embedding) + 0 * b.frame_number", "b.frame_number"] {
+        let left = pairs("LEFT JOIN", order);
+        let plan = fixture.plan(&left);
+        assert_eq!(plan.contains("NearestJoin"), order == near, "{plan}");
+        let mut expected = fixture.rows(&pairs("JOIN", order));
+        assert_eq!(expected.len(), 6, "{order}");
+        expected.push(["3", "NULL", "NULL", "NULL", "NULL"].map(str::to_owned).to_vec());
+        assert_eq!(fixture.rows(&left), expected, "{order}");
+    }
+    // What is asked of the pairs afterwards may take out what has none.
+    let asked = pairs("LEFT JOIN", near).replace("a.frame_number < 4", "n.number IS NULL");
+    assert_eq!(fixture.rows(&asked).len(), 3072 - 3);
+}
+
+/// A partial index serves a `LATERAL` whose sub-query asks for its rows, whatever it asks beside.
+#[test]
+fn a_partial_index_serves_each_row() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..3072);
+    fixture.rows("REINDEX INDEX embeddings_caption_idx");
+    let pairs = |condition: &str| {
+        format!(
+            "SELECT a.frame_number, n.frame_number FROM captions a, LATERAL (SELECT b.frame_number \
+             FROM embeddings b WHERE {condition} AND b.frame_number <> a.frame_number \
+             ORDER BY b.embedding <=> a.embedding LIMIT 3) n WHERE a.frame_number < 5 ORDER BY 1, 2"
+        )
+    };
+    let plan = fixture.plan(&pairs("b.kind = 'caption'"));
+    assert!(plan.contains("NearestJoin: index=embeddings_caption_idx"), "{plan}");
+    let other = fixture.plan(&pairs("b.kind <> 'appearance'"));
+    assert!(other.contains("NearestJoin: index=none"), "{other}");
+    let found = fixture.rows(&pairs("b.kind = 'caption'"));
+    assert_eq!(found.len(), 15);
+    assert_eq!(found, fixture.rows(&pairs("b.kind <> 'appearance'")));
+}
+
 /// A sub-query that gives one vector is worked out first, so that the order can be an index's.
 #[test]
 fn the_vector_may_come_from_a_sub_query() {

@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::error::Result;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
-use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF};
+use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, cast, lit};
+use datafusion::scalar::ScalarValue;
 use datafusion_functions_json::JSON_UNION_DATA_TYPE;
 use datafusion_functions_json::functions::json_union_to_text;
+use datafusion_functions_json::udfs::json_length_udf;
 
 use super::{is_json, parts};
 
@@ -52,6 +55,21 @@ impl ExprPlanner for JsonPlanner {
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
         let (left, right) = (is_of_json(&expr.left, schema), is_of_json(&expr.right, schema));
+        if left
+            && matches!(expr.op, BinaryOperator::Arrow | BinaryOperator::LongArrow)
+            && let Expr::Literal(ScalarValue::Int64(Some(back @ ..0)), _) = expr.right
+        {
+            // From the end; the library knows places from the beginning alone.
+            let text = match is_union(&expr.left, schema) {
+                true => json_union_to_text(expr.left.clone()),
+                false => expr.left.clone(),
+            };
+            let length = cast(json_length_udf().call(vec![text]), DataType::Int64);
+            return Ok(PlannerResult::Original(RawBinaryExpr {
+                right: length + lit(back),
+                ..expr
+            }));
+        }
         let (function, is_turned) = match &expr.op {
             BinaryOperator::AtArrow if left || right => (&self.contains, false),
             BinaryOperator::ArrowAt if left || right => (&self.contains, true),

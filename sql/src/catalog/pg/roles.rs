@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, Int32Array, RecordBatch, StringArray, new_null_array};
+use arrow::array::{
+    ArrayRef, BooleanArray, Int32Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+    new_null_array,
+};
 use arrow::datatypes::SchemaRef;
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
@@ -83,6 +86,10 @@ fn role_column(roles: &RoleMap, name: &str) -> Option<ArrayRef> {
             let limits = roles.values().map(|role| role.connection_limit);
             let limits = limits.map(|limit| limit.map_or(-1, |limit| limit.cast_signed()));
             Arc::new(Int32Array::from_iter_values(limits))
+        }
+        "rolvaliduntil" => {
+            let times = roles.values().map(|role| role.valid_until_micros);
+            Arc::new(times.collect::<TimestampMicrosecondArray>().with_timezone("UTC"))
         }
         "rolpassword" => Arc::new(StringArray::from_iter_values(roles.keys().map(|_| "********"))),
         _ => return None,

@@ -1,6 +1,6 @@
 //! `CREATE [OR REPLACE] VIEW`, `DROP VIEW`, `ALTER VIEW … RENAME TO`.
 //!
-//! As `CREATE SOURCE`, these take effect at once and are not undone by `ROLLBACK`.
+//! They take effect at once, and `ROLLBACK` takes them back (`session/undo.rs`).
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -9,7 +9,6 @@ use std::sync::Arc;
 use datafusion::sql::sqlparser::ast::{
     self, Ident, ObjectName, TableAlias, TableFactor, VisitMut, VisitorMut,
 };
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
@@ -19,10 +18,11 @@ use crate::catalog::StandardTable;
 use crate::catalog::pg::postgres_type;
 use crate::catalog::system::SYSTEM_SCHEMA;
 use crate::database::{DATABASE, DEFAULT_SCHEMA};
-use crate::dialect::{self, Cursor, with_deep_stack};
+use crate::dialect::{self, Cursor, Postgres, with_deep_stack};
 use crate::roles::Grant;
 use crate::session::classify::{Kind, classify};
 use crate::session::prepare::Action;
+use crate::session::undo::Before;
 use crate::session::{Outcome, Session, views};
 use crate::views::{View, ViewColumn, ViewMap, next_oid, readers};
 use crate::{Notice, SqlError};
@@ -143,7 +143,8 @@ fn invalid(sqlstate: &'static str, message: String, hint: Option<&str>) -> SqlEr
 
 impl Session {
     pub(super) async fn run_view(&mut self, command: &ViewCommand) -> Result<Outcome, SqlError> {
-        match command {
+        let before = Before::of(&self.database);
+        let outcome = match command {
             ViewCommand::Create(create) => self.create_view(create).await,
             ViewCommand::Drop { names, if_exists, cascade } => {
                 self.drop_views(names, *if_exists, *cascade)
@@ -151,7 +152,10 @@ impl Session {
             ViewCommand::Rename { name, to, if_exists, tag } => {
                 self.rename_view(name, to, *if_exists, tag)
             }
-        }
+        }?;
+        let (status, depth) = (self.transaction_status(), self.transaction.depth());
+        self.undo.note(before, &self.database, status, depth);
+        Ok(outcome)
     }
 
     async fn create_view(&mut self, create: &Create) -> Result<Outcome, SqlError> {
@@ -438,7 +442,7 @@ fn with_new_name(query: &str, name: &str, to: &str) -> Result<String, SqlError> 
         }
     }
 
-    let dialect = PostgreSqlDialect {};
+    let dialect = Postgres::for_text(query);
     with_deep_stack(|| {
         let broken =
             || invalid("XX000", format!("the query of a view that reads \"{name}\" is none"), None);

@@ -101,7 +101,11 @@ pub(super) const ACCEPTED: &[Known] = &[
     one_of("plan_cache_mode", &["auto", "force_generic_plan", "force_custom_plan"]),
     switch("quote_all_identifiers", "off"),
     text("random_page_cost", "4"),
-    tells("role", "none", "A session keeps the role that it logged in as."),
+    tells(
+        "role",
+        "none",
+        "Whose rights SET ROLE has given to the session; none is the user's own.",
+    ),
     tells("segment_size", "1GB", "PostgreSQL's own; there are no files of tables."),
     text("seq_page_cost", "1"),
     one_of("session_replication_role", &["origin", "replica", "local"]),

@@ -1,7 +1,11 @@
 """psycopg 3: transactions, savepoints, server-side cursors, COPY, binary results, errors."""
 import sys
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
+from uuid import UUID
 
 import psycopg
+from psycopg.types.json import Json, Jsonb
 
 host, port = sys.argv[1:]
 conninfo = f"host={host} port={port} user=tester dbname=vigil"
@@ -40,6 +44,30 @@ with psycopg.connect(conninfo) as connection:
         assert ts.isoformat() == "2024-01-01T00:00:00+00:00", ts
         cursor.execute("SELECT '\\x00ff'::bytea, %s::float8, %s::bigint", (1.5, 2**40), binary=binary)
         assert cursor.fetchone() == (b"\x00\xff", 1.5, 2**40)
+    # Values of every type go there and come back, in text and in binary, NULLs among them.
+    moment = datetime(2026, 1, 2, 3, 4, 5, 600, tzinfo=timezone.utc)
+    some = UUID(int=5)
+    for kind, value in [
+        ("json", Json({"a": [1, None]})), ("jsonb", Jsonb({"a": [1, None]})), ("uuid", some),
+        ("timestamptz[]", [moment, None]), ("timestamptz[]", []),
+        ("timestamp[]", [moment.replace(tzinfo=None), None]), ("date[]", [moment.date(), None]),
+        ("time", moment.time()), ("time[]", [moment.time(), None]), ("uuid[]", [some, None]),
+        ("numeric[]", [Decimal("1.5"), None]), ("bool[]", [True, None, False]),
+        ("bytea[]", [b"\x00\x01a", None]), ("json[]", [Json({"a": 1}), None]),
+        ("text[]", ["a", None, 'b"c,', "NULL", ""]), ("interval[]", [timedelta(days=1, hours=2)]),
+    ]:
+        plain = lambda value: value.obj if isinstance(value, (Json, Jsonb)) else value
+        expected = [plain(one) for one in value] if isinstance(value, list) else plain(value)
+        for binary in (False, True):
+            for place in ("%t", "%b"):
+                cursor = connection.cursor(binary=binary)
+                try:
+                    cursor.execute(f"SELECT {place}::{kind}, pg_typeof({place}::{kind})", (value, value))
+                except psycopg.errors.Error as error:
+                    raise SystemExit(f"{kind} {place} {binary}: {error}")
+                got = cursor.fetchone()[0]
+                assert got == expected, (kind, place, binary, got)
+    assert connection.execute("SELECT %s", (Json({"a": 1}),)).fetchone() == ({"a": 1},)
     with connection.cursor().copy("COPY (SELECT frame_number, source FROM frames ORDER BY 1 LIMIT 2) TO STDOUT") as copy:
         assert list(copy.rows()) == [("0", "lobby"), ("1", "lobby")]
     with connection.cursor().copy("COPY (SELECT 7::int8) TO STDOUT (FORMAT binary)") as copy:

@@ -1,0 +1,2 @@
+SELECT abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(abs(CAST(CAST(CAST(CAST(CAST(CAST(CAST(CAST(CAST(CAST(CAST(CAST(ARRAY[ARRAY[ARRAY[ARRAY[ARRAY[ARRAY[1]]]]]] AS int) AS int) AS int) AS int) AS int) AS int) AS int) AS int) AS int) AS int) AS int) AS int))))))))))))))))))))))))))))))) FROM ((((((frames))))));
+SELECT CASE WHEN EXISTS (SELECT 1 FROM (SELECT 1) a) THEN substring(ceil(1)::text FROM 1) END;
