@@ -107,6 +107,9 @@ impl TypePlanner for VectorTypes {
         if let ast::DataType::Bit(bits) = sql_type {
             return Ok(Some(Arc::new(crate::bit_field(bits.unwrap_or(1)))));
         }
+        if let ast::DataType::BitVarying(most) = sql_type {
+            return Ok(Some(Arc::new(crate::varbit_field(*most))));
+        }
         let ast::DataType::Custom(name, modifiers) = sql_type else { return Ok(None) };
         let dimensions = modifiers.first().map(|n| n.parse().expect("a number"));
         if name.to_string() == "halfvec" {

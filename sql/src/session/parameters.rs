@@ -118,8 +118,14 @@ impl VisitorMut for Caster<'_> {
                 op: BinaryOperator::Plus | BinaryOperator::Minus,
                 right,
             } => {
-                self.cast_as_declared(left, DataType::is_temporal);
-                self.cast_as_declared(right, DataType::is_temporal);
+                let counts = |found: &DataType| found.is_temporal() || is_own(found);
+                self.cast_as_declared(left, counts);
+                self.cast_as_declared(right, counts);
+            }
+            // Nor does it know these by what they are compared or joined with.
+            ast::Expr::BinaryOp { left, right, .. } => {
+                self.cast_as_declared(left, is_own);
+                self.cast_as_declared(right, is_own);
             }
             ast::Expr::CompoundFieldAccess { root, .. } => {
                 self.cast_as_declared(root, DataType::is_nested);
@@ -141,6 +147,11 @@ fn texts() -> SqlType {
 /// pgvector's type.
 fn vector() -> SqlType {
     SqlType::Custom(ObjectName::from(vec![Ident::new("vector")]), Vec::new())
+}
+
+/// Whether values of the type are a `halfvec` or bits.
+fn is_own(data_type: &DataType) -> bool {
+    vigil_udfs::is_halfvec(data_type) || vigil_udfs::is_bits(data_type)
 }
 
 /// `<~>` and `<%>`, which compare bits.

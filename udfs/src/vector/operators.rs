@@ -11,7 +11,7 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
 use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF};
 
-use super::bits::is_bits;
+use super::bits::{bits_field, is_bits};
 use super::compare::Operands;
 use super::cosine_distance::CosineDistance;
 use super::hamming_distance::HammingDistance;
@@ -76,7 +76,8 @@ impl OperatorPlanner {
         if is_bits(&expr.left) || is_bits(&expr.right) {
             return Ok(match compare::of_operator(&expr.op, Operands::Bits) {
                 Some(function) => {
-                    PlannerResult::Planned(function.call(vec![expr.left, expr.right]))
+                    let args = vec![typed_bits(expr.left), typed_bits(expr.right)];
+                    PlannerResult::Planned(function.call(args))
                 }
                 None => PlannerResult::Original(expr),
             });
@@ -178,6 +179,17 @@ fn operands(left: Expr, right: Expr, schema: &DFSchema) -> (Expr, Expr) {
         Expr::Cast(Cast { expr: Box::new(side), field })
     };
     (half(left), half(right))
+}
+
+/// A parameter that has no type yet is bits beside bits.
+fn typed_bits(operand: Expr) -> Expr {
+    match operand {
+        Expr::Placeholder(Placeholder { id, field: None }) => {
+            let field = Some(Arc::new(bits_field("", None)));
+            Expr::Placeholder(Placeholder { id, field })
+        }
+        other => other,
+    }
 }
 
 fn typed_parameter(operand: Expr, kind: VectorKind) -> Expr {
