@@ -7,7 +7,7 @@ mod locks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -67,6 +67,7 @@ impl Activity {
             cancel: Notify::new(),
             key: Mutex::default(),
             terminated: watch::Sender::new(false),
+            is_encrypted: AtomicBool::new(false),
             unsaid: Mutex::default(),
             activity: Arc::downgrade(self),
         });
@@ -141,6 +142,7 @@ pub(crate) struct Backend {
     /// What cancel requests have to bring along.
     key: Mutex<Option<Bytes>>,
     terminated: watch::Sender<bool>,
+    is_encrypted: AtomicBool,
     /// Channels and texts of `pg_notify` in the statement that runs.
     unsaid: Mutex<Vec<(String, String)>>,
     activity: Weak<Activity>,
@@ -169,6 +171,16 @@ impl Backend {
         doing.user = user.to_owned();
         doing.role = role.map(str::to_owned);
         doing.address = address;
+    }
+
+    /// The session's client uses TLS.
+    pub(crate) fn uses_tls(&self) {
+        self.is_encrypted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the session's client uses TLS.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.is_encrypted.load(Ordering::Relaxed)
     }
 
     /// The role that it has logged in as.

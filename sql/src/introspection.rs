@@ -19,6 +19,7 @@
 
 mod aggregate;
 mod catalog;
+mod descriptions;
 mod expr;
 mod from;
 mod functions;
@@ -29,6 +30,8 @@ mod relation;
 mod scope;
 mod select;
 mod sets;
+mod tables;
+mod times;
 mod types;
 mod value;
 mod views;
