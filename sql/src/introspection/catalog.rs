@@ -249,6 +249,13 @@ async fn read(
         Vec::new()
     };
     let mut relation = Relation::read(&table.schema(), &batches)?;
+    if name == "pg_proc" {
+        relation = tables::with_arrays(relation);
+    }
+    if name == "pg_operator" {
+        let namespaces = Box::pin(read(PG_CATALOG, "pg_namespace", state, Want::Rows)).await?;
+        relation = tables::with_operators(relation, namespaces.as_deref());
+    }
     if name == "pg_amproc" {
         let procedures = Box::pin(read(PG_CATALOG, "pg_proc", state, Want::Rows)).await?;
         relation = tables::with_oids(relation, "amproc", procedures.as_deref());

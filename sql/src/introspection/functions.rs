@@ -337,7 +337,8 @@ impl Engine<'_> {
             "pg_ts_config_is_visible"
             | "pg_ts_dict_is_visible"
             | "pg_ts_parser_is_visible"
-            | "pg_ts_template_is_visible" => V::Bool(true),
+            | "pg_ts_template_is_visible"
+            | "pg_operator_is_visible" => V::Bool(true),
             // Whatever no role of the catalog owns belongs to who made the database.
             "pg_get_userbyid" => match int(0) {
                 Some(oid) => V::text(self.role_of(oid).unwrap_or_else(|| ADMIN.to_owned())),

@@ -246,6 +246,9 @@ async fn tables_and_functions_that_psql_asks_are_there() {
             "SELECT p.proname FROM pg_amproc a JOIN pg_proc p ON a.amproc = p.oid WHERE a.amprocfamily = 423",
             vec!["bitcmp"],
         ),
+        ("SELECT oprname FROM pg_operator o JOIN pg_namespace n ON n.oid = oprnamespace WHERE nspname = 'public' AND pg_operator_is_visible(o.oid)
+          AND format_type(oprleft, NULL) = 'vector' ORDER BY 1", vec!["<#>", "<+>", "<->", "<=>"]),
+        ("SELECT proargnames[2] FROM pg_proc WHERE proname = 'pg_get_keywords' AND 25 = ANY (proallargtypes)", vec!["catcode"]),
         ("SELECT count(*) FROM pg_parameter_acl", vec!["0"]),
         ("SELECT count(*) FROM pg_sequences WHERE last_value > 1", vec!["0"]),
         ("SELECT ssl FROM pg_stat_ssl", vec!["false"]),
