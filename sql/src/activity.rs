@@ -7,7 +7,7 @@ mod locks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
@@ -68,6 +68,7 @@ impl Activity {
             cancel: Notify::new(),
             key: Mutex::default(),
             terminated: watch::Sender::new(false),
+            is_encrypted: AtomicBool::new(false),
             unsaid: Mutex::default(),
             activity: Arc::downgrade(self),
         });
@@ -144,6 +145,7 @@ pub(crate) struct Backend {
     /// What cancel requests have to bring along.
     key: Mutex<Option<Bytes>>,
     terminated: watch::Sender<bool>,
+    is_encrypted: AtomicBool,
     /// Channels and texts of `pg_notify` in the statement that runs.
     unsaid: Mutex<Vec<(String, String)>>,
     activity: Weak<Activity>,
@@ -190,6 +192,16 @@ impl Backend {
     pub(crate) fn current_user(&self) -> String {
         let doing = lock(&self.doing);
         doing.acts_as.as_ref().map_or(&doing.user, |(_, role)| role).clone()
+    }
+
+    /// The session's client uses TLS.
+    pub(crate) fn uses_tls(&self) {
+        self.is_encrypted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the session's client uses TLS.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.is_encrypted.load(Ordering::Relaxed)
     }
 
     /// The role that it has logged in as.

@@ -70,6 +70,11 @@ impl Mailbox {
         }
     }
 
+    /// What is listened to.
+    pub(crate) fn channels(&self) -> Vec<String> {
+        lock(&self.inner).channels.iter().cloned().collect()
+    }
+
     /// Returns when something has come since the last time.
     pub(crate) async fn came(&self) {
         self.came.notified().await;

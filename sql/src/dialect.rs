@@ -21,6 +21,7 @@ mod expansion;
 mod fetch;
 mod forms;
 mod identifier;
+mod inner_names;
 mod lengths;
 mod like_escape;
 mod lines;
@@ -33,13 +34,14 @@ mod series;
 mod sets;
 mod symmetric;
 mod templates;
+mod tokens;
 mod using;
 mod whole_row;
 
 use std::sync::Arc;
 
 use datafusion::sql::sqlparser::ast;
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub(crate) use self::array_literal::elements as array_elements;
 pub(crate) use self::cursor::Cursor;
@@ -122,36 +124,33 @@ pub(crate) fn with_deep_stack<T>(work: impl FnOnce() -> T) -> T {
 
 fn parse_all(sql: &str) -> Result<Vec<Statement>, SqlError> {
     let lines = Lines::new(sql);
-    let tokens = Tokenizer::new(&Postgres::for_text(sql), sql)
-        .tokenize_with_location()
-        .map_err(|error| token_error(&error.message, lines.character(error.location)))?;
-    numbers::check(&tokens, &lines)?;
-    let tokens = vigil_udfs::join_operators(tokens);
-    tokens
-        .split(|token| token.token == Token::SemiColon)
-        .filter_map(|tokens| parse_one(tokens, &lines).transpose())
-        .collect()
+    tokens::statements(sql, &lines)?.into_iter().map(|tokens| parse_one(&tokens, &lines)).collect()
 }
 
-/// The statement of `tokens`, if there is more than white space and comments.
-fn parse_one(tokens: &[TokenWithSpan], lines: &Lines) -> Result<Option<Statement>, SqlError> {
-    let (Some(first), Some(last)) = (
-        tokens.iter().find(|token| is_written(token)),
-        tokens.iter().rfind(|token| is_written(token)),
-    ) else {
-        return Ok(None);
+/// The statement of `tokens`, of which there is one at least.
+fn parse_one(written: &[TokenWithSpan], lines: &Lines) -> Result<Statement, SqlError> {
+    let text = match (written.first(), written.last()) {
+        (Some(first), Some(last)) => lines.text(first.span.start, last.span.end),
+        _ => "",
     };
-    let text = lines.text(first.span.start, last.span.end);
-    let written: Vec<TokenWithSpan> =
-        tokens.iter().filter(|token| is_written(token)).cloned().collect();
-    depth::check(&written)?;
-    let mut cursor = Cursor::new(&written, lines);
+    let is_zero =
+        |token: &&TokenWithSpan| matches!(&token.token, Token::Placeholder(name) if name == "$0");
+    if let Some(token) = written.iter().find(is_zero) {
+        return Err(SqlError::Invalid {
+            sqlstate: "42P02",
+            message: "there is no parameter $0".into(),
+            hint: None,
+            position: Some(lines.character(token.span.start)),
+        });
+    }
+    let before = written.first().map_or(0, |first| lines.character(first.span.start) - 1);
+    let mut cursor = Cursor::new(written, lines);
     let kind = match statement::parse(&mut cursor)? {
         Some(own) => StatementKind::Own(own),
         None => match command::parse(&mut cursor)? {
             Some(command) => StatementKind::Command(command),
-            None => match ordinary::parse(&written, text, lines)
-                .map_err(|error| error.located(text, lines.character(first.span.start) - 1))?
+            None => match ordinary::parse(written, text, lines)
+                .map_err(|error| error.located(text, before))?
             {
                 Ordinary { planned, written: None } => StatementKind::Ordinary(Box::new(planned)),
                 Ordinary { planned, written: Some(written) } => StatementKind::Catalog {
@@ -161,8 +160,7 @@ fn parse_one(tokens: &[TokenWithSpan], lines: &Lines) -> Result<Option<Statement
             },
         },
     };
-    let before = lines.character(first.span.start) - 1;
-    Ok(Some(Statement { text: text.to_owned(), before, kind }))
+    Ok(Statement { text: text.to_owned(), before, kind })
 }
 
 /// The one statement of PostgreSQL in `tokens`, which are a part of another statement.
@@ -190,10 +188,6 @@ pub(crate) fn parse_made(sql: &str) -> Result<Box<ast::Statement>, SqlError> {
         ) => Ok(statement),
         _ => Err(SqlError::Syntax { near: None, position: 1 }),
     }
-}
-
-fn is_written(token: &TokenWithSpan) -> bool {
-    !matches!(token.token, Token::Whitespace(_))
 }
 
 /// What sqlparser's tokenizer says, in PostgreSQL's words.

@@ -20,6 +20,7 @@
 mod acl;
 mod aggregate;
 mod catalog;
+mod descriptions;
 mod expr;
 mod from;
 mod functions;
@@ -30,6 +31,8 @@ mod relation;
 mod scope;
 mod select;
 mod sets;
+mod tables;
+mod times;
 mod types;
 mod value;
 mod views;

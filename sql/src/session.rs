@@ -197,6 +197,11 @@ impl Session {
         dialect::parse(sql)
     }
 
+    /// The client has said `sql`, which is read, planned and run from now on.
+    pub(crate) fn begins(&self, sql: &str) {
+        self.backend.begins(sql, &self.settings.application_name());
+    }
+
     /// Runs a statement without parameters. Rows stream from the answer; an error of theirs comes
     /// with them.
     ///
@@ -233,7 +238,7 @@ impl Session {
         // The rows of the statement before have been read.
         self.hear_functions();
         self.refuse_in_failed_block(&prepared.action)?;
-        self.backend.begins(&prepared.text, &self.settings.application_name());
+        self.begins(&prepared.text);
         if let Action::Command(command) = &prepared.action {
             return self.run_command(command).await;
         }

@@ -29,6 +29,7 @@ mod connection;
 mod copy;
 mod errors;
 mod extended;
+mod format;
 mod limits;
 mod messages;
 mod parameters;

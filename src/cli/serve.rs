@@ -19,8 +19,9 @@ use crate::Engine;
 /// So long clients may take to end after the server was asked to stop.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The stack of a thread that reads statements, which are as deep as `vigil_sql` lets them be.
-const STACK_BYTES: usize = 16 << 20;
+/// The stack of a thread that reads statements: more than `vigil_sql` wants for the deepest of them, or it
+/// would map another one for each statement. Only what is used of it takes memory.
+const STACK_BYTES: usize = 64 << 20;
 
 /// Start the server: PostgreSQL clients connect to it
 ///

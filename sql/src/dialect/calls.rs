@@ -283,6 +283,17 @@ fn changed_call(mut function: Function) -> Result<Expr, SqlError> {
         });
     };
     match name.as_str() {
+        "date" if list.args.len() == 1 => {
+            if let Some(expr) = list.args.pop().and_then(unnamed) {
+                return Ok(Expr::Cast {
+                    kind: CastKind::DoubleColon,
+                    expr: Box::new(expr),
+                    data_type: DataType::Date,
+                    array: false,
+                    format: None,
+                });
+            }
+        }
         "make_interval" => {
             const PARTS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
             in_places(&name, &mut list.args, &PARTS)?;

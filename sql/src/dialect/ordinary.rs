@@ -20,8 +20,8 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 use super::array_subquery::ArraySubqueryToNull;
 use super::{
     Lines, Postgres, array_literal, array_of, base64, bits, bytea, calls, composite_field, depth,
-    distinct_from, exists, expansion, fetch, like_escape, row_values, sample, series, sets,
-    symmetric, templates, using, whole_row,
+    distinct_from, exists, expansion, fetch, inner_names, like_escape, row_values, sample, series,
+    sets, symmetric, templates, using, whole_row,
 };
 use crate::{SqlError, intervals};
 
@@ -53,11 +53,12 @@ pub(super) fn parse(
     lines: &Lines,
 ) -> Result<Ordinary, SqlError> {
     let mut statement = parse_as_written(tokens, lines)?;
-    depth::check_tables(&statement)?;
+    depth::check(&statement)?;
     expansion::check(&statement)?;
     distinct_from::rewrite(&mut statement);
     symmetric::rewrite(&mut statement);
     let written = asks_the_catalog(tokens).then(|| statement.clone());
+    inner_names::rewrite(&mut statement);
     array_literal::rewrite(&mut statement)?;
     sample::refuse(&statement)?;
     row_values::rewrite(&mut statement);
@@ -110,6 +111,7 @@ fn qualify(mut statement: ast::Statement) -> ast::Statement {
 
 fn parse_as_written(tokens: &[TokenWithSpan], lines: &Lines) -> Result<ast::Statement, SqlError> {
     // sqlparser does not know ABORT, PostgreSQL's other word for ROLLBACK.
+    let written = tokens;
     let mut tokens = tokens.to_vec();
     if let Some(TokenWithSpan { token: Token::Word(word), .. }) = tokens.first_mut()
         && word.quote_style.is_none()
@@ -138,19 +140,19 @@ fn parse_as_written(tokens: &[TokenWithSpan], lines: &Lines) -> Result<ast::Stat
     }
     symmetric::mark(&mut tokens);
     let dialect = Postgres::for_tokens(tokens.len());
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.clone());
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
     let statement = parser.parse_statement().map_err(|error| {
         let next = parser.peek_token();
-        syntax_error(&error, &tokens, &next, lines)
+        syntax_error(&error, written, &next, lines)
     })?;
     let rest = parser.peek_token();
     if rest.token == Token::EOF {
         return Ok(statement);
     }
-    let found = tokens.iter().position(|token| token.span.start == rest.span.start);
+    let found = written.iter().position(|token| token.span.start == rest.span.start);
     let end = TokenWithSpan::new_eof();
-    let token = found.map_or(&rest, |found| culprit(&tokens, found).unwrap_or(&end));
-    Err(at(token, &tokens, lines))
+    let token = found.map_or(&rest, |found| culprit(written, found).unwrap_or(&end));
+    Err(at(token, written, lines))
 }
 
 fn is_word(token: &TokenWithSpan, word: &str) -> bool {

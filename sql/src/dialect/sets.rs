@@ -72,7 +72,10 @@ impl VisitorMut for Sets {
             *table = unnest(alias, arrays.into());
             return ControlFlow::Continue(());
         }
-        let Some((name, array)) = array_of(name) else { return ControlFlow::Continue(()) };
+        let of_one = one_of(name).map(|name| (name, "make_array"));
+        let Some((name, array)) = of_one.or_else(|| array_of(name)) else {
+            return ControlFlow::Continue(());
+        };
         // A series without numbers is a table of DataFusion's, made while it is read.
         if name == "generate_series" && !with_ordinality {
             return ControlFlow::Continue(());
@@ -85,7 +88,10 @@ impl VisitorMut for Sets {
             return ControlFlow::Continue(());
         };
         let mut alias = alias.take();
-        let mut array_exprs = vec![call(array, values)];
+        let mut array_exprs = vec![match of_one {
+            Some((name, array)) => call(array, vec![call(name, values)]),
+            None => call(array, values),
+        }];
         if with_ordinality {
             numbered(&mut alias, &mut array_exprs, column_of(name));
         } else {
@@ -94,6 +100,40 @@ impl VisitorMut for Sets {
         *table = unnest(alias, array_exprs);
         ControlFlow::Continue(())
     }
+}
+
+/// Functions of one value, which PostgreSQL takes in `FROM` too: a table of one row.
+const SINGLES: [&str; 24] = [
+    "clock_timestamp",
+    "concat",
+    "current_database",
+    "current_schema",
+    "current_schemas",
+    "current_setting",
+    "date_trunc",
+    "format",
+    "gen_random_uuid",
+    "length",
+    "lower",
+    "now",
+    "pg_backend_pid",
+    "pg_is_in_recovery",
+    "pg_postmaster_start_time",
+    "random",
+    "round",
+    "statement_timestamp",
+    "to_char",
+    "to_timestamp",
+    "transaction_timestamp",
+    "txid_current",
+    "upper",
+    "version",
+];
+
+fn one_of(name: &ObjectName) -> Option<&'static str> {
+    let name = name.to_string().to_ascii_lowercase();
+    let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+    SINGLES.into_iter().find(|known| *known == name)
 }
 
 fn unnest(alias: Option<TableAlias>, array_exprs: Vec<Expr>) -> TableFactor {
@@ -238,6 +278,17 @@ mod tests {
             "SELECT * FROM UNNEST(string_to_array('a,b', ','), \
              generate_series(1, cardinality(string_to_array('a,b', ',')))) AS t (x, n)"
         );
+    }
+
+    #[test]
+    fn functions_of_one_value_are_tables_of_one_row() {
+        for (sql, wanted) in [
+            ("SELECT * FROM version()", "UNNEST(make_array(version())) AS version (version)"),
+            ("SELECT * FROM now() AS t", "UNNEST(make_array(now())) AS t (t)"),
+            ("SELECT * FROM upper('a') t (b)", "UNNEST(make_array(upper('a'))) t (b)"),
+        ] {
+            assert_eq!(planned(sql), format!("SELECT * FROM {wanted}"));
+        }
     }
 
     #[test]

@@ -12,11 +12,11 @@ use datafusion::sql::sqlparser::ast::{
     Expr, ObjectName, Query, TableFactor, Value as SqlValue, Visit, Visitor,
 };
 
-use super::relation::{Column, Relation};
+use super::relation::Relation;
 use super::scope::{Scope, fold};
 use super::types::{OID, Reg, Target};
 use super::value::{Key, Value};
-use super::{Engine, Stop, acl, objects, views};
+use super::{Engine, Stop, acl, objects, tables, views};
 use crate::dialect::quote_identifier;
 use crate::session::settings::Settings;
 
@@ -44,7 +44,7 @@ const FIXED: [&str; 12] = [
 ];
 
 /// PostgreSQL's OIDs of tables that comments name; the library counts its own for them.
-const OWN_OIDS: [(&str, i64); 22] = [
+pub(super) const OWN_OIDS: [(&str, i64); 22] = [
     ("pg_am", 2601),
     ("pg_attrdef", 2604),
     ("pg_attribute", 1249),
@@ -207,7 +207,9 @@ impl Catalog {
                 continue;
             }
             let relation = match name.as_str() {
-                "pg_settings" => Some(Arc::new(settings_table(settings))),
+                "pg_settings" => Some(Arc::new(tables::settings(settings))),
+                "pg_parameter_acl" => Some(Arc::new(tables::parameter_acl())),
+                "pg_stat_ssl" => Some(Arc::new(objects::encryption(state))),
                 "pg_cursors" => Some(Arc::new(objects::cursors(state))),
                 "pg_prepared_statements" => Some(Arc::new(objects::statements(state))),
                 _ => read(schema, name, state, want).await?,
@@ -225,7 +227,7 @@ impl Catalog {
 }
 
 /// Columns that the library's tables lack.
-fn missing_columns() -> [(&'static str, &'static str, DataType); 8] {
+fn missing_columns() -> [(&'static str, &'static str, DataType); 16] {
     let texts = || super::types::list(DataType::Utf8);
     [
         ("pg_class", "relacl", texts()),
@@ -236,6 +238,14 @@ fn missing_columns() -> [(&'static str, &'static str, DataType); 8] {
         ("pg_namespace", "nspacl", texts()),
         ("pg_roles", "rolconfig", texts()),
         ("pg_roles", "rolbypassrls", DataType::Boolean),
+        ("pg_sequences", "data_type", DataType::Utf8),
+        ("pg_sequences", "start_value", DataType::Int64),
+        ("pg_sequences", "min_value", DataType::Int64),
+        ("pg_sequences", "max_value", DataType::Int64),
+        ("pg_sequences", "increment_by", DataType::Int64),
+        ("pg_sequences", "cycle", DataType::Boolean),
+        ("pg_sequences", "cache_size", DataType::Int64),
+        ("pg_sequences", "last_value", DataType::Int64),
     ]
 }
 
@@ -260,6 +270,17 @@ async fn read(
         Vec::new()
     };
     let mut relation = Relation::read(&table.schema(), &batches)?;
+    if name == "pg_proc" {
+        relation = tables::with_arrays(relation);
+    }
+    if name == "pg_operator" {
+        let namespaces = Box::pin(read(PG_CATALOG, "pg_namespace", state, Want::Rows)).await?;
+        relation = tables::with_operators(relation, namespaces.as_deref());
+    }
+    if name == "pg_amproc" {
+        let procedures = Box::pin(read(PG_CATALOG, "pg_proc", state, Want::Rows)).await?;
+        relation = tables::with_oids(relation, "amproc", procedures.as_deref());
+    }
     for (_, column, data_type) in missing_columns().into_iter().filter(|(table, ..)| *table == name)
     {
         relation = relation.with_empty_column(column, data_type);
@@ -276,40 +297,6 @@ async fn read(
         kept.insert(name.to_owned(), Arc::clone(&relation));
     }
     Ok(Some(relation))
-}
-
-/// `pg_settings` as the session has them.
-fn settings_table(settings: &Settings) -> Relation {
-    let names = [
-        "name",
-        "setting",
-        "unit",
-        "category",
-        "short_desc",
-        "extra_desc",
-        "context",
-        "vartype",
-        "source",
-        "min_val",
-        "max_val",
-        "boot_val",
-        "reset_val",
-        "sourcefile",
-    ];
-    let columns = names.map(|name| Column::new(name, DataType::Utf8));
-    let rows = settings.show_all().into_iter().map(|(name, value, description)| {
-        let mut row = vec![Value::Null; names.len()];
-        row[0] = Value::text(name);
-        row[1] = Value::text(value.as_str());
-        row[3] = Value::text("Vigil");
-        row[4] = Value::text(description);
-        row[6] = Value::text("user");
-        row[7] = Value::text("string");
-        row[8] = Value::text("session");
-        row[12] = Value::text(value);
-        row
-    });
-    Relation::new(columns.into(), rows.collect())
 }
 
 impl Engine<'_> {
@@ -350,7 +337,7 @@ impl Engine<'_> {
     }
 
     /// The rows of a table of `pg_catalog` in which a column has a value, each with some columns.
-    fn found<const N: usize>(
+    pub(super) fn found<const N: usize>(
         &self,
         table: &str,
         by: &str,

@@ -14,7 +14,7 @@ use super::relation::Row;
 use super::scope::{Found, Scope, fold};
 use super::types::{Reg, Target};
 use super::value::{Value, cast, compare};
-use super::{Engine, Stop};
+use super::{Engine, Stop, times};
 
 type Evaluated = Result<Value, Stop>;
 
@@ -43,6 +43,17 @@ impl Engine<'_> {
                 let target = self.target(data_type)?;
                 let value = self.eval(expr, scope)?;
                 self.cast_to(value, &target)
+            }
+            Expr::Interval(interval) => {
+                let text = self.written(&self.eval(&interval.value, scope)?)?.unwrap_or_default();
+                let unit = interval.leading_field.as_ref().map(ToString::to_string);
+                let text = Value::text(format!("{text} {}", unit.unwrap_or_default()).trim());
+                self.cast_to(text, &Target::Other(times::INTERVAL))
+            }
+            Expr::Extract { field, expr, .. } => {
+                let value = self.eval(expr, scope)?;
+                let field = Value::text(field.to_string().to_lowercase());
+                self.call_named("date_part", vec![field, value])
             }
             Expr::Function(function) => self.call(function, scope),
             Expr::Case { operand, conditions, else_result, .. } => {
@@ -268,6 +279,9 @@ impl Engine<'_> {
     pub(super) fn binary(&self, left: &Value, op: &Op, right: &Value) -> Evaluated {
         let truth = |value: Option<bool>| Ok(Value::of_truth(value));
         let order = || compare(left, right);
+        if let (Op::Plus | Op::Minus, Value::Other(left), Value::Other(right)) = (op, left, right) {
+            return times::combine(left, op, right);
+        }
         match op {
             Op::Eq => truth(order()?.map(Ordering::is_eq)),
             Op::NotEq => truth(order()?.map(Ordering::is_ne)),

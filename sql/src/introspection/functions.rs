@@ -22,6 +22,7 @@ use super::value::{Value, compare};
 use super::{Engine, Stop, aggregate, sets};
 use crate::database::DATABASE;
 use crate::dialect::quote_identifier;
+use crate::roles::ADMIN;
 
 /// The name of a function, without its schema.
 pub(super) fn name_of(function: &Function) -> String {
@@ -333,7 +334,30 @@ impl Engine<'_> {
             "pg_encoding_to_char" => V::text("UTF8"),
             "pg_char_to_encoding" => V::Int(6),
             "pg_client_encoding" | "getdatabaseencoding" => V::text("UTF8"),
-            "pg_ts_config_is_visible" | "pg_ts_dict_is_visible" => V::Bool(true),
+            "pg_ts_config_is_visible"
+            | "pg_ts_dict_is_visible"
+            | "pg_ts_parser_is_visible"
+            | "pg_ts_template_is_visible"
+            | "pg_operator_is_visible" => V::Bool(true),
+            // Whatever no role of the catalog owns belongs to who made the database.
+            "pg_get_userbyid" => match int(0) {
+                Some(oid) => V::text(self.role_of(oid).unwrap_or_else(|| ADMIN.to_owned())),
+                None => V::Null,
+            },
+            "pg_get_function_result"
+            | "pg_get_function_arguments"
+            | "pg_get_function_identity_arguments" => {
+                let signature = int(0).map_or(Ok(None), |oid| self.signature_of(oid))?;
+                match signature {
+                    Some((result, _)) if name == "pg_get_function_result" => V::text(result),
+                    Some((_, arguments)) => V::text(arguments),
+                    None => return self.of_library(name, &values),
+                }
+            }
+            "pg_describe_object" => match (int(0), int(1)) {
+                (Some(class), Some(oid)) => texts(self.description_of(class, oid)),
+                _ => V::Null,
+            },
             "pg_relation_is_publishable" | "pg_index_column_has_property" => V::Bool(false),
             "pg_my_temp_schema" => V::Int(0),
             "pg_is_other_temp_schema" => V::Bool(false),

@@ -10,7 +10,7 @@ use super::functions::{arguments_of, name_of};
 use super::scope::{Found, Scope};
 use super::select::wider;
 use super::types::{Target, element, list};
-use super::{Engine, Stop, sets};
+use super::{Engine, Stop, sets, times};
 
 type Inferred = Result<DataType, Stop>;
 
@@ -79,8 +79,11 @@ impl Engine<'_> {
                 | Op::BitwiseOr
                 | Op::PGBitwiseShiftLeft
                 | Op::PGBitwiseShiftRight => {
-                    let data_type =
-                        wider(&self.type_of(left, scope)?, &self.type_of(right, scope)?);
+                    let (left, right) = (self.type_of(left, scope)?, self.type_of(right, scope)?);
+                    if let Some(of_times) = times::type_of(&left, op, &right) {
+                        return Ok(of_times);
+                    }
+                    let data_type = wider(&left, &right);
                     if data_type == DataType::Utf8 { DataType::Int32 } else { data_type }
                 }
                 Op::StringConcat => {
@@ -114,7 +117,8 @@ impl Engine<'_> {
             },
             Expr::Tuple(_) | Expr::Substring { .. } | Expr::Trim { .. } => DataType::Utf8,
             Expr::Position { .. } => DataType::Int32,
-            Expr::Ceil { .. } | Expr::Floor { .. } => DataType::Float64,
+            Expr::Ceil { .. } | Expr::Floor { .. } | Expr::Extract { .. } => DataType::Float64,
+            Expr::Interval(_) => times::INTERVAL,
             // Whatever else there is says whether something is so.
             _ => DataType::Boolean,
         })

@@ -35,6 +35,33 @@ pub(super) fn cursors(state: &SessionState) -> Relation {
     Relation::new(columns, rows.collect())
 }
 
+/// The channels that the session listens to.
+pub(super) fn channels(state: &SessionState) -> Vec<String> {
+    of(state).channels.clone()
+}
+
+/// `pg_stat_ssl`: which sessions' clients use TLS.
+pub(super) fn encryption(state: &SessionState) -> Relation {
+    let columns = vec![
+        Column::new("pid", DataType::Int32),
+        Column::new("ssl", DataType::Boolean),
+        Column::new("version", DataType::Utf8),
+        Column::new("cipher", DataType::Utf8),
+        Column::new("bits", DataType::Int32),
+        Column::new("client_dn", DataType::Utf8),
+        Column::new("client_serial", DataType::Float64),
+        Column::new("issuer_dn", DataType::Utf8),
+    ];
+    let objects = of(state);
+    let rows = objects.encrypted.iter().map(|(pid, is_encrypted)| {
+        let mut row = vec![Value::Null; 8];
+        row[0] = Value::Int((*pid).into());
+        row[1] = Value::Bool(*is_encrypted);
+        row
+    });
+    Relation::new(columns, rows.collect())
+}
+
 /// `pg_prepared_statements`, with the columns of PostgreSQL 16.
 pub(super) fn statements(state: &SessionState) -> Relation {
     let columns = vec![

@@ -31,6 +31,7 @@ pub(super) fn gives_rows(name: &str) -> bool {
             | "pg_available_extensions"
             | "pg_partition_ancestors"
             | "pg_show_all_settings"
+            | "pg_listening_channels"
     )
 }
 
@@ -148,6 +149,10 @@ impl Engine<'_> {
                     ]
                 })
                 .collect(),
+            "pg_listening_channels" => {
+                let channels = super::objects::channels(self.state);
+                channels.into_iter().map(|channel| one(Value::text(channel))).collect()
+            }
             // There are no options, no extensions, no lists of privileges.
             _ => Vec::new(),
         })

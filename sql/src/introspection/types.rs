@@ -85,6 +85,7 @@ impl Target {
                 Self::Other(DataType::Timestamp(TimeUnit::Microsecond, None))
             }
             "date" => Self::Other(DataType::Date32),
+            "interval" => Self::Other(super::times::INTERVAL),
             _ => return None,
         })
     }

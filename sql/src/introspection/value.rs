@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use datafusion::scalar::ScalarValue;
 
-use super::Stop;
 use super::types::{Reg, Target};
+use super::{Stop, times};
 
 /// A value. Integers of all sizes and OIDs are one kind; what they are on the wire is the column's
 /// business.
@@ -295,6 +295,13 @@ pub(super) fn compare(left: &Value, right: &Value) -> Result<Option<Ordering>, S
             return compare_all(values(left).iter(), values(right).iter());
         }
         (V::Other(left), V::Other(right)) => {
+            if let (
+                ScalarValue::IntervalMonthDayNano(Some(left)),
+                ScalarValue::IntervalMonthDayNano(Some(right)),
+            ) = (&**left, &**right)
+            {
+                return Ok(Some(times::length(left).cmp(&times::length(right))));
+            }
             return Ok(left.partial_cmp(right));
         }
         (V::Other(other), V::Text(text)) => {

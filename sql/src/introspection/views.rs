@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
 /// Schema, name and query of each.
-const VIEWS: [(&str, &str, &str); 37] = [
+const VIEWS: [(&str, &str, &str); 36] = [
     (
         "pg_catalog",
         "pg_views",
@@ -314,14 +314,6 @@ const VIEWS: [(&str, &str, &str); 37] = [
                 NULL::bigint AS conflicts, NULL::bigint AS temp_files, NULL::bigint AS temp_bytes,
                 NULL::bigint AS deadlocks, NULL::timestamptz AS stats_reset
          FROM pg_database d",
-    ),
-    (
-        "pg_catalog",
-        "pg_stat_ssl",
-        "SELECT pid, NULL::bool AS ssl, NULL::text AS version, NULL::text AS cipher,
-                NULL::int AS bits, NULL::text AS client_dn, NULL::numeric AS client_serial,
-                NULL::text AS issuer_dn
-         FROM pg_stat_activity",
     ),
     (
         "pg_catalog",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use datafusion::sql::sqlparser::ast::{
     ContextModifier, Delete, DiscardObject, Expr, FromTable, Ident, ObjectName, ObjectType, Query,
     Reset, Set, SetExpr, SetSessionAuthorizationParamKind, Statement, TableFactor, TableObject,
-    TableWithJoins, TransactionMode, Value, Visit, Visitor,
+    TableWithJoins, TransactionMode, Value, ValueWithSpan, Visit, Visitor,
 };
 
 use super::command::Command;
@@ -268,6 +268,13 @@ fn set_value(values: &[Expr]) -> Option<String> {
         .iter()
         .map(|value| match value {
             Expr::Identifier(word) => word.value.clone(),
+            // `SET TIME ZONE INTERVAL '+02:00' HOUR TO MINUTE`
+            Expr::Interval(interval) => match interval.value.as_ref() {
+                Expr::Value(ValueWithSpan { value: Value::SingleQuotedString(text), .. }) => {
+                    text.clone()
+                }
+                other => other.to_string(),
+            },
             Expr::Value(value) => match &value.value {
                 Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) => text.clone(),
                 Value::Boolean(value) => if *value { "on" } else { "off" }.into(),

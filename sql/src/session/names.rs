@@ -166,7 +166,7 @@ fn is_literal(function: &Function) -> bool {
     function_name(function).is_some_and(|name| name == vigil_udfs::BIT_LITERAL)
 }
 
-fn folded(ident: &Ident) -> String {
+pub(crate) fn folded(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 

@@ -14,6 +14,10 @@ use crate::activity::now_micros;
 pub(crate) struct Objects {
     pub(crate) cursors: Vec<CursorObject>,
     pub(crate) statements: Vec<Named>,
+    /// What the session listens to.
+    pub(crate) channels: Vec<String>,
+    /// The pids of all sessions, and whether their clients use TLS.
+    pub(crate) encrypted: Vec<(i32, bool)>,
 }
 
 /// A row of `pg_cursors`.
@@ -73,6 +77,14 @@ impl Session {
         Objects {
             cursors: self.cursors.objects(),
             statements: self.named.values().cloned().collect(),
+            channels: self.mailbox.channels(),
+            encrypted: self
+                .database
+                .activity()
+                .all()
+                .iter()
+                .map(|backend| (backend.pid(), backend.is_encrypted()))
+                .collect(),
         }
     }
 }

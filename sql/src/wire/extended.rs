@@ -56,6 +56,7 @@ impl Connection {
         let declared: Vec<_> =
             types.iter().map(|declared| declared.as_ref().and_then(arrow_type)).collect();
         let mut session = self.session.lock().await;
+        session.begins(sql);
         let prepared = match session.parse(sql) {
             Ok(mut statements) => match statements.as_mut_slice() {
                 [] => return Ok(None),

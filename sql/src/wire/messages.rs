@@ -17,7 +17,7 @@ use pgwire::error::{ErrorInfo, PgWireError};
 use pgwire::messages::startup::PasswordMessageFamily;
 use pgwire::messages::{PgWireBackendMessage, PgWireFrontendMessage};
 use pgwire::tokio::server::{PgWireMessageServerCodec, negotiate_tls, process_error};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::codec::Decoder;
 
@@ -26,6 +26,7 @@ use super::authentication::initial_response;
 use super::client::{Client, Store, flush, say};
 use super::connection::Connection;
 use super::errors::{fatal_error, statement_error, violation};
+use super::format;
 use super::rows::FULL_BYTES;
 use super::startup::Startup;
 use crate::SqlError;
@@ -37,11 +38,8 @@ const MAX_EARLY_BYTES: usize = 65_535;
 /// Bytes of a startup packet, PostgreSQL's bound.
 const MAX_STARTUP_BYTES: usize = 10_000;
 
-/// The protocol's version; its minor one is negotiated.
-const PROTOCOL: u16 = 3;
-
-/// What a request for encryption or for a cancellation has in the version's place.
-const REQUEST: u16 = 1234;
+/// Bytes of the shortest one: its length and a number.
+const MIN_STARTUP_BYTES: i32 = 8;
 
 /// Bytes that are asked for at a time.
 const READ_BYTES: usize = 8192;
@@ -67,6 +65,7 @@ pub(super) async fn serve(
     connection: Arc<Connection>,
 ) -> io::Result<()> {
     let deadline = tokio::time::Instant::now() + service.limits.authentication_timeout;
+    let Some(socket) = begun(socket, deadline).await? else { return Ok(()) };
     let tls = service.tls.as_ref().map(|tls| tls.acceptor());
     let negotiated = tokio::time::timeout_at(deadline, negotiate_tls(socket, tls)).await;
     let Ok(negotiated) = negotiated else { return Ok(()) };
@@ -155,6 +154,27 @@ pub(super) async fn serve(
     }
 }
 
+/// The socket, unless its client begins with a packet that is too short to be one: pgwire would wait
+/// for the rest of it.
+async fn begun(
+    mut socket: TcpStream,
+    deadline: tokio::time::Instant,
+) -> io::Result<Option<TcpStream>> {
+    let mut length = [0; 4];
+    let Ok(peeked) = tokio::time::timeout_at(deadline, socket.peek(&mut length)).await else {
+        return Ok(None);
+    };
+    if peeked? < length.len() || i32::from_be_bytes(length) >= MIN_STARTUP_BYTES {
+        return Ok(Some(socket));
+    }
+    let info: ErrorInfo = violation("invalid length of startup packet").into();
+    let mut message = BytesMut::new();
+    let told = PgWireBackendMessage::ErrorResponse(info.into()).encode(&mut message);
+    told.map_err(io::Error::other)?;
+    tokio::time::timeout(CLOSE_TIMEOUT, socket.write_all(&message)).await.unwrap_or(Ok(()))?;
+    Ok(None)
+}
+
 /// Answers a message of a client that is let in.
 async fn answer(
     connection: &Connection,
@@ -231,14 +251,8 @@ async fn next(socket: &mut Client, max_bytes: usize) -> Result<Said, PgWireError
 /// The next message, if all of it has been read.
 fn taken(socket: &mut Client, max_bytes: usize) -> Result<Option<Said>, PgWireError> {
     let frame = Frame::of(socket.read_buffer(), Stage::of(socket.state()), max_bytes)?;
-    if let Frame::NotText { length, byte, awaits_sync } = frame {
+    if let Frame::Unreadable { length, error, awaits_sync } = frame {
         let _ = socket.read_buffer_mut().split_to(length);
-        let error = statement_error(&SqlError::Invalid {
-            sqlstate: "22021",
-            message: format!("invalid byte sequence for encoding \"UTF8\": 0x{byte:02x}"),
-            hint: None,
-            position: None,
-        });
         return Ok(Some(Said::Unreadable { error, awaits_sync }));
     }
     let mut buffer = std::mem::take(socket.read_buffer_mut());
@@ -254,6 +268,9 @@ fn decode<S>(
     // What is cut off inside makes the decoder panic in places.
     match catch_unwind(AssertUnwindSafe(|| codec.decode(buffer))) {
         Ok(Ok(message)) => Ok(message),
+        Ok(Err(PgWireError::InvalidMessageType(kind))) => {
+            Err(violation(&format!("invalid frontend message type {kind}")))
+        }
         Ok(Err(error)) => Err(violation(&error.to_string().to_lowercase())),
         Err(_) => Err(violation("a message is cut off")),
     }
@@ -263,8 +280,8 @@ fn decode<S>(
 enum Frame {
     /// A message, or a part of one.
     Good,
-    /// A whole message whose text is not UTF-8.
-    NotText { length: usize, byte: u8, awaits_sync: bool },
+    /// A whole message whose text is not UTF-8, or whose parts are not what its type says.
+    Unreadable { length: usize, error: PgWireError, awaits_sync: bool },
 }
 
 impl Frame {
@@ -292,35 +309,58 @@ impl Frame {
                 position: None,
             }));
         }
-        if stage == Stage::Startup
-            && let Some([a, b, c, d]) = buffer.get(4..8)
-        {
-            let major = u16::from_be_bytes([*a, *b]);
-            if ![PROTOCOL, REQUEST].contains(&major) {
-                let minor = u16::from_be_bytes([*c, *d]);
-                return Err(fatal_error(&SqlError::Unsupported {
-                    what: format!("frontend protocol {major}.{minor}"),
-                    hint: Some("The server speaks protocol 3.0.".into()),
-                }));
-            }
+        if stage == Stage::Startup {
+            check_version(buffer)?;
         }
         if stage != Stage::Session {
             return Ok(Self::Good);
         }
         let Some(message) = buffer.get(..length + 1) else { return Ok(Self::Good) };
-        let (texts, awaits_sync) = match message[0] {
-            b'Q' => (1, false),
-            b'P' => (2, true),
+        let (kind, body) = (message[0], &message[5..]);
+        let unreadable = |sqlstate, message: String| {
+            let error = SqlError::Invalid { sqlstate, message, hint: None, position: None };
+            let awaits_sync = matches!(kind, b'P' | b'B' | b'D' | b'C' | b'E' | b'H');
+            let error = statement_error(&error);
+            Ok(Self::Unreadable { length: length + 1, error, awaits_sync })
+        };
+        if let Err(message) = format::check(kind, body) {
+            return unreadable("08P01", message.to_owned());
+        }
+        let texts = match kind {
+            b'Q' => 1,
+            b'P' => 2,
             _ => return Ok(Self::Good),
         };
-        for text in message[5..].split(|byte| *byte == 0).take(texts) {
+        for text in body.split(|byte| *byte == 0).take(texts) {
             if let Err(error) = std::str::from_utf8(text) {
                 let byte = text.get(error.valid_up_to()).copied().unwrap_or_default();
-                return Ok(Self::NotText { length: length + 1, byte, awaits_sync });
+                let message = format!("invalid byte sequence for encoding \"UTF8\": 0x{byte:02x}");
+                return unreadable("22021", message);
             }
         }
         Ok(Self::Good)
     }
+}
+
+/// Refuses a client of another protocol than the third.
+fn check_version(startup: &[u8]) -> Result<(), PgWireError> {
+    let Some(&[major_high, major_low, minor_high, minor_low]) = startup.get(4..8) else {
+        return Ok(());
+    };
+    let major = u16::from_be_bytes([major_high, major_low]);
+    let minor = u16::from_be_bytes([minor_high, minor_low]);
+    // Requests for TLS and to cancel have a number of their own in this place.
+    if matches!(major, 3 | 1234) {
+        return Ok(());
+    }
+    Err(fatal_error(&SqlError::Invalid {
+        sqlstate: "0A000",
+        message: format!(
+            "unsupported frontend protocol {major}.{minor}: server supports 3.0 to 3.0"
+        ),
+        hint: None,
+        position: None,
+    }))
 }
 
 /// How far a client is.
@@ -356,7 +396,7 @@ pub fn read_messages(bytes: &[u8]) -> usize {
     loop {
         match Frame::of(&buffer, Stage::of(codec.client_info.state()), MAX_EARLY_BYTES) {
             Ok(Frame::Good) => {}
-            Ok(Frame::NotText { length, .. }) => {
+            Ok(Frame::Unreadable { length, .. }) => {
                 let _ = buffer.split_to(length);
                 continue;
             }

@@ -12,7 +12,10 @@ use super::client::{Answering, Client, Store, complete, describe, flush, say};
 use super::connection::Connection;
 use super::copy;
 use super::errors::{notice_message, statement_error};
-use crate::{Outcome, Statement};
+use crate::{Outcome, SqlError, Statement, dialect};
+
+/// Bytes of a string that is read on a thread of its own.
+const LONG_BYTES: usize = 64 << 10;
 
 impl Connection {
     /// Answers a string of statements.
@@ -22,27 +25,46 @@ impl Connection {
         store: &mut Store,
         query: Query,
     ) -> PgWireResult<()> {
-        let parsed = {
-            let mut session = self.session.lock().await;
-            let parsed = session.parse(&query.query);
-            if parsed.is_err() {
-                session.fail();
+        // A request to stop ends the string, also one that comes between two of its statements.
+        self.unless_stopped(async {
+            let statements = self.read(query.query).await?;
+            if statements.is_empty() {
+                let empty = EmptyQueryResponse::new();
+                say(client, PgWireBackendMessage::EmptyQueryResponse(empty)).await?;
             }
-            parsed
-        };
-        let statements = parsed.map_err(|error| statement_error(&error))?;
-        if statements.is_empty() {
-            say(client, PgWireBackendMessage::EmptyQueryResponse(EmptyQueryResponse::new()))
-                .await?;
-        }
-        for statement in &statements {
-            self.unless_stopped(self.answer(client, statement)).await?;
-            self.settle(client, store).await?;
-        }
+            for (at, statement) in statements.iter().enumerate() {
+                if at > 0 {
+                    // Such requests are seen where something is waited for.
+                    tokio::task::yield_now().await;
+                }
+                self.answer(client, statement).await?;
+                self.settle(client, store).await?;
+            }
+            Ok(())
+        })
+        .await?;
         store.end_transaction(client.transaction_status());
         let ready = ReadyForQuery::new(client.transaction_status());
         say(client, PgWireBackendMessage::ReadyForQuery(ready)).await?;
         Ok(flush(client).await?)
+    }
+
+    /// The statements of a string.
+    async fn read(&self, sql: String) -> PgWireResult<Vec<Statement>> {
+        self.session.lock().await.begins(&sql);
+        let parsed = if sql.len() < LONG_BYTES {
+            dialect::parse(&sql)
+        } else {
+            // It takes a while, and others are served by the same threads.
+            let parsing = tokio::task::spawn_blocking(move || dialect::parse(&sql));
+            parsing
+                .await
+                .unwrap_or_else(|stopped| Err(SqlError::Panicked { detail: stopped.to_string() }))
+        };
+        if parsed.is_err() {
+            self.session.lock().await.fail();
+        }
+        parsed.map_err(|error| statement_error(&error))
     }
 
     /// Runs one statement and sends its answer.

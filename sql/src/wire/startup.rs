@@ -120,6 +120,9 @@ impl Startup {
                 apply(&mut session, name, value).map_err(|error| fatal_error(&error))?;
             }
             session.backend().is_canceled_with(key.to_bytes());
+            if client.is_secure() {
+                session.backend().uses_tls();
+            }
             (self.connection.news(&session), session.backend().pid())
         };
         client.set_pid_and_secret_key(pid, key.clone());

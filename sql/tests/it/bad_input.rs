@@ -329,6 +329,53 @@ async fn texts_that_are_not_utf8_are_refused_and_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn messages_end_where_their_type_says() {
+    let server = Server::start().await;
+    let mut raw = Raw::started(&server).await;
+    let sync = framed(Some(b'S'), b"");
+    for (kind, body, message) in [
+        (b'Q', b"SELECT 1".as_slice(), "invalid string in message"),
+        (b'Q', b"SELECT 1\0SELECT 2\0", "invalid message format"),
+        (b'P', b"\0SELECT 1\0\0\0x", "invalid message format"),
+        (b'P', b"\0SELECT 1\0\0\x01", "insufficient data left in message"),
+        (b'D', b"S", "invalid string in message"),
+        (b'E', b"\0\0\0\0\0\0", "invalid message format"),
+    ] {
+        raw.send(&framed(Some(kind), body)).await;
+        if kind != b'Q' {
+            raw.send(&sync).await;
+        }
+        let (severity, sqlstate, found) = raw.error().await.expect("is told of");
+        assert_eq!((severity.as_str(), sqlstate.as_str()), ("ERROR", "08P01"));
+        assert_eq!(found, message);
+        assert_eq!(raw.message().await.expect("goes on").0, b'Z');
+    }
+    raw.send(&query(b"SELECT 1")).await;
+    assert_eq!(raw.message().await.expect("is answered").0, b'T');
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_protocols_and_packets_that_are_none_are_told_at_once() {
+    let server = Server::start().await;
+    for (major, version) in [(2, "2.0"), (4, "4.0")] {
+        let mut raw = Raw::connect(&server).await;
+        raw.send(&startup(major << 16, &[("user", "tester")])).await;
+        let (severity, sqlstate, message) = raw.error().await.expect("is told of");
+        assert_eq!((severity.as_str(), sqlstate.as_str()), ("FATAL", "0A000"));
+        let wanted = format!("unsupported frontend protocol {version}: server supports 3.0 to 3.0");
+        assert_eq!(message, wanted);
+        assert!(raw.message().await.is_none());
+    }
+    let mut raw = Raw::connect(&server).await;
+    raw.send(&4_i32.to_be_bytes()).await;
+    assert_eq!(raw.error().await.expect("is told of").1, "08P01");
+    assert!(raw.message().await.is_none());
+    let mut raw = Raw::started(&server).await;
+    raw.send(&framed(Some(b'?'), b"")).await;
+    assert_eq!(raw.error().await.expect("is told of").2, "invalid frontend message type 63");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn statements_may_be_large_but_not_deep() {
     let server = Server::start().await;
     let client = server.connect().await;

@@ -229,3 +229,44 @@ async fn numbers_that_do_not_fit_are_errors() {
     .expect("fits");
     assert_eq!(fits.table(), ["9223372036854775807 | 2147483646 | -2 |   | 3.5"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn times_of_sessions_have_spans_between_them() {
+    let sql =
+        "SELECT now() - query_start < interval '1 hour' AND query_start - interval '1 day' < now()
+                      AND extract(epoch FROM now() - backend_start) >= 0
+               FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+    assert_eq!(table(sql).await, ["true"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_and_functions_that_psql_asks_are_there() {
+    for (sql, rows) in [
+        (
+            "SELECT p.proname FROM pg_amproc a JOIN pg_proc p ON a.amproc = p.oid WHERE a.amprocfamily = 423",
+            vec!["bitcmp"],
+        ),
+        ("SELECT oprname FROM pg_operator o JOIN pg_namespace n ON n.oid = oprnamespace WHERE nspname = 'public' AND pg_operator_is_visible(o.oid)
+          AND format_type(oprleft, NULL) = 'vector' ORDER BY 1", vec!["<#>", "<+>", "<->", "<=>"]),
+        ("SELECT proargnames[2] FROM pg_proc WHERE proname = 'pg_get_keywords' AND 25 = ANY (proallargtypes)", vec!["catcode"]),
+        ("SELECT count(*) FROM pg_parameter_acl", vec!["0"]),
+        ("SELECT count(*) FROM pg_sequences WHERE last_value > 1", vec!["0"]),
+        ("SELECT ssl FROM pg_stat_ssl", vec!["false"]),
+        (
+            "SELECT pg_get_userbyid(nspowner) FROM pg_namespace WHERE nspname = 'public'",
+            vec!["vigil_admin"],
+        ),
+        (
+            "SELECT pg_describe_object(2615, oid, 0) FROM pg_namespace WHERE nspname = 'public'",
+            vec!["schema public"],
+        ),
+        ("SELECT name FROM pg_settings WHERE source <> 'default' AND name = 'work_mem'", vec![]),
+        (
+            "SELECT pg_get_function_result(oid) || ' of ' || pg_get_function_arguments(oid) FROM pg_proc WHERE oid = 1171",
+            vec!["double precision of text, timestamp with time zone"],
+        ),
+        ("SELECT c FROM pg_listening_channels() AS c", vec![]),
+    ] {
+        assert_eq!(table(sql).await, rows, "{sql}");
+    }
+}

@@ -136,3 +136,46 @@ async fn the_version_is_postgresqls_and_vigils() {
     let answer = run(&mut session, "SHOW server_version_num").await.expect("runs");
     assert_eq!(answer.table(), ["160006"]);
 }
+
+#[tokio::test]
+async fn columns_of_subqueries_have_postgresqls_names() {
+    let (_engine, database) = database();
+    let mut session = database.session();
+    for (sql, value) in [
+        ("SELECT count FROM (SELECT count(*) FROM frames) x", "10"),
+        ("SELECT max + min FROM (SELECT max(a), min(a) FROM (VALUES (1), (2)) v (a)) x", "3"),
+        ("WITH x AS (SELECT lower('A')) SELECT lower FROM x", "a"),
+        ("SELECT \"?column?\" FROM (SELECT 1 + 1) x", "2"),
+        ("SELECT int4 FROM (SELECT '7'::int) x", "7"),
+        ("SELECT x.case FROM (SELECT CASE WHEN true THEN 5 END) x", "5"),
+        (
+            "SELECT sum(coalesce) FROM (SELECT coalesce(a, 1) FROM (VALUES (NULL), (2)) v (a)) x",
+            "3",
+        ),
+        ("SELECT a FROM (SELECT a::text FROM (VALUES (1)) v (a) ORDER BY a) x", "1"),
+        ("SELECT count FROM (SELECT a, count(*) FROM (VALUES (1), (1)) v (a) GROUP BY a) x", "2"),
+        ("SELECT upper FROM upper('a')", "A"),
+        ("SELECT current_schema FROM current_schema()", "public"),
+        ("SELECT date('2024-05-06 07:08:09'::timestamp)::text", "2024-05-06"),
+    ] {
+        let answer = run(&mut session, sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert_eq!(answer.table(), [value], "{sql}");
+    }
+    let answer = run(&mut session, "SELECT current_user").await.expect("runs");
+    assert_eq!(answer.rows[0].schema().field(0).name(), "current_user");
+}
+
+#[tokio::test]
+async fn what_postgresql_refuses_is_refused_as_it_does() {
+    let (_engine, database) = database();
+    let mut session = database.session();
+    for (sql, sqlstate) in [
+        ("PREPARE TRANSACTION 'x'".to_owned(), "55000"),
+        ("SELECT $0".to_owned(), "42P02"),
+        (format!("SELECT {}", vec!["1"; 100_000].join(",")), "54011"),
+    ] {
+        let error = run(&mut session, &sql).await.map(|_| ()).expect_err("is refused");
+        assert_eq!(error.sqlstate(), sqlstate, "{}", &sql[..10]);
+    }
+    run(&mut session, "SET TIME ZONE INTERVAL '+02:00' HOUR TO MINUTE").await.expect("is known");
+}

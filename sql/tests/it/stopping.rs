@@ -83,3 +83,30 @@ async fn a_join_without_a_key_ends_in_the_middle_of_a_batch() {
     }
     client.query("SELECT 1", &[]).await.expect("the connection goes on");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancel_request_ends_a_string_of_statements() {
+    let server = Server::start().await;
+    let (client, other) = (server.connect().await, server.connect().await);
+    let pid: i32 = client.query_one("SELECT pg_backend_pid()", &[]).await.expect("runs").get(0);
+    let many = "SELECT 1;".repeat(200_000);
+    let running = client.batch_execute(&many);
+    let stopping = async {
+        let sql =
+            "SELECT state FROM pg_stat_activity WHERE pid = $1::int AND query LIKE 'SELECT 1%'";
+        loop {
+            // While the string is read, all of it is shown, and what runs is shown then.
+            let rows = other.query(sql, &[&pid]).await.expect("runs");
+            if let Some(row) = rows.first() {
+                assert_eq!(row.get::<_, &str>(0), "active");
+                break;
+            }
+        }
+        let stop = "SELECT pg_cancel_backend($1::int)";
+        assert!(other.query_one(stop, &[&pid]).await.expect("may").get::<_, bool>(0));
+    };
+    let (stopped, ()) = tokio::join!(running, stopping);
+    let error = stopped.expect_err("is stopped");
+    assert_eq!(error.code(), Some(&tokio_postgres::error::SqlState::QUERY_CANCELED));
+    client.batch_execute("SELECT 1").await.expect("goes on");
+}

@@ -166,8 +166,8 @@ impl ScalarUDFImpl for Lookup {
                 let texts = oids.as_primitive::<Int32Type>().iter().map(|oid| {
                     let procedure = procedures::get(oid?)?;
                     Some(match self.kind {
-                        Kind::FunctionResult => procedure.result,
-                        _ => procedure.arguments,
+                        Kind::FunctionResult => procedure.result(),
+                        _ => procedure.arguments(),
                     })
                 });
                 Arc::new(texts.collect::<StringArray>())

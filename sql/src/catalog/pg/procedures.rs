@@ -25,12 +25,24 @@ pub(super) struct Procedure {
     pub(super) name: &'static str,
     pub(super) arguments: &'static str,
     pub(super) result: &'static str,
+    pub(super) is_aggregate: bool,
 }
 
 impl Procedure {
+    /// The type of its result, under PostgreSQL's name.
+    pub(super) fn result(&self) -> String {
+        type_name(self.result)
+    }
+
+    /// The names or types of its arguments.
+    pub(super) fn arguments(&self) -> String {
+        self.arguments.split(", ").map(type_name).collect::<Vec<_>>().join(", ")
+    }
+
     /// The statement that would make it, as psql's `\sf` shows it.
     pub(super) fn definition(&self) -> String {
-        let Self { name, arguments, result } = self;
+        let Self { name, .. } = self;
+        let (arguments, result) = (self.arguments(), self.result());
         format!(
             "CREATE OR REPLACE FUNCTION public.{name}({arguments})\n RETURNS {result}\n LANGUAGE internal\nAS $function${name}$function$\n"
         )
@@ -41,7 +53,11 @@ impl Procedure {
 pub(super) fn ours() -> Vec<(i32, Procedure)> {
     let of_udfs = vigil_udfs::all().into_iter().map(|function| function.doc);
     let docs = of_udfs.chain(crate::functions::docs());
-    let procedures = docs.flat_map(|doc| doc.syntax.iter().filter_map(|syntax| read(syntax)));
+    let aggregates = vigil_udfs::aggregate_docs();
+    let procedures = docs.flat_map(|doc| {
+        let is_aggregate = aggregates.iter().any(|aggregate| std::ptr::eq(*aggregate, doc));
+        doc.syntax.iter().filter_map(move |syntax| read(syntax, is_aggregate))
+    });
     (FIRST_OID..).zip(procedures).collect()
 }
 
@@ -52,11 +68,29 @@ pub(super) fn get(oid: i32) -> Option<Procedure> {
 }
 
 /// `name(arguments) → result`; operators are written otherwise.
-fn read(syntax: &'static str) -> Option<Procedure> {
+fn read(syntax: &'static str, is_aggregate: bool) -> Option<Procedure> {
     let (call, result) = syntax.split_once(" → ")?;
     let (name, arguments) = call.strip_suffix(')')?.split_once('(')?;
     let is_name = name.chars().all(|character| character.is_alphanumeric() || character == '_');
-    is_name.then_some(Procedure { name, arguments, result })
+    is_name.then_some(Procedure { name, arguments, result, is_aggregate })
+}
+
+/// PostgreSQL's name of a type that the reference writes shorter.
+fn type_name(written: &str) -> String {
+    if let Some(item) = written.strip_prefix("rows of ") {
+        return format!("SETOF {}", type_name(item));
+    }
+    match written {
+        "number" | "float8" | "integer or float8" => "double precision",
+        "int4" => "integer",
+        "timestamptz" => "timestamp with time zone",
+        "timestamp" => "timestamp without time zone",
+        "time" => "time without time zone",
+        "the value's type" => "anyelement",
+        "rows" => "SETOF record",
+        other => other,
+    }
+    .to_owned()
 }
 
 /// datafusion-pg-catalog's table with Vigil's functions.
@@ -122,7 +156,7 @@ impl Procedures {
             ("proname", text(|ours| ours.name)),
             ("pronamespace", number(&|_| self.relations.public())),
             ("prosrc", text(|ours| ours.name)),
-            ("prokind", text(|_| "f")),
+            ("prokind", text(|ours| if ours.is_aggregate { "a" } else { "f" })),
         ];
         for (name, array) in replaced {
             let at = schema.index_of(name)?;
@@ -140,7 +174,10 @@ mod tests {
     fn functions_are_read_from_their_syntax() {
         let iou = ours().into_iter().find(|(_, procedure)| procedure.name == "iou");
         let (oid, iou) = iou.expect("is a function of ours");
-        assert_eq!((iou.arguments, iou.result), ("x1, y1, x2, y2, x1, y1, x2, y2", "float8"));
+        assert_eq!(iou.arguments(), "x1, y1, x2, y2, x1, y1, x2, y2");
+        assert_eq!(iou.result(), "double precision");
+        let avg = ours().into_iter().find(|(_, procedure)| procedure.name == "avg");
+        assert!(avg.is_some_and(|(_, avg)| avg.is_aggregate));
         assert_eq!(get(oid).map(|procedure| procedure.name), Some("iou"));
         assert!(get(1).is_none());
     }

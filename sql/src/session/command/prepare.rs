@@ -22,6 +22,14 @@ pub(crate) struct Prepare {
 
 pub(super) fn parse(cursor: &mut Cursor) -> Result<Command, SqlError> {
     let name = cursor.identifier()?;
+    if name == "transaction" && cursor.string().is_ok() {
+        return Err(SqlError::Invalid {
+            sqlstate: "55000",
+            message: "prepared transactions are disabled".into(),
+            hint: Some("A transaction ends with COMMIT or ROLLBACK here.".into()),
+            position: None,
+        });
+    }
     let types = if cursor.sees_sign(&Token::LParen) {
         let types = cursor.parenthesised()?;
         Some(cursor.text_of(types).to_owned())
