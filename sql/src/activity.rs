@@ -177,6 +177,11 @@ impl Backend {
         doing.acts_as = None;
     }
 
+    /// The session acts as itself again.
+    pub(crate) fn acts_as_itself(&self) {
+        lock(&self.doing).acts_as = None;
+    }
+
     /// Whom the session acts as: the user, and the role whose rights it has.
     pub(crate) fn acts_as(&self, user: &str, role: &str) {
         lock(&self.doing).acts_as = Some((user.to_owned(), role.to_owned()));
@@ -207,6 +212,14 @@ impl Backend {
     /// The role that it has logged in as.
     pub(crate) fn logged_in_as(&self) -> Option<String> {
         lock(&self.doing).role.clone()
+    }
+
+    /// Whether the session is that of a role, or acts as it.
+    pub(crate) fn acts_for(&self, role: &str) -> bool {
+        let doing = lock(&self.doing);
+        let is_taken =
+            |(user, current): &(String, String)| [user, current].iter().any(|name| *name == role);
+        doing.role.as_deref() == Some(role) || doing.acts_as.as_ref().is_some_and(is_taken)
     }
 
     /// A statement begins.

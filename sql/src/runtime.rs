@@ -94,7 +94,8 @@ impl QueryRuntime {
         T: Send + 'static,
         W: Future<Output = Result<T, SqlError>> + Send + 'static,
     {
-        let work = Interruptible::new(before(deadline, work), Arc::clone(&interrupt));
+        let work = Aside { work: Box::pin(before(deadline, work)), has_begun: false };
+        let work = Interruptible::new(work, Arc::clone(&interrupt));
         let mut task = AbortOnDrop { task: self.handle.spawn(work), interrupt };
         let ended = match deadline {
             // The work ends itself at its deadline, unless a single step of it goes on; planning is one.
@@ -222,6 +223,25 @@ impl RecordBatchStream for Batches {
     }
 }
 
+/// Work whose first step, which plans, may take long: whatever else waits for its thread is handed to another
+/// one, so that a plan that takes a minute is in nobody's way.
+struct Aside<F> {
+    work: Pin<Box<F>>,
+    has_begun: bool,
+}
+
+impl<F: Future> Future for Aside<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        if self.has_begun {
+            return self.work.as_mut().poll(context);
+        }
+        self.has_begun = true;
+        tokio::task::block_in_place(|| self.work.as_mut().poll(context))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,6 +259,9 @@ mod tests {
         let error = runtime.run(Some(deadline), work).await.expect_err("is over");
         assert_eq!(error.sqlstate(), "57014");
         assert_eq!(error.to_string(), "canceling statement due to statement timeout");
+        // Nor is anybody else kept from the thread.
+        let other = runtime.run(None, async { Ok(7) }).await.expect("is run");
+        assert_eq!(other, 7);
         drop(release);
     }
 }

@@ -137,8 +137,8 @@ pub struct Session {
     access: Arc<Access>,
     /// Who has logged in; [`Session::access`] may be that of a role of theirs.
     login: Arc<Access>,
-    /// The role before `SET LOCAL ROLE`, for the end of the block.
-    role_before: Option<String>,
+    /// The user and the role that it acts as; `None` before it acts as another one.
+    acting: Option<(String, Option<String>)>,
     backend: Arc<Backend>,
     /// What each statement's state begins with: the database's, with this session's functions. It is
     /// made when it is first wanted, as most sessions of a pool do nothing.
@@ -182,7 +182,7 @@ impl Session {
             transaction: Transaction::default(),
             deallocated: Vec::new(),
             login: Arc::clone(&access),
-            role_before: None,
+            acting: None,
             access,
             backend,
             base: OnceLock::new(),
@@ -251,6 +251,17 @@ impl Session {
         prepared: &Prepared,
         parameters: Vec<ScalarValue>,
     ) -> Result<Outcome, SqlError> {
+        if prepared.access.as_ref().is_some_and(|access| !Arc::ptr_eq(access, &self.access)) {
+            // In the words that make drivers prepare it again.
+            return Err(SqlError::Query {
+                sqlstate: "0A000",
+                message: "cached plan must not change result type".into(),
+                detail: Some(
+                    "The session acts as another role than when the statement was prepared.".into(),
+                ),
+                hint: Some("Prepare it again.".into()),
+            });
+        }
         match &prepared.action {
             Action::Own(statement) => {
                 let tag = statement.tag();
@@ -465,7 +476,6 @@ impl Session {
         } else if in_block {
             self.cursors.rollback();
             self.unsaid.clear();
-            self.role_before = None;
             self.follow_role();
             self.undo.roll_back(None, &self.database)?;
         }

@@ -89,7 +89,7 @@ impl Context<'_> {
     /// Ends the sessions of a role, as what they may has changed for good.
     fn end_sessions_of(&self, role: &str) {
         for backend in self.activity.all() {
-            if backend.logged_in_as().as_deref() == Some(role) {
+            if backend.acts_for(role) {
                 backend.terminate();
             }
         }

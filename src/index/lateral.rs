@@ -130,7 +130,7 @@ impl UseIndexes {
                 Some(predicate) => imply(&of_scan, predicate)?,
                 None => true,
             };
-            if has_all {
+            if has_all && one.definition.halfvec.is_none() {
                 index = Some(one);
                 break;
             }

@@ -52,9 +52,9 @@ impl Session {
                 return Ok(Outcome::done("SET", [Notice::warning("25P01", message)]));
             }
             let before = self.fixed(ROLE).unwrap_or_else(|| NONE.to_owned());
-            self.role_before.get_or_insert(before);
+            self.settings.role_before.get_or_insert(before);
         } else {
-            self.role_before = None;
+            self.settings.role_before = None;
         }
         self.settings.fix(ROLE, name.unwrap_or(NONE));
         self.follow_role();
@@ -75,7 +75,7 @@ impl Session {
                 return Err(denied("permission denied to set session authorization".into(), None));
             }
         }
-        self.role_before = None;
+        self.settings.role_before = None;
         self.settings.fix(USER, &name);
         self.settings.fix(ROLE, NONE);
         self.follow_role();
@@ -84,7 +84,7 @@ impl Session {
 
     /// The end of a block that was committed: `SET LOCAL ROLE` holds no longer.
     pub(super) fn leave_local_role(&mut self) {
-        if let Some(before) = self.role_before.take() {
+        if let Some(before) = self.settings.role_before.take() {
             self.settings.fix(ROLE, &before);
         }
         self.follow_role();
@@ -95,19 +95,24 @@ impl Session {
         let login = self.login_name();
         let user = self.fixed(USER).unwrap_or_else(|| login.clone());
         let role = self.fixed(ROLE).filter(|role| role != NONE);
-        let access = match &role {
+        let acting = (user != login || role.is_some()).then(|| (user.clone(), role.clone()));
+        if acting == self.acting {
+            return;
+        }
+        // The owner of the process takes no other rights by their own name.
+        let is_owner =
+            |role: &String| user == login && *role == login && self.login.role().is_none();
+        let access = match role.as_ref().filter(|role| !is_owner(role)) {
             Some(role) => Arc::new(Access::of_role(Arc::clone(self.database.roles()), role)),
             None => self.user_access(),
         };
-        let current = role.unwrap_or_else(|| user.clone());
-        if current == named(self.backend.current_user())
-            && user == named(self.backend.session_user())
-        {
-            return;
-        }
         let is_admin = access.privileges().is_ok_and(|privileges| privileges.is_admin);
         self.settings.fix("is_superuser", if is_admin { "on" } else { "off" });
-        self.backend.acts_as(&user, &current);
+        match &acting {
+            Some((user, role)) => self.backend.acts_as(user, role.as_ref().unwrap_or(user)),
+            None => self.backend.acts_as_itself(),
+        }
+        self.acting = acting;
         self.access = access;
         self.base = OnceLock::new();
     }

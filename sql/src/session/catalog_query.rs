@@ -37,6 +37,7 @@ impl Session {
         }
         match self.described(&query).await {
             Ok((schema, parameters)) => Ok(Prepared {
+                access: None,
                 text: Arc::default(),
                 action: Action::Catalog { query, planned },
                 parameters,

@@ -83,6 +83,7 @@ impl Session {
         self.settings.fix("is_superuser", if is_admin { "on" } else { "off" });
         self.access = Arc::new(access);
         self.login = Arc::clone(&self.access);
+        self.acting = None;
         self.base = OnceLock::new();
     }
 

@@ -18,6 +18,7 @@ use super::kept::Kept;
 use super::table_arguments::Deferred;
 use super::{constant, current_setting, duplicates, names, parameters, table_arguments};
 use crate::SqlError;
+use crate::access::Access;
 use crate::dialect::{Statement, StatementKind, with_deep_stack};
 use crate::introspection::CatalogQuery;
 use crate::statement::OwnStatement;
@@ -30,6 +31,8 @@ pub struct Prepared {
     pub(super) action: Action,
     pub(super) parameters: Vec<Option<FieldRef>>,
     pub(super) schema: Option<SchemaRef>,
+    /// Whose rights its functions have; `None` before it is known.
+    pub(super) access: Option<Arc<Access>>,
     /// What is remembered of its runs; locked while one of them uses it.
     pub(super) kept: Arc<Mutex<Kept>>,
 }
@@ -86,7 +89,8 @@ impl Prepared {
     }
 
     fn without_plan(action: Action, schema: Option<SchemaRef>) -> Self {
-        Self { text: Arc::default(), action, parameters: Vec::new(), schema, kept: Arc::default() }
+        let (text, kept) = (Arc::default(), Arc::default());
+        Self { text, action, parameters: Vec::new(), schema, access: None, kept }
     }
 }
 
@@ -106,7 +110,10 @@ impl Session {
         if prepared.is_err() {
             self.fail();
         }
-        prepared.map_err(|error| statement.located(error))
+        let access = Some(Arc::clone(&self.access));
+        prepared
+            .map(|prepared| Prepared { access, ..prepared })
+            .map_err(|error| statement.located(error))
     }
 
     async fn try_prepare(
@@ -169,6 +176,7 @@ impl Session {
                 let action = Action::Explain { plan, detail };
                 Ok(Prepared {
                     text: Arc::default(),
+                    access: None,
                     action,
                     parameters,
                     schema: Some(explain::schema(detail)),
@@ -239,7 +247,7 @@ impl Session {
             None => Action::Query { plan, tag },
         };
         let (text, kept) = (Arc::default(), Arc::default());
-        Ok(Prepared { text, action, parameters, schema: Some(schema), kept })
+        Ok(Prepared { text, action, parameters, schema: Some(schema), access: None, kept })
     }
 
     /// Plans the query within a command, where there is one.
@@ -276,6 +284,7 @@ impl Session {
             other => Action::Command(other),
         };
         let (text, kept) = (Arc::default(), Arc::default());
-        Ok(Prepared { text, action, parameters: planned.parameters, schema: None, kept })
+        let parameters = planned.parameters;
+        Ok(Prepared { text, action, parameters, schema: None, access: None, kept })
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     prefixed: BTreeMap<String, String>,
     /// What the session cannot change, such as who it is.
     fixed: BTreeMap<&'static str, String>,
+    /// The role before `SET LOCAL ROLE`, for the end of the block.
+    pub(super) role_before: Option<String>,
     /// Another number after each change; that of before when a change is taken back.
     generation: u64,
 }

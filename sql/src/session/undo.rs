@@ -1,7 +1,7 @@
 //! What a transaction block has done to views, so that `ROLLBACK` takes it back: views themselves and what was
 //! granted on them. Others see the change meanwhile, as they see a source at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::database::{DEFAULT_SCHEMA, Database};
@@ -9,27 +9,63 @@ use crate::roles::{Grant, RoleMap};
 use crate::views::{View, ViewMap};
 use crate::{SqlError, TransactionStatus};
 
-/// The views and grants before a statement.
-pub(super) struct Before {
-    views: Arc<ViewMap>,
-    grants: BTreeSet<(String, Grant)>,
+/// What one statement changes. It is noted while nobody else can change anything, so that it is nobody
+/// else's.
+#[derive(Debug, Default)]
+pub(super) struct Change {
+    /// Savepoints that there were.
+    depth: usize,
+    views: Vec<ViewChange>,
+    taken: BTreeSet<(String, Grant)>,
+    given: BTreeSet<(String, Grant)>,
 }
 
-impl Before {
-    pub(super) fn of(database: &Database) -> Self {
-        Self { views: database.views().all(), grants: grants(&database.roles().all()) }
+/// A view before and after; `None` is one that is not there.
+#[derive(Debug)]
+struct ViewChange {
+    name: String,
+    before: Option<Arc<View>>,
+    after: Option<Arc<View>>,
+}
+
+impl Change {
+    /// Does something to views and notes what it was.
+    ///
+    /// # Errors
+    /// Those of `change`.
+    pub(super) fn views<T>(
+        &mut self,
+        all: &mut ViewMap,
+        change: impl FnOnce(&mut ViewMap) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        let before = all.clone();
+        let value = change(all)?;
+        let names: BTreeSet<&String> = before.keys().chain(all.keys()).collect();
+        for name in names {
+            let (before, after) = (before.get(name).cloned(), all.get(name).cloned());
+            if !is_same(before.as_ref(), after.as_ref()) {
+                self.views.push(ViewChange { name: name.clone(), before, after });
+            }
+        }
+        Ok(value)
+    }
+
+    /// The same of grants.
+    pub(super) fn grants(&mut self, roles: &mut RoleMap, change: impl FnOnce(&mut RoleMap)) {
+        let before = grants(roles);
+        change(roles);
+        let after = grants(roles);
+        self.taken.extend(before.difference(&after).cloned());
+        self.given.extend(after.difference(&before).cloned());
     }
 }
 
-/// What one statement changed, as it was before.
-#[derive(Debug)]
-struct Change {
-    /// Savepoints that there were.
-    depth: usize,
-    /// `None` is a view that was not there.
-    views: BTreeMap<String, Option<Arc<View>>>,
-    taken: BTreeSet<(String, Grant)>,
-    given: BTreeSet<(String, Grant)>,
+fn is_same(one: Option<&Arc<View>>, other: Option<&Arc<View>>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+        (None, None) => true,
+        _ => false,
+    }
 }
 
 /// The changes of a block, in their order.
@@ -38,25 +74,10 @@ pub(super) struct Undo(Vec<Change>);
 
 impl Undo {
     /// Notes what a statement of a block has changed.
-    pub(super) fn note(
-        &mut self,
-        before: Before,
-        database: &Database,
-        status: TransactionStatus,
-        depth: usize,
-    ) {
-        if status == TransactionStatus::Idle {
-            return;
+    pub(super) fn note(&mut self, change: Change, status: TransactionStatus, depth: usize) {
+        if status != TransactionStatus::Idle {
+            self.0.push(Change { depth, ..change });
         }
-        let after = Before::of(database);
-        let names = before.views.keys().chain(after.views.keys());
-        let changed = names.filter(|name| before.views.get(*name) != after.views.get(*name));
-        self.0.push(Change {
-            depth,
-            views: changed.map(|name| (name.clone(), before.views.get(name).cloned())).collect(),
-            taken: before.grants.difference(&after.grants).cloned().collect(),
-            given: after.grants.difference(&before.grants).cloned().collect(),
-        });
     }
 
     /// The block was committed.
@@ -82,11 +103,19 @@ impl Undo {
     ) -> Result<(), SqlError> {
         while self.0.last().is_some_and(|last| savepoint.is_none_or(|at| last.depth > at)) {
             let Some(change) = self.0.pop() else { break };
+            // What somebody else has done since stays.
+            let mut gone = BTreeSet::new();
             database.views().change(|all| {
-                for (name, before) in &change.views {
+                for ViewChange { name, before, after } in &change.views {
+                    if !is_same(all.get(name), after.as_ref()) {
+                        continue;
+                    }
                     match before {
                         Some(view) => drop(all.insert(name.clone(), Arc::clone(view))),
-                        None => drop(all.remove(name)),
+                        None => {
+                            all.remove(name);
+                            gone.insert(name.as_str());
+                        }
                     }
                 }
                 Ok(())
@@ -96,6 +125,13 @@ impl Undo {
                     if let Some(role) = roles.get_mut(role) {
                         role.grants.remove(grant);
                     }
+                }
+                // A view of the same name that is made later is another one.
+                for role in roles.values_mut() {
+                    role.grants.retain(|grant| {
+                        !matches!(grant, Grant::Table(schema, name)
+                            if schema == DEFAULT_SCHEMA && gone.contains(name.as_str()))
+                    });
                 }
                 for (role, grant) in &change.taken {
                     if let Some(role) = roles.get_mut(role) {

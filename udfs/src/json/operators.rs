@@ -7,7 +7,7 @@ use datafusion::common::DFSchema;
 use datafusion::error::Result;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
-use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, cast, lit};
+use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, cast, lit, when};
 use datafusion::scalar::ScalarValue;
 use datafusion_functions_json::JSON_UNION_DATA_TYPE;
 use datafusion_functions_json::functions::json_union_to_text;
@@ -64,11 +64,10 @@ impl ExprPlanner for JsonPlanner {
                 true => json_union_to_text(expr.left.clone()),
                 false => expr.left.clone(),
             };
-            let length = cast(json_length_udf().call(vec![text]), DataType::Int64);
-            return Ok(PlannerResult::Original(RawBinaryExpr {
-                right: length + lit(back),
-                ..expr
-            }));
+            let place = cast(json_length_udf().call(vec![text]), DataType::Int64) + lit(back);
+            // No array has the greatest place.
+            let right = when(place.clone().gt_eq(lit(0_i64)), place).otherwise(lit(i64::MAX))?;
+            return Ok(PlannerResult::Original(RawBinaryExpr { right, ..expr }));
         }
         let (function, is_turned) = match &expr.op {
             BinaryOperator::AtArrow if left || right => (&self.contains, false),

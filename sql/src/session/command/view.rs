@@ -22,7 +22,7 @@ use crate::dialect::{self, Cursor, Postgres, with_deep_stack};
 use crate::roles::Grant;
 use crate::session::classify::{Kind, classify};
 use crate::session::prepare::Action;
-use crate::session::undo::Before;
+use crate::session::undo::Change;
 use crate::session::{Outcome, Session, views};
 use crate::views::{View, ViewColumn, ViewMap, next_oid, readers};
 use crate::{Notice, SqlError};
@@ -143,22 +143,26 @@ fn invalid(sqlstate: &'static str, message: String, hint: Option<&str>) -> SqlEr
 
 impl Session {
     pub(super) async fn run_view(&mut self, command: &ViewCommand) -> Result<Outcome, SqlError> {
-        let before = Before::of(&self.database);
+        let mut change = Change::default();
         let outcome = match command {
-            ViewCommand::Create(create) => self.create_view(create).await,
+            ViewCommand::Create(create) => self.create_view(create, &mut change).await,
             ViewCommand::Drop { names, if_exists, cascade } => {
-                self.drop_views(names, *if_exists, *cascade)
+                self.drop_views(names, *if_exists, *cascade, &mut change)
             }
             ViewCommand::Rename { name, to, if_exists, tag } => {
-                self.rename_view(name, to, *if_exists, tag)
+                self.rename_view((name, to), *if_exists, tag, &mut change)
             }
         }?;
         let (status, depth) = (self.transaction_status(), self.transaction.depth());
-        self.undo.note(before, &self.database, status, depth);
+        self.undo.note(change, status, depth);
         Ok(outcome)
     }
 
-    async fn create_view(&mut self, create: &Create) -> Result<Outcome, SqlError> {
+    async fn create_view(
+        &mut self,
+        create: &Create,
+        change: &mut Change,
+    ) -> Result<Outcome, SqlError> {
         if !self.access.privileges()?.is_admin {
             let hint = "Only members of vigil_admin may create views.";
             return Err(denied("permission denied for schema public".into(), Some(hint)));
@@ -199,34 +203,37 @@ impl Session {
         let owner = self.access.role().map(str::to_owned);
         let (name, query) = (create.name.clone(), create.text.clone());
         self.database.views().change(|all| {
-            let exists = |name: &String| {
-                all.contains_key(name) || StandardTable::ALL.iter().any(|t| t.name() == name)
-            };
-            let reads: BTreeSet<String> = named
-                .iter()
-                .filter(|name| exists(name))
-                .map(|name| format!("{DEFAULT_SCHEMA}.{name}"))
-                .collect();
-            let (oid, owner) = match all.get(&name) {
-                None => (next_oid(all), owner),
-                Some(_) if !create.replaces => {
-                    let message = format!("relation \"{name}\" already exists");
-                    let hint = "CREATE OR REPLACE VIEW puts another query in its place.";
-                    return Err(invalid("42P07", message, Some(hint)));
-                }
-                Some(old) => {
-                    refuse_other_columns(&old.columns, &columns)?;
-                    let within = closure(all, [name.clone()]);
-                    if named.iter().any(|read| within.contains(read)) {
-                        let message =
-                            format!("infinite recursion detected in rules for relation \"{name}\"");
-                        return Err(invalid("42P17", message, None));
+            change.views(all, |all| {
+                let exists = |name: &String| {
+                    all.contains_key(name) || StandardTable::ALL.iter().any(|t| t.name() == name)
+                };
+                let reads: BTreeSet<String> = named
+                    .iter()
+                    .filter(|name| exists(name))
+                    .map(|name| format!("{DEFAULT_SCHEMA}.{name}"))
+                    .collect();
+                let (oid, owner) = match all.get(&name) {
+                    None => (next_oid(all), owner),
+                    Some(_) if !create.replaces => {
+                        let message = format!("relation \"{name}\" already exists");
+                        let hint = "CREATE OR REPLACE VIEW puts another query in its place.";
+                        return Err(invalid("42P07", message, Some(hint)));
                     }
-                    (old.oid, old.owner.clone())
-                }
-            };
-            all.insert(name, Arc::new(View { oid, owner, query, columns, reads }));
-            Ok(())
+                    Some(old) => {
+                        refuse_other_columns(&old.columns, &columns)?;
+                        let within = closure(all, [name.clone()]);
+                        if named.iter().any(|read| within.contains(read)) {
+                            let message = format!(
+                                "infinite recursion detected in rules for relation \"{name}\""
+                            );
+                            return Err(invalid("42P17", message, None));
+                        }
+                        (old.oid, old.owner.clone())
+                    }
+                };
+                all.insert(name, Arc::new(View { oid, owner, query, columns, reads }));
+                Ok(())
+            })
         })?;
         Ok(Outcome::done("CREATE VIEW", []))
     }
@@ -257,50 +264,59 @@ impl Session {
         names: &[String],
         if_exists: bool,
         cascade: bool,
+        change: &mut Change,
     ) -> Result<Outcome, SqlError> {
         let mut notices = Vec::new();
         let gone = self.database.views().change(|all| {
-            let mut wanted = BTreeSet::new();
-            for name in names {
-                match all.get(name) {
-                    Some(view) => {
-                        self.refuse_others_view(name, view)?;
-                        wanted.insert(name.clone());
-                    }
-                    None if StandardTable::ALL.iter().any(|table| table.name() == name) => {
-                        return Err(invalid("42809", format!("\"{name}\" is not a view"), None));
-                    }
-                    None if if_exists => {
-                        let message = format!("view \"{name}\" does not exist, skipping");
-                        notices.push(Notice::new("00000", message));
-                    }
-                    None => {
-                        let message = format!("view \"{name}\" does not exist");
-                        return Err(invalid(
-                            "42P01",
-                            message,
-                            Some("psql's \\dv lists the views."),
-                        ));
+            change.views(all, |all| {
+                let mut wanted = BTreeSet::new();
+                for name in names {
+                    match all.get(name) {
+                        Some(view) => {
+                            self.refuse_others_view(name, view)?;
+                            wanted.insert(name.clone());
+                        }
+                        None if StandardTable::ALL.iter().any(|table| table.name() == name) => {
+                            return Err(invalid(
+                                "42809",
+                                format!("\"{name}\" is not a view"),
+                                None,
+                            ));
+                        }
+                        None if if_exists => {
+                            let message = format!("view \"{name}\" does not exist, skipping");
+                            notices.push(Notice::new("00000", message));
+                        }
+                        None => {
+                            let message = format!("view \"{name}\" does not exist");
+                            return Err(invalid(
+                                "42P01",
+                                message,
+                                Some("psql's \\dv lists the views."),
+                            ));
+                        }
                     }
                 }
-            }
-            let gone = closure(all, wanted.clone());
-            let more: Vec<&String> = gone.difference(&wanted).collect();
-            if !more.is_empty() && !cascade {
-                return Err(depended_on(all, &wanted, &more));
-            }
-            notices.extend(cascaded(&more));
-            gone.iter().for_each(|name| drop(all.remove(name)));
-            Ok(gone)
+                let gone = closure(all, wanted.clone());
+                let more: Vec<&String> = gone.difference(&wanted).collect();
+                if !more.is_empty() && !cascade {
+                    return Err(depended_on(all, &wanted, &more));
+                }
+                notices.extend(cascaded(&more));
+                gone.iter().for_each(|name| drop(all.remove(name)));
+                Ok(gone)
+            })
         })?;
         // A view of the same name that is made later is another one.
         self.database.roles().change(|roles| {
-            for role in roles.values_mut() {
-                role.grants.retain(|grant| {
-                    !matches!(grant, Grant::Table(schema, name)
-                        if schema == DEFAULT_SCHEMA && gone.contains(name))
-                });
-            }
+            change.grants(roles, |roles| {
+                for role in roles.values_mut() {
+                    role.grants.retain(|grant| {
+                        !matches!(grant, Grant::Table(schema, name)
+                            if schema == DEFAULT_SCHEMA && gone.contains(name))
+                    });
+                }
+            });
             Ok(())
         })?;
         Ok(Outcome::done("DROP VIEW", notices))
@@ -308,10 +324,10 @@ impl Session {
 
     fn rename_view(
         &mut self,
-        name: &str,
-        to: &str,
+        (name, to): (&str, &str),
         if_exists: bool,
         tag: &str,
+        change: &mut Change,
     ) -> Result<Outcome, SqlError> {
         let mut notices = Vec::new();
         if StandardTable::ALL.iter().any(|table| table.name() == name) {
@@ -319,38 +335,46 @@ impl Session {
         }
         self.refuse_other_relation(to, false)?;
         let is_renamed = self.database.views().change(|all| {
-            let Some(view) = all.get(name).cloned() else {
-                let message = format!("relation \"{name}\" does not exist");
-                if !if_exists {
-                    return Err(invalid("42P01", message, None));
+            change.views(all, |all| {
+                let Some(view) = all.get(name).cloned() else {
+                    let message = format!("relation \"{name}\" does not exist");
+                    if !if_exists {
+                        return Err(invalid("42P01", message, None));
+                    }
+                    notices.push(Notice::new("00000", format!("{message}, skipping")));
+                    return Ok(false);
+                };
+                self.refuse_others_view(name, &view)?;
+                if all.contains_key(to) {
+                    return Err(invalid(
+                        "42P07",
+                        format!("relation \"{to}\" already exists"),
+                        None,
+                    ));
                 }
-                notices.push(Notice::new("00000", format!("{message}, skipping")));
-                return Ok(false);
-            };
-            self.refuse_others_view(name, &view)?;
-            if all.contains_key(to) {
-                return Err(invalid("42P07", format!("relation \"{to}\" already exists"), None));
-            }
-            for reader in readers(all, name) {
-                if let Some(reader) = all.get_mut(&reader) {
-                    let reader = Arc::make_mut(reader);
-                    reader.query = with_new_name(&reader.query, name, to)?;
-                    reader.reads.remove(&format!("{DEFAULT_SCHEMA}.{name}"));
-                    reader.reads.insert(format!("{DEFAULT_SCHEMA}.{to}"));
+                for reader in readers(all, name) {
+                    if let Some(reader) = all.get_mut(&reader) {
+                        let reader = Arc::make_mut(reader);
+                        reader.query = with_new_name(&reader.query, name, to)?;
+                        reader.reads.remove(&format!("{DEFAULT_SCHEMA}.{name}"));
+                        reader.reads.insert(format!("{DEFAULT_SCHEMA}.{to}"));
+                    }
                 }
-            }
-            all.remove(name);
-            all.insert(to.to_owned(), view);
-            Ok(true)
+                all.remove(name);
+                all.insert(to.to_owned(), view);
+                Ok(true)
+            })
         })?;
         if is_renamed {
             self.database.roles().change(|roles| {
                 let grant = |name: &str| Grant::Table(DEFAULT_SCHEMA.into(), name.to_owned());
-                for role in roles.values_mut() {
-                    if role.grants.remove(&grant(name)) {
-                        role.grants.insert(grant(to));
+                change.grants(roles, |roles| {
+                    for role in roles.values_mut() {
+                        if role.grants.remove(&grant(name)) {
+                            role.grants.insert(grant(to));
+                        }
                     }
-                }
+                });
                 Ok(())
             })?;
         }
