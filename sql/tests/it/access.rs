@@ -464,3 +464,58 @@ async fn a_view_shows_what_its_owner_sees_to_those_who_may_read_it() {
     server.as_owner("CREATE VIEW names AS SELECT source FROM frames").await;
     assert_eq!(refused(&clerk, "SELECT source FROM names").await, denied);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_role_that_was_taken_leaves_nothing_behind() {
+    let server = server(
+        "CREATE ROLE street_team; GRANT SELECT ON SOURCE street TO street_team;
+         CREATE ROLE others;
+         CREATE ROLE guard LOGIN PASSWORD 'secret' IN ROLE street_team, others",
+    )
+    .await;
+    let guard = server.log_in("guard", "secret").await.expect("the password is right");
+    let who = "SELECT current_user";
+    // A statement was prepared with the rights of somebody else.
+    rows(&guard, "PREPARE p AS SELECT has_table_privilege('frames', 'select')").await;
+    rows(&guard, "SET ROLE street_team").await;
+    assert_eq!(refused(&guard, "EXECUTE p").await.0, "0A000");
+    rows(&guard, "RESET ROLE").await;
+    assert_eq!(rows(&guard, "EXECUTE p").await.len(), 1);
+    // What was local to a block ends with it, whatever came after.
+    rows(&guard, "BEGIN; SET LOCAL ROLE street_team; SAVEPOINT s; SET ROLE others").await;
+    assert_eq!(rows(&guard, who).await, ["others"]);
+    rows(&guard, "ROLLBACK TO s").await;
+    assert_eq!(rows(&guard, who).await, ["street_team"]);
+    rows(&guard, "COMMIT").await;
+    assert_eq!(rows(&guard, who).await, ["guard"]);
+    // A role that is gone takes those along who act as it.
+    rows(&guard, "SET ROLE street_team").await;
+    server.as_owner("DROP ROLE street_team").await;
+    assert!(guard.simple_query("SELECT 1").await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_owner_comes_back_from_the_own_name() {
+    let server = server("CREATE ROLE guard").await;
+    let owner = server.connect().await;
+    let name = rows(&owner, "SELECT current_user").await.remove(0);
+    rows(&owner, &format!("SET ROLE guard; SET ROLE \"{name}\"; CREATE ROLE one")).await;
+    rows(&owner, "RESET ROLE; CREATE ROLE other").await;
+    assert_eq!(rows(&owner, "SELECT current_user").await, [name]);
+}
+
+/// A block takes back what it did and nothing that others did, and leaves no rights behind.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_takes_back_its_own_views_alone() {
+    let server = server("CREATE ROLE guard").await;
+    let (one, other) = (server.connect().await, server.connect().await);
+    rows(&one, "CREATE VIEW kept AS SELECT 1 AS a").await;
+    rows(&one, "BEGIN; CREATE VIEW gone AS SELECT 1 AS a; GRANT SELECT ON gone TO guard").await;
+    rows(&one, "CREATE OR REPLACE VIEW kept AS SELECT 2 AS a").await;
+    rows(&other, "CREATE OR REPLACE VIEW kept AS SELECT 3 AS a").await;
+    rows(&other, "CREATE VIEW beside AS SELECT 4 AS a").await;
+    rows(&one, "ROLLBACK").await;
+    assert_eq!(rows(&one, "SELECT a FROM kept UNION ALL SELECT a FROM beside").await, ["3", "4"]);
+    rows(&one, "CREATE VIEW gone AS SELECT 'secret' AS a; SET ROLE guard").await;
+    assert_eq!(refused(&one, "SELECT * FROM gone").await.0, "42501");
+}
