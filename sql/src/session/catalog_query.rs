@@ -37,7 +37,7 @@ impl Session {
         }
         match self.described(&query).await {
             Ok((schema, parameters)) => Ok(Prepared {
-                access: None,
+                access: self.known_access(),
                 text: Arc::default(),
                 action: Action::Catalog { query, planned },
                 parameters,

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    CaseWhen, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, SelectItem,
-    SetExpr, Statement, Value, helpers::attached_token::AttachedToken, visit_expressions,
-    visit_expressions_mut,
+    CaseWhen, DataType, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident,
+    SelectItem, SetExpr, Statement, Value, helpers::attached_token::AttachedToken,
+    visit_expressions, visit_expressions_mut,
 };
 
 /// Gives each column of the outermost select list a name of its own.
@@ -89,7 +89,7 @@ fn tell_casts_apart(statement: &mut Statement) {
         };
         for argument in &mut list.args {
             if let FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) = argument
-                && matches!(argument, Expr::Cast { .. })
+                && matches!(argument, Expr::Cast { data_type, .. } if is_number(data_type))
             {
                 casts += 1;
                 let number = || Expr::value(Value::Number(casts.to_string(), false));
@@ -105,6 +105,28 @@ fn tell_casts_apart(statement: &mut Statement) {
         }
         ControlFlow::Continue(())
     });
+}
+
+/// Types that Arrow tells apart by themselves: others would lose what makes them one.
+fn is_number(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::SmallInt(_)
+            | DataType::Int2(_)
+            | DataType::Int(_)
+            | DataType::Integer(_)
+            | DataType::Int4(_)
+            | DataType::BigInt(_)
+            | DataType::Int8(_)
+            | DataType::Real
+            | DataType::Float4
+            | DataType::Float8
+            | DataType::Float(_)
+            | DataType::DoublePrecision
+            | DataType::Double(_)
+            | DataType::Numeric(_)
+            | DataType::Decimal(_)
+    )
 }
 
 /// What DataFusion calls a column: casts are left out of the name, and all subqueries are alike.

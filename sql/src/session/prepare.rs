@@ -31,7 +31,7 @@ pub struct Prepared {
     pub(super) action: Action,
     pub(super) parameters: Vec<Option<FieldRef>>,
     pub(super) schema: Option<SchemaRef>,
-    /// Whose rights its functions have; `None` before it is known.
+    /// Whose rights its functions have; `None` where it has no plan.
     pub(super) access: Option<Arc<Access>>,
     /// What is remembered of its runs; locked while one of them uses it.
     pub(super) kept: Arc<Mutex<Kept>>,
@@ -110,10 +110,7 @@ impl Session {
         if prepared.is_err() {
             self.fail();
         }
-        let access = Some(Arc::clone(&self.access));
-        prepared
-            .map(|prepared| Prepared { access, ..prepared })
-            .map_err(|error| statement.located(error))
+        prepared.map_err(|error| statement.located(error))
     }
 
     async fn try_prepare(
@@ -135,6 +132,11 @@ impl Session {
         let mut prepared = self.prepare_kind(kind, declared).await?;
         prepared.text = statement.text().into();
         Ok(prepared)
+    }
+
+    /// Whose rights what is planned now has.
+    pub(super) fn known_access(&self) -> Option<Arc<Access>> {
+        Some(Arc::clone(&self.access))
     }
 
     pub(super) async fn prepare_kind(
@@ -176,7 +178,7 @@ impl Session {
                 let action = Action::Explain { plan, detail };
                 Ok(Prepared {
                     text: Arc::default(),
-                    access: None,
+                    access: self.known_access(),
                     action,
                     parameters,
                     schema: Some(explain::schema(detail)),
@@ -247,7 +249,14 @@ impl Session {
             None => Action::Query { plan, tag },
         };
         let (text, kept) = (Arc::default(), Arc::default());
-        Ok(Prepared { text, action, parameters, schema: Some(schema), access: None, kept })
+        Ok(Prepared {
+            text,
+            action,
+            parameters,
+            schema: Some(schema),
+            access: self.known_access(),
+            kept,
+        })
     }
 
     /// Plans the query within a command, where there is one.
@@ -285,6 +294,6 @@ impl Session {
         };
         let (text, kept) = (Arc::default(), Arc::default());
         let parameters = planned.parameters;
-        Ok(Prepared { text, action, parameters, schema: None, access: None, kept })
+        Ok(Prepared { text, action, parameters, schema: None, access: self.known_access(), kept })
     }
 }

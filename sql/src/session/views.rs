@@ -24,10 +24,10 @@ use vigil_udfs::json::json_as_text;
 
 use super::{duplicates, names};
 use crate::SqlError;
-use crate::access::{Access, OwnedTable};
+use crate::access::{Access, OwnedTable, denied};
 use crate::database::{DATABASE, DEFAULT_SCHEMA};
 use crate::dialect::{self, with_deep_stack};
-use crate::roles::Roles;
+use crate::roles::{Roles, Rows};
 use crate::views::{View, ViewMap};
 
 /// Views as they are now, and whose rights they have.
@@ -71,6 +71,15 @@ impl ViewPlanner {
         via: &'a str,
     ) -> BoxFuture<'a, Result<Arc<dyn TableProvider>, SqlError>> {
         Box::pin(async move {
+            // A view with tables below it is looked at where those are read.
+            let access = state.config().get_extension::<Access>();
+            if name == via
+                && let Some(access) = access
+                && access.rows_of(DEFAULT_SCHEMA, name)? != Rows::All
+                && view.reads.is_empty()
+            {
+                return Err(denied(format!("permission denied for table {name}"), None));
+            }
             let mut statement = dialect::parse_made(&view.query)?;
             let mut inner = BTreeMap::new();
             for read in with_deep_stack(|| relations(&statement)) {

@@ -243,8 +243,8 @@ async fn times_of_sessions_have_spans_between_them() {
 async fn tables_and_functions_that_psql_asks_are_there() {
     for (sql, rows) in [
         (
-            "SELECT p.proname FROM pg_amproc a JOIN pg_proc p ON a.amproc = p.oid WHERE a.amprocfamily = 423",
-            vec!["bitcmp"],
+            "SELECT p.proname FROM pg_amproc a JOIN pg_proc p ON a.amproc = p.oid WHERE a.amprocfamily = 423 ORDER BY 1",
+            vec!["bitcmp", "btequalimage"],
         ),
         ("SELECT oprname FROM pg_operator o JOIN pg_namespace n ON n.oid = oprnamespace WHERE nspname = 'public' AND pg_operator_is_visible(o.oid)
           AND format_type(oprleft, NULL) = 'vector' ORDER BY 1", vec!["<#>", "<+>", "<->", "<=>"]),

@@ -124,7 +124,7 @@ async fn the_rest_of_the_backslash_commands_answer() {
         ("\\dm", &[]),
         ("\\dv", &[]),
         ("\\ds", &[]),
-        ("\\df iou", &["iou", "float8"]),
+        ("\\df iou", &["iou", "double precision"]),
         ("\\dfS+ lower", &["lower"]),
         ("\\du+", &["List of roles", "vigil_admin"]),
         ("\\l+", &["vigil"]),
