@@ -188,10 +188,10 @@ pub(super) fn check(statement: &ast::Statement) -> Result<(), SqlError> {
             while let Some(body) = bodies.pop() {
                 match body {
                     SetExpr::Select(select) => check_select(select)?,
-                    SetExpr::Values(values) => {
-                        if values.rows.iter().any(|row| row.len() > MAX_COLUMNS) {
-                            return ControlFlow::Break(too_wide());
-                        }
+                    SetExpr::Values(values)
+                        if values.rows.iter().any(|row| row.len() > MAX_COLUMNS) =>
+                    {
+                        return ControlFlow::Break(too_wide());
                     }
                     SetExpr::SetOperation { left, right, .. } => {
                         bodies.extend([left.as_ref(), right.as_ref()])

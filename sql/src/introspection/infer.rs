@@ -306,6 +306,7 @@ impl Engine<'_> {
             | "jsonb_object_agg"
             | "pg_encoding_to_char"
             | "inet_server_addr"
+            | "pg_describe_object"
             | "inet_client_addr" => DataType::Utf8,
             name => match self.state.scalar_functions().get(name) {
                 Some(function) => match function.return_type(&types) {
