@@ -2,7 +2,7 @@
 //!
 //! Its dialect lets an expression be the name of an argument, as in `json_object(lower(k): v)`. So its
 //! parser reads each argument as a name first and, as hardly any is one, then once more: `f(f(f(…)))`
-//! is read twice on each level, and thirty levels take an hour. Names that are identifiers or texts are
+//! is read twice on each level, and 22 levels take six seconds. Names that are identifiers or texts are
 //! told apart by one token and remain.
 //!
 //! And it reads again what it could not read one way, as in `CAST(CAST(… a b …))`, on each level. So it
