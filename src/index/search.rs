@@ -4,6 +4,7 @@
 //! to its neighbours and takes no place among the `ef` best. So deleted rows, rows after the
 //! query's cut and rows that a filter excludes cost their visit and nothing else.
 
+use std::cmp::Ordering::Greater;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
@@ -248,7 +249,9 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
             let (distance, node) = unpack(rest[at]);
             let (chunk, place) = place(node);
             let error = self.view.codes[chunk].walk_error(steps, lengths, place);
-            if error.is_none_or(|error| distance - error <= limit) {
+            // What is beyond numbers is ranked as well: nothing is known of it.
+            let is_beyond = |error: f32| (distance - error).partial_cmp(&limit) == Some(Greater);
+            if !error.is_some_and(is_beyond) {
                 rest.swap(kept, at);
                 kept += 1;
             }
