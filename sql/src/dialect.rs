@@ -203,3 +203,13 @@ fn token_error(message: &str, position: usize) -> SqlError {
     };
     SqlError::Token { message: message.into(), position }
 }
+
+/// What DataFusion is given of a statement, as a text.
+#[cfg(test)]
+fn planned(sql: &str) -> String {
+    let statements = parse(sql).expect(sql);
+    match statements[0].kind() {
+        StatementKind::Ordinary(statement) => statement.to_string(),
+        other => panic!("{sql}: {other:?}"),
+    }
+}

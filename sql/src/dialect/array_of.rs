@@ -135,15 +135,7 @@ fn has_call(expr: &Expr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::dialect::{StatementKind, parse};
-
-    fn planned(sql: &str) -> String {
-        let statements = parse(sql).expect(sql);
-        match statements[0].kind() {
-            StatementKind::Ordinary(statement) => statement.to_string(),
-            other => panic!("{sql}: {other:?}"),
-        }
-    }
+    use crate::dialect::planned;
 
     #[test]
     fn rows_are_gathered_in_the_order_of_the_subquery() {

@@ -506,15 +506,7 @@ pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
 
 #[cfg(test)]
 mod tests {
-    use crate::dialect::{StatementKind, parse};
-
-    fn planned(sql: &str) -> String {
-        let statements = parse(sql).expect(sql);
-        match statements[0].kind() {
-            StatementKind::Ordinary(statement) => statement.to_string(),
-            other => panic!("{sql}: {other:?}"),
-        }
-    }
+    use crate::dialect::{parse, planned};
 
     #[test]
     fn columns_keep_the_names_that_postgresql_gives_them() {

@@ -110,15 +110,7 @@ fn is_decode(function: &Function) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::dialect::{StatementKind, parse};
-
-    fn planned(sql: &str) -> String {
-        let statements = parse(sql).expect(sql);
-        match statements[0].kind() {
-            StatementKind::Ordinary(statement) => statement.to_string(),
-            other => panic!("{sql}: {other:?}"),
-        }
-    }
+    use crate::dialect::planned;
 
     #[test]
     fn arrays_have_the_type_of_their_elements() {

@@ -257,15 +257,7 @@ fn rows_of(function: &Function) -> Option<(&'static str, &'static str)> {
 
 #[cfg(test)]
 mod tests {
-    use crate::dialect::{StatementKind, parse};
-
-    fn planned(sql: &str) -> String {
-        let statements = parse(sql).expect(sql);
-        match statements[0].kind() {
-            StatementKind::Ordinary(statement) => statement.to_string(),
-            other => panic!("{sql}: {other:?}"),
-        }
-    }
+    use crate::dialect::planned;
 
     #[test]
     fn rows_get_numbers() {

@@ -100,15 +100,7 @@ fn marked(low: &Expr) -> Option<Expr> {
 
 #[cfg(test)]
 mod tests {
-    use crate::dialect::{StatementKind, parse};
-
-    fn planned(sql: &str) -> String {
-        let statements = parse(sql).expect(sql);
-        match statements[0].kind() {
-            StatementKind::Ordinary(statement) => statement.to_string(),
-            other => panic!("{sql}: {other:?}"),
-        }
-    }
+    use crate::dialect::planned;
 
     #[test]
     fn bounds_stand_in_either_order() {
