@@ -15,6 +15,14 @@ const FILE: &str = "comments.json";
 /// A table and perhaps a column of it, as `schema.table.column`.
 type Object = String;
 
+/// A comment before and after; the inner `None` is one that was taken away.
+#[derive(Debug)]
+pub(crate) struct Said {
+    object: Object,
+    before: Option<Option<String>>,
+    after: Option<String>,
+}
+
 /// All comments of a database.
 #[derive(Debug, Default)]
 pub(crate) struct Comments {
@@ -65,10 +73,37 @@ impl Comments {
         table: &str,
         column: Option<&str>,
         comment: Option<&str>,
-    ) -> Result<(), SqlError> {
+    ) -> Result<Said, SqlError> {
+        let (object, after) = (object(schema, table, column), comment.map(str::to_owned));
         let mut said = self.lock();
         let mut changed = said.clone();
-        changed.insert(object(schema, table, column), comment.map(str::to_owned));
+        let before = changed.insert(object.clone(), after.clone());
+        self.keep(&mut said, changed)?;
+        Ok(Said { object, before, after })
+    }
+
+    /// Takes a comment back, unless somebody has said another one since.
+    ///
+    /// # Errors
+    /// Those of [`Comments::say`].
+    pub(crate) fn take_back(&self, said: &Said) -> Result<(), SqlError> {
+        let mut all = self.lock();
+        if all.get(&said.object) != Some(&said.after) {
+            return Ok(());
+        }
+        let mut changed = all.clone();
+        match &said.before {
+            Some(before) => changed.insert(said.object.clone(), before.clone()),
+            None => changed.remove(&said.object),
+        };
+        self.keep(&mut all, changed)
+    }
+
+    fn keep(
+        &self,
+        said: &mut BTreeMap<Object, Option<String>>,
+        changed: BTreeMap<Object, Option<String>>,
+    ) -> Result<(), SqlError> {
         if let Some(file) = &self.file {
             let text = serde_json::to_vec_pretty(&changed)
                 .map_err(|error| failed(file, "write", &error.to_string()))?;

@@ -24,7 +24,7 @@ pub(crate) mod settings;
 mod slot;
 mod table_arguments;
 mod transaction;
-mod undo;
+pub(crate) mod undo;
 mod views;
 
 use std::collections::BTreeMap;
@@ -268,7 +268,8 @@ impl Session {
                 // One with rows only tells.
                 let has_effect = statement.schema().is_none();
                 let work = self.own_work(statement)?;
-                let answer = self.database.runtime().run(self.deadline(), work).await?;
+                let (answer, change) = self.database.runtime().run(self.deadline(), work).await?;
+                self.note(change);
                 if has_effect {
                     self.transaction.own_statement_ran(&self.settings);
                 }

@@ -25,7 +25,7 @@ mod show_sources;
 mod wait_for_source;
 
 use std::fmt::Debug;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -36,6 +36,7 @@ use crate::activity::Activity;
 use crate::comments::Comments;
 use crate::dialect::Cursor;
 use crate::roles::Roles;
+use crate::session::undo::Change;
 use crate::views::Views;
 use crate::{Engine, Notice, SqlError};
 
@@ -83,6 +84,8 @@ pub(crate) struct Context<'a> {
     pub(crate) activity: &'a Activity,
     pub(crate) comments: &'a Comments,
     pub(crate) views: &'a Views,
+    /// What `ROLLBACK` takes back of the statement.
+    pub(crate) change: &'a Mutex<Change>,
 }
 
 impl Context<'_> {

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use crate::SqlError;
+use crate::access::{Access, denied};
 
 /// The file's name, beside that of the roles.
 const FILE: &str = "views.json";
@@ -30,6 +31,9 @@ pub(crate) struct View {
     pub(crate) columns: Vec<ViewColumn>,
     /// The views and tables that it reads itself, as `schema.name`.
     pub(crate) reads: BTreeSet<String>,
+    /// What `COMMENT ON VIEW` said of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) comment: Option<String>,
 }
 
 /// A column of a view.
@@ -41,6 +45,21 @@ pub(crate) struct ViewColumn {
     /// PostgreSQL's OID of its type, and the type's modifier.
     pub(crate) type_oid: i32,
     pub(crate) modifier: i32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) comment: Option<String>,
+}
+
+impl View {
+    /// Refuses somebody whose view it is not.
+    ///
+    /// # Errors
+    /// SQLSTATE 42501.
+    pub(crate) fn refuse_others(&self, name: &str, access: &Access) -> Result<(), SqlError> {
+        if self.owner.as_deref() == access.role() || access.privileges()?.is_admin {
+            return Ok(());
+        }
+        Err(denied(format!("must be owner of view {name}"), None))
+    }
 }
 
 /// Views by their names; all are in the schema `public`.
@@ -133,7 +152,7 @@ mod tests {
     fn view(oid: i32, reads: &[&str]) -> Arc<View> {
         let reads = reads.iter().map(|name| format!("public.{name}")).collect();
         let query = "SELECT 1".to_owned();
-        Arc::new(View { oid, owner: None, query, columns: Vec::new(), reads })
+        Arc::new(View { oid, owner: None, query, columns: Vec::new(), reads, comment: None })
     }
 
     #[test]

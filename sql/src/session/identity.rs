@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::session_state::SessionState;
 
 use super::Session;
+use super::undo::Change;
 use crate::access::{Access, VisibleEngine, denied};
 use crate::activity::Backend;
 use crate::roles::scram::Verifier;
@@ -117,14 +118,15 @@ impl Session {
         }
     }
 
-    /// The work of a statement of ours.
+    /// The work of a statement of ours, which tells what `ROLLBACK` takes back of it.
     ///
     /// # Errors
     /// SQLSTATE 42501 when it tells of sources and the session may see nothing.
     pub(super) fn own_work(
         &self,
         statement: &Arc<dyn OwnStatement>,
-    ) -> Result<impl Future<Output = Result<Answer, SqlError>> + Send + use<>, SqlError> {
+    ) -> Result<impl Future<Output = Result<(Answer, Change), SqlError>> + Send + use<>, SqlError>
+    {
         if statement.tells() && !self.access.privileges()?.may_read_something() {
             let hint = "A member of vigil_admin can GRANT sources or vigil_reader.";
             return Err(denied("permission denied for sources".into(), Some(hint)));
@@ -137,6 +139,7 @@ impl Session {
         let engine =
             VisibleEngine::new(Arc::clone(self.database.engine()), Arc::clone(&self.access));
         Ok(async move {
+            let change = Mutex::new(Change::default());
             let context = Context {
                 engine: &engine,
                 access: &access,
@@ -144,8 +147,10 @@ impl Session {
                 activity: &activity,
                 comments: &comments,
                 views: &views,
+                change: &change,
             };
-            statement.run(&context).await
+            let answer = statement.run(&context).await?;
+            Ok((answer, change.into_inner().unwrap_or_else(PoisonError::into_inner)))
         })
     }
 }

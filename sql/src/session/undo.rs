@@ -1,9 +1,11 @@
-//! What a transaction block has done to views, so that `ROLLBACK` takes it back: views themselves and what was
-//! granted on them. Others see the change meanwhile, as they see a source at once.
+//! What a transaction block has done to views, so that `ROLLBACK` takes it back: views themselves, what was
+//! granted on them, and comments. Others see the change meanwhile, as they see a source at once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::Session;
+use crate::comments::Said;
 use crate::database::{DEFAULT_SCHEMA, Database};
 use crate::roles::{Grant, RoleMap};
 use crate::views::{View, ViewMap};
@@ -12,12 +14,13 @@ use crate::{SqlError, TransactionStatus};
 /// What one statement changes. It is noted while nobody else can change anything, so that it is nobody
 /// else's.
 #[derive(Debug, Default)]
-pub(super) struct Change {
+pub(crate) struct Change {
     /// Savepoints that there were.
     depth: usize,
     views: Vec<ViewChange>,
     taken: BTreeSet<(String, Grant)>,
     given: BTreeSet<(String, Grant)>,
+    comments: Vec<Said>,
 }
 
 /// A view before and after; `None` is one that is not there.
@@ -33,7 +36,7 @@ impl Change {
     ///
     /// # Errors
     /// Those of `change`.
-    pub(super) fn views<T>(
+    pub(crate) fn views<T>(
         &mut self,
         all: &mut ViewMap,
         change: impl FnOnce(&mut ViewMap) -> Result<T, SqlError>,
@@ -48,6 +51,16 @@ impl Change {
             }
         }
         Ok(value)
+    }
+
+    /// Notes what was said of a table or a column.
+    pub(crate) fn comment(&mut self, said: Said) {
+        self.comments.push(said);
+    }
+
+    fn is_empty(&self) -> bool {
+        let Self { depth: _, views, taken, given, comments } = self;
+        views.is_empty() && taken.is_empty() && given.is_empty() && comments.is_empty()
     }
 
     /// The same of grants.
@@ -74,8 +87,8 @@ pub(super) struct Undo(Vec<Change>);
 
 impl Undo {
     /// Notes what a statement of a block has changed.
-    pub(super) fn note(&mut self, change: Change, status: TransactionStatus, depth: usize) {
-        if status != TransactionStatus::Idle {
+    fn note(&mut self, change: Change, status: TransactionStatus, depth: usize) {
+        if status != TransactionStatus::Idle && !change.is_empty() {
             self.0.push(Change { depth, ..change });
         }
     }
@@ -104,6 +117,12 @@ impl Undo {
         while self.0.last().is_some_and(|last| savepoint.is_none_or(|at| last.depth > at)) {
             let Some(change) = self.0.pop() else { break };
             // What somebody else has done since stays.
+            for said in change.comments.iter().rev() {
+                database.comments().take_back(said)?;
+            }
+            if change.views.is_empty() {
+                continue;
+            }
             let mut gone = BTreeSet::new();
             database.views().change(|all| {
                 for ViewChange { name, before, after } in &change.views {
@@ -142,6 +161,14 @@ impl Undo {
             })?;
         }
         Ok(())
+    }
+}
+
+impl Session {
+    /// Notes what a statement has changed.
+    pub(super) fn note(&mut self, change: Change) {
+        let (status, depth) = (self.transaction_status(), self.transaction.depth());
+        self.undo.note(change, status, depth);
     }
 }
 

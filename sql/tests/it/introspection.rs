@@ -165,12 +165,17 @@ async fn comments_are_said_and_taken_back() {
         .expect("runs");
     let rows = run(&mut session, told).await.expect("runs").table();
     assert_eq!(rows, ["who went where | it's a number"]);
+    run(&mut session, "CREATE VIEW v AS SELECT 1 AS a; COMMENT ON VIEW v IS 'a view'")
+        .await
+        .expect("runs");
     // They are there after the next start.
     drop((session, database));
     let database = open();
     let mut session = database.session();
     assert_eq!(run(&mut session, told).await.expect("runs").table(), rows);
-    run(&mut session, "COMMENT ON TABLE tracks IS NULL").await.expect("runs");
+    let of_view = "SELECT obj_description(oid) FROM pg_class WHERE relname = 'v'";
+    assert_eq!(run(&mut session, of_view).await.expect("runs").table(), ["a view"]);
+    run(&mut session, "COMMENT ON TABLE tracks IS ''").await.expect("runs");
     let rows = run(&mut session, told).await.expect("runs").table();
     assert_eq!(rows, ["| it's a number"]);
     for (sql, sqlstate) in [
@@ -194,6 +199,9 @@ async fn comments_are_said_and_taken_back() {
         .await;
     let one = server.log_in("one", "secret").await.expect("may log in");
     let error = one.batch_execute("COMMENT ON TABLE tracks IS 'x'").await.expect_err("may not");
+    assert_eq!(error.code().map(|code| code.code()), Some("42501"));
+    server.as_owner("CREATE VIEW v AS SELECT 1 AS a").await;
+    let error = one.batch_execute("COMMENT ON VIEW v IS 'x'").await.expect_err("may not");
     assert_eq!(error.code().map(|code| code.code()), Some("42501"));
     let chief = server.log_in("chief", "secret").await.expect("may log in");
     chief.batch_execute("COMMENT ON TABLE tracks IS 'x'").await.expect("may");

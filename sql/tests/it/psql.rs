@@ -165,6 +165,8 @@ async fn timing_watch_copy_and_comments() {
         &server,
         "\\timing on\nSELECT 1 AS one;\n\\timing off\n\\copy (SELECT frame_number, source FROM frames ORDER BY 1 LIMIT 2) TO STDOUT WITH (FORMAT csv, HEADER)\n\
          COMMENT ON TABLE tracks IS 'what went by';\nCOMMENT ON COLUMN tracks.state IS 'how it is';\n\\dt+ tracks\n\\d+ tracks\n\
+         CREATE VIEW seen AS SELECT track_id FROM tracks;\nCOMMENT ON VIEW seen IS 'all that was seen';\n\
+         COMMENT ON COLUMN seen.track_id IS 'its number';\n\\dv+\n\\d+ seen\n\
          \\set FETCH_COUNT 3\nSELECT frame_number FROM frames WHERE frame_number < 5;\nSELECT count(*) AS n FROM tracks \\gset\n\\echo n is :n\n\
          SELECT 1 AS a \\gdesc\n",
     )
@@ -174,6 +176,8 @@ async fn timing_watch_copy_and_comments() {
         "frame_number,source\n0,lobby\n1,lobby\n",
         "what went by",
         "how it is",
+        "all that was seen",
+        "its number",
         "n is 2",
         "(5 rows)",
     ] {

@@ -15,7 +15,7 @@ use crate::catalog::computed::ComputedRows;
 /// PostgreSQL's OID of `pg_class`, the table whose rows the comments are about.
 const PG_CLASS_OID: i32 = 1259;
 
-/// datafusion-pg-catalog's table with the comments of our tables and columns.
+/// datafusion-pg-catalog's table with the comments of our tables, of views and of their columns.
 #[derive(Debug)]
 pub(super) struct Descriptions {
     pub(super) inner: Arc<dyn TableProvider>,
@@ -41,11 +41,14 @@ impl Descriptions {
         let mut objects = Vec::new();
         let mut columns = Vec::new();
         let mut texts = Vec::new();
-        for (oid, table_columns) in self.relations.ours() {
+        let views = self.relations.views();
+        let views = views.values().map(|view| (view.oid, view.columns.len()));
+        let tables = self.relations.ours().map(|(oid, columns)| (oid, columns.len()));
+        for (oid, width) in tables.chain(views) {
             let of_table = self.relations.table_comment(oid);
             let of_columns = (1..)
-                .zip(table_columns)
-                .map(|(number, _)| (number, self.relations.column_comment(oid, number)));
+                .take(width)
+                .map(|number| (number, self.relations.column_comment(oid, number)));
             for (number, comment) in [(0, of_table)].into_iter().chain(of_columns) {
                 if let Some(comment) = comment {
                     objects.push(oid);

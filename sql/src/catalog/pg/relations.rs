@@ -21,7 +21,7 @@ use crate::catalog::system::{self, SYSTEM_SCHEMA};
 use crate::catalog::{Column, StandardTable};
 use crate::comments::Comments;
 use crate::database::{DEFAULT_SCHEMA, Kept};
-use crate::views::{ViewMap, Views};
+use crate::views::{View, ViewMap, Views};
 use crate::{Engine, IndexBuild};
 
 /// A table or view as `pg_class` has it.
@@ -133,16 +133,19 @@ impl Relations {
         })
     }
 
-    /// The comment of one of our tables.
+    /// The comment of one of our tables or of a view.
     pub(super) fn table_comment(&self, oid: i32) -> Option<String> {
-        let relation = self.get(oid)?;
+        let Some(relation) = self.get(oid) else { return self.view(oid)?.comment.clone() };
         let (own, _) = relation.definition.as_ref()?;
         self.comments.of(&relation.schema, &relation.name, None, own)
     }
 
     /// The comment of a column; `number` counts from 1.
     pub(super) fn column_comment(&self, oid: i32, number: i32) -> Option<String> {
-        let relation = self.get(oid)?;
+        let Some(relation) = self.get(oid) else {
+            let at = usize::try_from(number).ok()?.checked_sub(1)?;
+            return self.view(oid)?.columns.get(at)?.comment.clone();
+        };
         let column = self.column(oid, number)?;
         let name = column.field.name();
         self.comments.of(&relation.schema, &relation.name, Some(name), column.comment)
@@ -151,6 +154,10 @@ impl Relations {
     /// The views.
     pub(super) fn views(&self) -> Arc<ViewMap> {
         self.views.all()
+    }
+
+    fn view(&self, oid: i32) -> Option<Arc<View>> {
+        self.views().values().find(|view| view.oid == oid).cloned()
     }
 
     /// The indexes of our tables.

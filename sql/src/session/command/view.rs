@@ -153,8 +153,7 @@ impl Session {
                 self.rename_view((name, to), *if_exists, tag, &mut change)
             }
         }?;
-        let (status, depth) = (self.transaction_status(), self.transaction.depth());
-        self.undo.note(change, status, depth);
+        self.note(change);
         Ok(outcome)
     }
 
@@ -188,11 +187,12 @@ impl Session {
             return Err(invalid("42601", message.into(), None));
         }
         let columns = schema.fields().iter().zip(plan.schema().fields()).enumerate();
-        let columns: Vec<ViewColumn> = columns
+        let mut columns: Vec<ViewColumn> = columns
             .map(|(at, (field, planned))| {
                 let (type_oid, modifier) = postgres_type(field).unwrap_or((TEXT_OID, -1));
                 let name = create.columns.get(at).unwrap_or_else(|| field.name()).clone();
-                ViewColumn { name, from: planned.name().clone(), type_oid, modifier }
+                let from = planned.name().clone();
+                ViewColumn { name, from, type_oid, modifier, comment: None }
             })
             .collect();
         let mut seen = BTreeSet::new();
@@ -212,8 +212,8 @@ impl Session {
                     .filter(|name| exists(name))
                     .map(|name| format!("{DEFAULT_SCHEMA}.{name}"))
                     .collect();
-                let (oid, owner) = match all.get(&name) {
-                    None => (next_oid(all), owner),
+                let (oid, owner, comment) = match all.get(&name) {
+                    None => (next_oid(all), owner, None),
                     Some(_) if !create.replaces => {
                         let message = format!("relation \"{name}\" already exists");
                         let hint = "CREATE OR REPLACE VIEW puts another query in its place.";
@@ -228,10 +228,14 @@ impl Session {
                             );
                             return Err(invalid("42P17", message, None));
                         }
-                        (old.oid, old.owner.clone())
+                        for (column, old) in columns.iter_mut().zip(&old.columns) {
+                            column.comment.clone_from(&old.comment);
+                        }
+                        (old.oid, old.owner.clone(), old.comment.clone())
                     }
                 };
-                all.insert(name, Arc::new(View { oid, owner, query, columns, reads }));
+                let view = View { oid, owner, query, columns, reads, comment };
+                all.insert(name, Arc::new(view));
                 Ok(())
             })
         })?;
@@ -251,14 +255,6 @@ impl Session {
         Ok(())
     }
 
-    fn refuse_others_view(&self, name: &str, view: &View) -> Result<(), SqlError> {
-        let is_owner = view.owner.as_deref() == self.access.role();
-        if is_owner || self.access.privileges()?.is_admin {
-            return Ok(());
-        }
-        Err(denied(format!("must be owner of view {name}"), None))
-    }
-
     fn drop_views(
         &mut self,
         names: &[String],
@@ -273,7 +269,7 @@ impl Session {
                 for name in names {
                     match all.get(name) {
                         Some(view) => {
-                            self.refuse_others_view(name, view)?;
+                            view.refuse_others(name, &self.access)?;
                             wanted.insert(name.clone());
                         }
                         None if StandardTable::ALL.iter().any(|table| table.name() == name) => {
@@ -344,7 +340,7 @@ impl Session {
                     notices.push(Notice::new("00000", format!("{message}, skipping")));
                     return Ok(false);
                 };
-                self.refuse_others_view(name, &view)?;
+                view.refuse_others(name, &self.access)?;
                 if all.contains_key(to) {
                     return Err(invalid(
                         "42P07",
@@ -495,6 +491,7 @@ mod tests {
             from: name.into(),
             type_oid,
             modifier: -1,
+            comment: None,
         };
         let old = [column("a", 20)];
         refuse_other_columns(&old, &[column("a", 20), column("b", 25)]).expect("has one more");
