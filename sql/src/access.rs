@@ -16,7 +16,7 @@ use datafusion::datasource::source_as_provider;
 use datafusion::logical_expr::{LogicalPlan, TableSource};
 
 pub(crate) use self::engine::VisibleEngine;
-pub(crate) use self::owned::OwnedTable;
+pub(crate) use self::owned::{OwnedTable, Via};
 pub(crate) use self::table::VisibleTable;
 use crate::SqlError;
 use crate::catalog::StandardTable;
@@ -131,16 +131,27 @@ impl Access {
     /// SQLSTATE 42501.
     pub(crate) fn check_reads(&self, reads: &Reads) -> Result<(), SqlError> {
         let privileges = self.privileges()?;
-        match reads.0.iter().find(|(schema, table)| privileges.rows_of(schema, table).is_none()) {
-            Some((_, table)) => Err(denied_table(table)),
-            None => Ok(()),
-        }
+        reads.0.iter().try_for_each(|read| match read {
+            Read::Table(schema, table) => match privileges.rows_of(schema, table) {
+                Some(_) => Ok(()),
+                None => Err(denied_table(table)),
+            },
+            Read::View(via) => via.rows_for(self).map(drop),
+        })
     }
 }
 
-/// The tables of ours that a plan reads, each with its schema, in the order in which it has them.
+/// The tables of ours that a plan reads, in the order in which it has them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Reads(Vec<(&'static str, String)>);
+pub(crate) struct Reads(Vec<Read>);
+
+#[derive(Clone, Debug)]
+enum Read {
+    /// A table with its schema.
+    Table(&'static str, String),
+    /// A table by way of a view.
+    View(Arc<Via>),
+}
 
 impl Reads {
     /// # Errors
@@ -152,12 +163,12 @@ impl Reads {
                 if let LogicalPlan::TableScan(scan) = node
                     && let Some(view) = view_of(&scan.source)
                 {
-                    reads.0.push((DEFAULT_SCHEMA, view));
+                    reads.0.push(Read::View(view));
                 } else if let LogicalPlan::TableScan(scan) = node
                     && let (schema, table) = (scan.table_name.schema(), scan.table_name.table())
                     && let Some(schema) = schema_of(scan.table_name.catalog(), schema, table)
                 {
-                    reads.0.push((schema, table.to_owned()));
+                    reads.0.push(Read::Table(schema, table.to_owned()));
                 }
                 Ok(TreeNodeRecursion::Continue)
             })
@@ -167,10 +178,10 @@ impl Reads {
 }
 
 /// The view by way of which a table is read.
-fn view_of(source: &Arc<dyn TableSource>) -> Option<String> {
+fn view_of(source: &Arc<dyn TableSource>) -> Option<Arc<Via>> {
     let provider = source_as_provider(source).ok()?;
     let provider: &dyn std::any::Any = provider.as_ref();
-    Some(provider.downcast_ref::<OwnedTable>()?.via().to_owned())
+    Some(Arc::clone(provider.downcast_ref::<OwnedTable>()?.via()))
 }
 
 /// The schema of one of our tables; all others are PostgreSQL's catalog, open to everybody.

@@ -113,8 +113,13 @@ impl Database {
     }
 
     /// The catalog's functions of a session.
-    pub(crate) fn functions_of(&self, access: &Arc<Access>, user: &str) -> Vec<ScalarUDF> {
-        self.of_session.functions(access, user)
+    pub(crate) fn functions_of(
+        &self,
+        access: &Arc<Access>,
+        user: &str,
+        session: i32,
+    ) -> Vec<ScalarUDF> {
+        self.of_session.functions(access, user, session)
     }
 
     /// A new session with all settings at their defaults.

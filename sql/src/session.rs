@@ -162,6 +162,9 @@ impl Drop for Session {
         if let Err(error) = self.undo.roll_back(None, &self.database) {
             tracing::warn!(%error, "views of a block that was left open stay");
         }
+        if let Err(error) = self.discard_temporary() {
+            tracing::warn!(%error, "temporary views stay");
+        }
     }
 }
 
@@ -339,6 +342,10 @@ impl Session {
                 self.set_authorization(None)?;
             }
             S::DropIfExists(kind, names) => return self.drop_if_exists(*kind, names),
+            S::DiscardTemporary => {
+                self.discard_temporary()?;
+                return Ok(Outcome::done("DISCARD TEMP", []));
+            }
             _ => {}
         }
         let Self { settings, transaction, .. } = self;
@@ -383,7 +390,7 @@ impl Session {
             }
             // They have been done above.
             S::Commit { .. } | S::Rollback { .. } => Outcome::done("ROLLBACK", []),
-            S::SetRole(..) | S::SetAuthorization(_) | S::DropIfExists(..) => {
+            S::SetRole(..) | S::SetAuthorization(_) | S::DropIfExists(..) | S::DiscardTemporary => {
                 Outcome::done("SET", [])
             }
             S::Savepoint(name) => {
@@ -443,6 +450,7 @@ impl Session {
                 self.mailbox.unlisten(None);
                 self.database.activity().locks().give_back_all(self.backend.pid());
                 self.deallocated.push(None);
+                self.discard_temporary()?;
                 Outcome::done("DISCARD ALL", [])
             }
             S::Nothing(tag) => Outcome::done(tag, []),

@@ -84,6 +84,8 @@ pub(crate) struct Context<'a> {
     pub(crate) activity: &'a Activity,
     pub(crate) comments: &'a Comments,
     pub(crate) views: &'a Views,
+    /// The pid of the session.
+    pub(crate) session: i32,
     /// What `ROLLBACK` takes back of the statement.
     pub(crate) change: &'a Mutex<Change>,
 }

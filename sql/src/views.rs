@@ -1,7 +1,10 @@
 //! Views: queries with a name, kept in one file beside that of the roles.
 //!
 //! What is kept is the query as it was written; it is planned anew for each statement that names the view
-//! (`session/views.rs`), so a view shows the tables as they are at that moment.
+//! (`session/views.rs`), so a view shows the tables as they are at that moment. Temporary views are among them
+//! but not in the file; they go with their session.
+
+mod name;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -10,6 +13,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use self::name::{
+    Named, SEARCHED, SeesTemporary, TEMPORARY, ViewName, temporary_schema,
+};
 
 use crate::SqlError;
 use crate::access::{Access, denied};
@@ -62,8 +69,8 @@ impl View {
     }
 }
 
-/// Views by their names; all are in the schema `public`.
-pub(crate) type ViewMap = BTreeMap<String, Arc<View>>;
+/// Views by their names.
+pub(crate) type ViewMap = BTreeMap<ViewName, Arc<View>>;
 
 /// All views of a database.
 #[derive(Debug, Default)]
@@ -87,7 +94,8 @@ impl Views {
             Err(error) if error.kind() == io::ErrorKind::NotFound => BTreeMap::new(),
             Err(error) => return Err(failed(&file, "read", &error.to_string())),
         };
-        let all = all.into_iter().map(|(name, view)| (name, Arc::new(view))).collect();
+        let all = all.into_iter().map(|(name, view)| (ViewName::public(&name), Arc::new(view)));
+        let all = all.collect();
         Ok(Self { file: Some(file), all: Mutex::new(Arc::new(all)) })
     }
 
@@ -107,9 +115,8 @@ impl Views {
         let mut all = self.lock();
         let mut changed = ViewMap::clone(&all);
         let value = change(&mut changed)?;
-        if let Some(file) = &self.file {
-            let kept: BTreeMap<&String, &View> =
-                changed.iter().map(|(name, view)| (name, view.as_ref())).collect();
+        let kept = kept(&changed);
+        if let Some(file) = self.file.as_ref().filter(|_| kept != self::kept(&all)) {
             let text = serde_json::to_vec_pretty(&kept)
                 .map_err(|error| failed(file, "write", &error.to_string()))?;
             crate::roles::replace_file(file, &text)
@@ -124,14 +131,20 @@ impl Views {
     }
 }
 
+/// What is in the file.
+fn kept(views: &ViewMap) -> BTreeMap<&str, &View> {
+    let public = views.iter().filter(|(name, _)| name.session.is_none());
+    public.map(|(name, view)| (name.name.as_str(), view.as_ref())).collect()
+}
+
 /// The number for a new view.
 pub(crate) fn next_oid(views: &ViewMap) -> i32 {
     views.values().map(|view| view.oid + 1).max().unwrap_or(0).max(FIRST_OID)
 }
 
 /// The views that read `name` themselves.
-pub(crate) fn readers(views: &ViewMap, name: &str) -> Vec<String> {
-    let read = format!("{}.{name}", crate::database::DEFAULT_SCHEMA);
+pub(crate) fn readers(views: &ViewMap, name: &ViewName) -> Vec<ViewName> {
+    let read = name.to_string();
     let readers = views.iter().filter(|(_, view)| view.reads.contains(&read));
     readers.map(|(name, _)| name.clone()).collect()
 }
@@ -162,8 +175,9 @@ mod tests {
         let views = Views::open(Some(&roles)).expect("there is none");
         views
             .change(|all| {
-                all.insert("a".into(), view(next_oid(all), &["frames"]));
-                all.insert("b".into(), view(next_oid(all), &["a"]));
+                all.insert(ViewName::public("a"), view(next_oid(all), &["frames"]));
+                all.insert(ViewName::public("b"), view(next_oid(all), &["a"]));
+                all.insert(ViewName::temporary(1, "c"), view(next_oid(all), &["a"]));
                 Ok(())
             })
             .expect("is written");
@@ -173,9 +187,9 @@ mod tests {
         });
         refused.expect_err("was refused");
         let again = Views::open(Some(&roles)).expect("is read").all();
-        assert_eq!(again, views.all());
-        assert_eq!(again.keys().collect::<Vec<_>>(), ["a", "b"]);
-        assert_eq!(readers(&again, "a"), ["b"]);
+        assert_eq!(again.keys().map(|name| name.name.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        assert_eq!(kept(&again), kept(&views.all()));
+        assert_eq!(readers(&again, &ViewName::public("a")), [ViewName::public("b")]);
         assert_eq!(next_oid(&again), FIRST_OID + 2);
         fs::remove_dir_all(&folder).expect("is removed");
     }

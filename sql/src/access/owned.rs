@@ -16,44 +16,70 @@ use super::table::VisibleTable;
 use crate::SqlError;
 use crate::database::DEFAULT_SCHEMA;
 use crate::roles::Rows;
+use crate::views::ViewName;
+
+/// A view, read by a statement or by another view.
+#[derive(Debug)]
+pub(crate) struct Via {
+    pub(crate) view: ViewName,
+    /// Whose rights it has.
+    pub(crate) owner: Access,
+    /// The view that reads it; `None` is the statement.
+    pub(crate) reader: Option<Arc<Via>>,
+}
+
+impl Via {
+    /// The rows that somebody sees by way of the view, and of the views that read it: each is read with the
+    /// rights of whoever made the one before.
+    ///
+    /// # Errors
+    /// SQLSTATE 42501 when one of them may not read the next.
+    pub(crate) fn rows_for(&self, access: &Access) -> Result<Rows, SqlError> {
+        let Some(reader) = &self.reader else { return self.rows_of(access) };
+        Ok(both(reader.rows_for(access)?, self.rows_of(&reader.owner)?))
+    }
+
+    fn rows_of(&self, access: &Access) -> Result<Rows, SqlError> {
+        // One's own view is one's own to read, if one is still there.
+        if access.role() == self.owner.role() {
+            return access.privileges().map(|_| Rows::All);
+        }
+        access.rows_of(&self.view.schema(), &self.view.name)
+    }
+}
+
+fn both(one: Rows, other: Rows) -> Rows {
+    match (one, other) {
+        (Rows::All, rows) | (rows, Rows::All) => rows,
+        (Rows::OfSources(one), Rows::OfSources(other)) => {
+            Rows::OfSources(one.intersection(&other).cloned().collect())
+        }
+    }
+}
 
 /// The table behind a view.
 #[derive(Debug)]
 pub(crate) struct OwnedTable {
     inner: Arc<dyn TableProvider>,
     name: String,
-    owner: Arc<Access>,
-    /// The view that is read.
-    via: String,
+    via: Arc<Via>,
 }
 
 impl OwnedTable {
-    pub(crate) fn new(
-        inner: Arc<dyn TableProvider>,
-        name: &str,
-        owner: Arc<Access>,
-        via: String,
-    ) -> Self {
-        Self { inner, name: name.to_owned(), owner, via }
+    pub(crate) fn new(inner: Arc<dyn TableProvider>, name: &str, via: Arc<Via>) -> Self {
+        Self { inner, name: name.to_owned(), via }
     }
 
-    /// The view that is read in truth.
-    pub(super) fn via(&self) -> &str {
+    /// The view that reads it.
+    pub(super) fn via(&self) -> &Arc<Via> {
         &self.via
     }
 
     /// The rows that somebody sees by way of the view: those of its owner, and of them those of their own
     /// sources alone where only sources were granted to them.
     fn rows_for(&self, access: &Access) -> Result<Rows, SqlError> {
-        let seen = access.rows_of(DEFAULT_SCHEMA, &self.via)?;
-        let owners = self.owner.rows_of(DEFAULT_SCHEMA, &self.name)?;
-        Ok(match (owners, seen) {
-            (Rows::All, seen) => seen,
-            (owners, Rows::All) => owners,
-            (Rows::OfSources(owners), Rows::OfSources(seen)) => {
-                Rows::OfSources(owners.intersection(&seen).cloned().collect())
-            }
-        })
+        let seen = self.via.rows_for(access)?;
+        Ok(both(self.via.owner.rows_of(DEFAULT_SCHEMA, &self.name)?, seen))
     }
 }
 

@@ -15,7 +15,7 @@
 //! | `privileges` | `has_table_privilege`, `pg_has_role` and their like |
 //! | `names` | `to_regclass`, `to_regtype` |
 //! | `indexes` | indexes in `pg_class`, `pg_index`, `pg_indexes` and `pg_stat_progress_create_index` |
-//! | `views` | views in `pg_class` and `pg_attribute` |
+//! | `views` | views in `pg_class` and `pg_attribute`, their schema in `pg_namespace` |
 //! | `procedures` | `pg_proc` with Vigil's functions |
 
 mod attributes;
@@ -96,10 +96,17 @@ pub(crate) struct OfSession {
 
 impl OfSession {
     /// Those of a session.
-    pub(crate) fn functions(&self, access: &Arc<Access>, user: &str) -> Vec<ScalarUDF> {
-        let relations = Arc::new(self.relations.seen_by(access));
+    pub(crate) fn functions(
+        &self,
+        access: &Arc<Access>,
+        user: &str,
+        session: i32,
+    ) -> Vec<ScalarUDF> {
+        let relations = Arc::new(self.relations.seen_by(access, Some(session)));
         let mut functions = privileges::functions(&relations, access, user);
         functions.push(functions::index_definition(&relations));
+        functions.extend(functions::of_views(&relations));
+        functions.push(names::relation(&relations));
         functions
     }
 }
@@ -165,6 +172,7 @@ impl SchemaProvider for PgCatalog {
                 let with_indexes = extended(inner, Arc::clone(&relations), keys::Classes);
                 extended(with_indexes, relations, views::Classes)
             }
+            "pg_namespace" => extended(inner, relations, views::Namespaces),
             "pg_index" => extended(inner, relations, keys::Indexes),
             "pg_constraint" => extended(inner, relations, keys::Constraints),
             "pg_depend" => extended(inner, relations, keys::Dependencies),

@@ -11,6 +11,7 @@ use vigil_udfs::UdfError;
 
 use super::SqlError;
 use crate::EngineError;
+use crate::views::SEARCHED;
 
 impl From<DataFusionError> for SqlError {
     fn from(error: DataFusionError) -> Self {
@@ -253,7 +254,11 @@ fn plan(text: &str) -> SqlError {
         && let Some((name, _)) = rest.split_once("' not found")
     {
         let name = name.strip_prefix("vigil.").unwrap_or(name);
-        let name = name.strip_prefix("public.").unwrap_or(name);
+        let schemas = ["public", SEARCHED].into_iter();
+        let name = schemas
+            .filter_map(|schema| name.strip_prefix(schema)?.strip_prefix('.'))
+            .next()
+            .unwrap_or(name);
         return query("42P01", &format!("relation \"{name}\" does not exist"));
     }
     if let Some(name) = text.strip_prefix("failed to resolve schema: ") {

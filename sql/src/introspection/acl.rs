@@ -22,14 +22,22 @@ pub(super) fn with_grants(relation: Relation, state: &SessionState) -> Relation 
     let roles = access.all_roles();
     let place =
         |name: &str| relation.columns.iter().position(|column| column.name.as_ref() == name);
-    let (Some(named), Some(kind)) = (place("relname"), place("relkind")) else { return relation };
+    let (Some(named), Some(kind), Some(lasts)) =
+        (place("relname"), place("relkind"), place("relpersistence"))
+    else {
+        return relation;
+    };
     let acls: Vec<Value> = relation
         .rows
         .iter()
         .map(|row| match (text(&row[named]), text(&row[kind])) {
-            (Some(name), Some(kind)) => schema_of(name, kind).map_or(Value::Null, |schema| {
-                Value::array(entries(&roles, schema, name).into_iter().map(Value::text).collect())
-            }),
+            // Nothing is granted on what is temporary.
+            (Some(name), Some(kind)) if text(&row[lasts]) != Some("t") => schema_of(name, kind)
+                .map_or(Value::Null, |schema| {
+                    Value::array(
+                        entries(&roles, schema, name).into_iter().map(Value::text).collect(),
+                    )
+                }),
             _ => Value::Null,
         })
         .collect();

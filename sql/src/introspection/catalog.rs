@@ -19,6 +19,7 @@ use super::value::{Key, Value};
 use super::{Engine, Stop, acl, objects, tables, views};
 use crate::dialect::quote_identifier;
 use crate::session::settings::Settings;
+use crate::views::{SeesTemporary, TEMPORARY, temporary_schema};
 
 /// PostgreSQL's own schemas.
 pub(super) const PG_CATALOG: &str = "pg_catalog";
@@ -419,14 +420,30 @@ impl Engine<'_> {
         let rows =
             self.found("pg_class", "relname", &Key::Text(table.into()), ["oid", "relnamespace"]);
         let schemas: Vec<String> = match schema {
+            Some(schema) if schema == TEMPORARY => self.temporary_schema().into_iter().collect(),
             Some(schema) => vec![schema],
-            None => vec![self.settings.default_schema(), "public".into(), PG_CATALOG.into()],
+            None => {
+                let others = [self.settings.default_schema(), "public".into(), PG_CATALOG.into()];
+                self.temporary_schema().into_iter().chain(others).collect()
+            }
         };
         schemas.iter().find_map(|schema| {
             let wanted = self.first_oid("pg_namespace", "nspname", schema.clone())?;
             let mut matching = rows.iter().filter(|[_, namespace]| namespace.int() == Some(wanted));
             matching.next().and_then(|[oid, _]| oid.int())
         })
+    }
+
+    /// The schema of the session's temporary views, whether there is one or not.
+    pub(super) fn temporary_schema(&self) -> Option<String> {
+        let sees = self.state.config().get_extension::<SeesTemporary>()?;
+        Some(temporary_schema(sees.0))
+    }
+
+    /// Its OID, and 0 as long as there is none.
+    pub(super) fn temporary_schema_oid(&self) -> i64 {
+        let found = self.temporary_schema();
+        found.and_then(|name| self.first_oid("pg_namespace", "nspname", name)).unwrap_or(0)
     }
 
     fn type_oid(&self, name: &str) -> Option<i64> {
@@ -479,8 +496,9 @@ impl Engine<'_> {
                     let schema =
                         self.found("pg_namespace", "oid", &Key::Int(namespace.int()?), ["nspname"]);
                     let schema = schema.first().and_then(|[name]| name.written())?;
-                    let is_visible =
-                        schema == PG_CATALOG || schema == self.settings.default_schema();
+                    let is_visible = schema == PG_CATALOG
+                        || schema == self.settings.default_schema()
+                        || Some(&schema) == self.temporary_schema().as_ref();
                     Some(if is_visible { table } else { format!("{schema}.{table}") })
                 })
             }

@@ -359,7 +359,7 @@ impl Engine<'_> {
                 _ => V::Null,
             },
             "pg_relation_is_publishable" | "pg_index_column_has_property" => V::Bool(false),
-            "pg_my_temp_schema" => V::Int(0),
+            "pg_my_temp_schema" => V::Int(self.temporary_schema_oid()),
             "pg_is_other_temp_schema" => V::Bool(false),
             "pg_relation_filenode" | "pg_stat_get_numscans" => V::Null,
             "pg_relation_size" | "pg_total_relation_size" | "pg_tablespace_size" => V::Null,

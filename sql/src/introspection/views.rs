@@ -23,7 +23,8 @@ const VIEWS: [(&str, &str, &str); 36] = [
         "tables",
         "SELECT current_database() AS table_catalog, n.nspname AS table_schema,
                 c.relname AS table_name,
-                CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'BASE TABLE' END AS table_type,
+                CASE WHEN n.oid = pg_my_temp_schema() THEN 'LOCAL TEMPORARY'
+                     WHEN c.relkind = 'v' THEN 'VIEW' ELSE 'BASE TABLE' END AS table_type,
                 NULL::text AS self_referencing_column_name, NULL::text AS reference_generation,
                 NULL::text AS user_defined_type_catalog, NULL::text AS user_defined_type_schema,
                 NULL::text AS user_defined_type_name, 'NO' AS is_insertable_into,

@@ -68,6 +68,8 @@ pub(crate) enum SessionStatement {
     Deallocate(Option<String>),
     /// `DISCARD ALL`.
     DiscardAll,
+    /// `DISCARD TEMP`.
+    DiscardTemporary,
     /// Accepted without effect; only the command tag is given.
     Nothing(&'static str),
 }
@@ -151,7 +153,7 @@ pub(crate) fn classify(statement: &Statement) -> Result<Kind, SqlError> {
             DiscardObject::ALL => S::DiscardAll,
             DiscardObject::PLANS => S::Nothing("DISCARD PLANS"),
             DiscardObject::SEQUENCES => S::Nothing("DISCARD SEQUENCES"),
-            DiscardObject::TEMP => S::Nothing("DISCARD TEMP"),
+            DiscardObject::TEMP => S::DiscardTemporary,
         }),
         Statement::Drop { object_type, if_exists: true, names, .. }
             if matches!(

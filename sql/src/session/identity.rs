@@ -23,7 +23,7 @@ fn base(database: &Database, access: &Arc<Access>, backend: &Arc<Backend>) -> Se
         Arc::new(VisibleEngine::new(Arc::clone(database.engine()), Arc::clone(access)));
     let mut own = functions::of_session(database.activity(), backend, access);
     own.push(functions::frame_image(engine));
-    own.extend(database.functions_of(access, &backend.current_user()));
+    own.extend(database.functions_of(access, &backend.current_user(), backend.pid()));
     for function in own {
         // A state takes every function; the same name replaces.
         let _ = base.register_udf(Arc::new(function));
@@ -135,7 +135,7 @@ impl Session {
         let (roles, activity) =
             (Arc::clone(self.database.roles()), Arc::clone(self.database.activity()));
         let comments = Arc::clone(self.database.comments());
-        let views = Arc::clone(self.database.views());
+        let (views, session) = (Arc::clone(self.database.views()), self.backend.pid());
         let engine =
             VisibleEngine::new(Arc::clone(self.database.engine()), Arc::clone(&self.access));
         Ok(async move {
@@ -147,6 +147,7 @@ impl Session {
                 activity: &activity,
                 comments: &comments,
                 views: &views,
+                session,
                 change: &change,
             };
             let answer = statement.run(&context).await?;

@@ -24,6 +24,7 @@ use super::{Session, TransactionStatus, init_plan, parameters};
 use crate::SqlError;
 use crate::access::Reads;
 use crate::runtime::QueryRuntime;
+use crate::views::SeesTemporary;
 
 impl Session {
     /// DataFusion's state with this session's settings and no cut: enough for planning.
@@ -31,6 +32,7 @@ impl Session {
         let mut state = self.base().clone();
         self.settings.apply(state.config_mut());
         state.config_mut().set_extension(Arc::clone(&self.access));
+        state.config_mut().set_extension(Arc::new(SeesTemporary(self.backend.pid())));
         state
     }
 
@@ -58,9 +60,10 @@ impl Session {
     ) -> Result<(LogicalPlan, SchemaRef), SqlError> {
         let state = self.state();
         let (views, roles) = (self.database.views().all(), Arc::clone(self.database.roles()));
+        let session = self.backend.pid();
         let work = async move {
             // In a box, as most statements have no view and threads' stacks are small.
-            let planner = ViewPlanner { views, roles };
+            let planner = ViewPlanner { views, roles, session };
             let state = Box::pin(planner.state_for(state, &statement)).await?;
             let statement = DataFusionStatement::Statement(Box::new(statement));
             let plan = json_as_text(state.statement_to_plan(statement).await?)?;

@@ -20,6 +20,7 @@ use self::accepted::ACCEPTED;
 use self::known::{KNOWN, Known, Takes};
 use self::units::{Size, parse_duration, written_duration};
 use crate::database::DEFAULT_SCHEMA;
+use crate::views::TEMPORARY;
 use crate::{SearchSettings, SqlError};
 
 /// The prefix of the settings of indexes.
@@ -176,7 +177,9 @@ impl Settings {
         let path = self.set.get("search_path").map_or("", String::as_str);
         path.split(',')
             .map(|schema| schema.trim().trim_matches('"'))
-            .find(|schema| !schema.is_empty() && *schema != "$user" && *schema != "pg_catalog")
+            .find(|schema| {
+                !matches!(*schema, "" | "$user" | "pg_catalog") && !schema.starts_with(TEMPORARY)
+            })
             .unwrap_or(DEFAULT_SCHEMA)
             .to_owned()
     }

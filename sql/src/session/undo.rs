@@ -8,7 +8,7 @@ use super::Session;
 use crate::comments::Said;
 use crate::database::{DEFAULT_SCHEMA, Database};
 use crate::roles::{Grant, RoleMap};
-use crate::views::{View, ViewMap};
+use crate::views::{View, ViewMap, ViewName};
 use crate::{SqlError, TransactionStatus};
 
 /// What one statement changes. It is noted while nobody else can change anything, so that it is nobody
@@ -26,7 +26,7 @@ pub(crate) struct Change {
 /// A view before and after; `None` is one that is not there.
 #[derive(Debug)]
 struct ViewChange {
-    name: String,
+    name: ViewName,
     before: Option<Arc<View>>,
     after: Option<Arc<View>>,
 }
@@ -43,7 +43,7 @@ impl Change {
     ) -> Result<T, SqlError> {
         let before = all.clone();
         let value = change(all)?;
-        let names: BTreeSet<&String> = before.keys().chain(all.keys()).collect();
+        let names: BTreeSet<&ViewName> = before.keys().chain(all.keys()).collect();
         for name in names {
             let (before, after) = (before.get(name).cloned(), all.get(name).cloned());
             if !is_same(before.as_ref(), after.as_ref()) {
@@ -133,7 +133,7 @@ impl Undo {
                         Some(view) => drop(all.insert(name.clone(), Arc::clone(view))),
                         None => {
                             all.remove(name);
-                            gone.insert(name.as_str());
+                            gone.insert(name);
                         }
                     }
                 }
@@ -149,7 +149,7 @@ impl Undo {
                 for role in roles.values_mut() {
                     role.grants.retain(|grant| {
                         !matches!(grant, Grant::Table(schema, name)
-                            if schema == DEFAULT_SCHEMA && gone.contains(name.as_str()))
+                            if schema == DEFAULT_SCHEMA && gone.contains(&ViewName::public(name)))
                     });
                 }
                 for (role, grant) in &change.taken {

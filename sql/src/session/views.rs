@@ -1,4 +1,5 @@
-//! Views in a statement: each that it names is planned and put into the schema `public` for it.
+//! Views in a statement: each that it names is planned and put into the schema `public` for it, temporary ones
+//! into a schema before that.
 //!
 //! A view's tables are read with the rights of who made it, as PostgreSQL does: who may read the view needs
 //! no right to them. Somebody to whom sources alone were granted sees the rows of those sources.
@@ -18,23 +19,24 @@ use datafusion::execution::SessionStateBuilder;
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder};
 use datafusion::sql::parser::Statement as DataFusionStatement;
-use datafusion::sql::sqlparser::ast::{self, ObjectName, visit_relations};
+use datafusion::sql::sqlparser::ast::{self, visit_relations};
 use futures::future::BoxFuture;
 use vigil_udfs::json::json_as_text;
 
 use super::{duplicates, names};
 use crate::SqlError;
-use crate::access::{Access, OwnedTable, denied};
+use crate::access::{Access, OwnedTable, Via, denied_table};
 use crate::database::{DATABASE, DEFAULT_SCHEMA};
 use crate::dialect::{self, with_deep_stack};
 use crate::roles::{Roles, Rows};
-use crate::views::{View, ViewMap};
+use crate::views::{Named, SEARCHED, TEMPORARY, View, ViewMap, ViewName, temporary_schema};
 
-/// Views as they are now, and whose rights they have.
+/// Views as they are now, whose rights they have, and the session that asks.
 #[derive(Clone, Debug)]
 pub(super) struct ViewPlanner {
     pub(super) views: Arc<ViewMap>,
     pub(super) roles: Arc<Roles>,
+    pub(super) session: i32,
 }
 
 impl ViewPlanner {
@@ -47,53 +49,60 @@ impl ViewPlanner {
         state: SessionState,
         statement: &ast::Statement,
     ) -> Result<SessionState, SqlError> {
+        if self.views.is_empty() {
+            return Ok(state);
+        }
         let named = with_deep_stack(|| relations(statement));
-        let named: BTreeSet<&String> =
-            self.views.keys().filter(|name| named.contains(*name)).collect();
-        if named.is_empty() {
+        let views: BTreeSet<ViewName> =
+            named.iter().filter_map(|named| named.view(&self.views, self.session)).collect();
+        if views.is_empty() {
             return Ok(state);
         }
         let mut planned = BTreeMap::new();
-        for name in named {
-            if let Some(view) = self.views.get(name) {
-                planned.insert(name.clone(), self.planned(&state, name, view, name).await?);
+        for name in views {
+            if let Some(view) = self.views.get(&name) {
+                let provider = self.planned(&state, &name, view, None).await?;
+                planned.insert(name, provider);
             }
         }
         with_views(state, planned, None)
     }
 
-    /// A view, read by way of the view `via`, which is it or a view that reads it.
+    /// A view, read by the view `reader` or by the statement.
     fn planned<'a>(
         &'a self,
         state: &'a SessionState,
-        name: &'a str,
+        name: &'a ViewName,
         view: &'a View,
-        via: &'a str,
+        reader: Option<Arc<Via>>,
     ) -> BoxFuture<'a, Result<Arc<dyn TableProvider>, SqlError>> {
         Box::pin(async move {
+            let owner = match &view.owner {
+                None => Access::of_owner(Arc::clone(&self.roles)),
+                Some(role) => Access::of_role(Arc::clone(&self.roles), role),
+            };
+            let via = Arc::new(Via { view: name.clone(), owner, reader });
             // A view with tables below it is looked at where those are read.
-            let access = state.config().get_extension::<Access>();
-            if name == via
-                && let Some(access) = access
-                && access.rows_of(DEFAULT_SCHEMA, name)? != Rows::All
-                && view.reads.is_empty()
+            if view.reads.is_empty()
+                && let Some(access) = state.config().get_extension::<Access>()
+                && via.rows_for(&access)? != Rows::All
             {
-                return Err(denied(format!("permission denied for table {name}"), None));
+                return Err(denied_table(&name.name));
             }
             let mut statement = dialect::parse_made(&view.query)?;
             let mut inner = BTreeMap::new();
             for read in with_deep_stack(|| relations(&statement)) {
                 // A view of itself can only come from a file that somebody has written.
-                if let Some(read_view) = self.views.get(&read).filter(|_| read != name) {
-                    inner.insert(read.clone(), self.planned(state, &read, read_view, via).await?);
+                let read = read.view_in(&self.views, name, view).filter(|read| read != name);
+                if let Some(read) = read
+                    && let Some(read_view) = self.views.get(&read)
+                {
+                    let reader = Some(Arc::clone(&via));
+                    let provider = self.planned(state, &read, read_view, reader).await?;
+                    inner.insert(read, provider);
                 }
             }
-            let owner = match &view.owner {
-                None => Access::of_owner(Arc::clone(&self.roles)),
-                Some(role) => Access::of_role(Arc::clone(&self.roles), role),
-            };
-            let owned = Owned { owner: Arc::new(owner), via: via.to_owned() };
-            let state = with_views(state.clone(), inner, Some(owned))?;
+            let state = with_views(state.clone(), inner, Some(via))?;
             with_deep_stack(|| prepare(&mut statement));
             let statement = DataFusionStatement::Statement(statement);
             let plan = json_as_text(state.statement_to_plan(statement).await?)?;
@@ -109,32 +118,14 @@ fn prepare(statement: &mut ast::Statement) {
     duplicates::tell_apart(statement);
 }
 
-/// The names of tables in `public` that a statement has, perhaps of queries in `WITH` too.
-pub(super) fn relations(statement: &ast::Statement) -> BTreeSet<String> {
+/// The names that a statement has and that may be views, perhaps of queries in `WITH` too.
+pub(super) fn relations(statement: &ast::Statement) -> BTreeSet<Named> {
     let mut found = BTreeSet::new();
     let _: ControlFlow<()> = visit_relations(statement, |name| {
-        found.extend(of_public(name));
+        found.extend(Named::of(name));
         ControlFlow::Continue(())
     });
     found
-}
-
-/// The name of something in `public`.
-pub(super) fn of_public(name: &ObjectName) -> Option<String> {
-    let parts = name.0.iter().map(|part| {
-        let ident = part.as_ident()?;
-        let is_quoted = ident.quote_style.is_some();
-        Some(if is_quoted { ident.value.clone() } else { ident.value.to_lowercase() })
-    });
-    let parts = parts.collect::<Option<Vec<String>>>()?;
-    match parts.as_slice() {
-        [name] => Some(name.clone()),
-        [schema, name] if schema == DEFAULT_SCHEMA => Some(name.clone()),
-        [catalog, schema, name] if catalog == DATABASE && schema == DEFAULT_SCHEMA => {
-            Some(name.clone())
-        }
-        _ => None,
-    }
 }
 
 /// The plan's columns under the view's names. A column that a query's `*` has gained since is not the view's.
@@ -158,53 +149,64 @@ fn under_names(plan: LogicalPlan, view: &View) -> Result<LogicalPlan, SqlError> 
     Ok(LogicalPlanBuilder::from(plan).project(columns)?.build()?)
 }
 
-/// Whose rights the tables of a view are read with, and the view that lets others read them.
-#[derive(Clone, Debug)]
-struct Owned {
-    owner: Arc<Access>,
-    via: String,
-}
-
-/// The state with `views` in `public`, and with its tables read as `owned` says.
+/// The state with `views`, and with the tables of `public` read by way of the view `via`.
 fn with_views(
     state: SessionState,
-    views: BTreeMap<String, Arc<dyn TableProvider>>,
-    owned: Option<Owned>,
+    views: BTreeMap<ViewName, Arc<dyn TableProvider>>,
+    via: Option<Arc<Via>>,
 ) -> Result<SessionState, SqlError> {
     let known = state.catalog_list().catalog(DATABASE);
     let Some(known) = known else { return Ok(state) };
+    let (mut public, mut temporary, mut session) = (Providers::new(), Providers::new(), None);
+    for (ViewName { session: of, name }, provider) in views {
+        session = session.or(of);
+        let schema = if of.is_some() { &mut temporary } else { &mut public };
+        schema.insert(name, provider);
+    }
     let catalog = MemoryCatalogProvider::new();
     for name in known.schema_names() {
-        let Some(schema) = known.schema(&name) else { continue };
-        let schema = match name.as_str() {
-            DEFAULT_SCHEMA => {
-                Arc::new(WithViews { inner: schema, views: views.clone(), owned: owned.clone() })
-            }
-            _ => {
-                catalog.register_schema(&name, schema)?;
-                continue;
-            }
-        };
+        let Some(mut schema) = known.schema(&name) else { continue };
+        if name == DEFAULT_SCHEMA {
+            let (views, via) = (public.clone(), via.clone());
+            schema = Arc::new(WithViews { inner: Some(schema), views, via });
+        }
         catalog.register_schema(&name, schema)?;
+    }
+    let searched = state.config_options().catalog.default_schema.clone();
+    if let Some(session) = session {
+        let schema = |inner| WithViews { inner, views: temporary.clone(), via: None };
+        let own = Arc::new(schema(None));
+        catalog.register_schema(&temporary_schema(session), Arc::clone(&own) as _)?;
+        catalog.register_schema(TEMPORARY, own)?;
+        let before = schema(catalog.schema(&searched));
+        catalog.register_schema(SEARCHED, Arc::new(before))?;
     }
     let catalogs = MemoryCatalogProviderList::new();
     catalogs.register_catalog(DATABASE.into(), Arc::new(catalog));
-    Ok(SessionStateBuilder::new_from_existing(state).with_catalog_list(Arc::new(catalogs)).build())
+    let builder = SessionStateBuilder::new_from_existing(state);
+    let mut state = builder.with_catalog_list(Arc::new(catalogs)).build();
+    if session.is_some() {
+        state.config_mut().options_mut().catalog.default_schema = SEARCHED.into();
+    }
+    Ok(state)
 }
 
-/// The schema `public` with views.
+/// What views give, by their names in a schema.
+type Providers = BTreeMap<String, Arc<dyn TableProvider>>;
+
+/// A schema with views.
 #[derive(Debug)]
 struct WithViews {
-    inner: Arc<dyn SchemaProvider>,
-    views: BTreeMap<String, Arc<dyn TableProvider>>,
-    owned: Option<Owned>,
+    inner: Option<Arc<dyn SchemaProvider>>,
+    views: Providers,
+    via: Option<Arc<Via>>,
 }
 
 #[async_trait]
 impl SchemaProvider for WithViews {
     fn table_names(&self) -> Vec<String> {
-        let mut names = self.inner.table_names();
-        names.extend(self.views.keys().cloned());
+        let mut names: Vec<String> = self.views.keys().cloned().collect();
+        names.extend(self.inner.iter().flat_map(|inner| inner.table_names()));
         names
     }
 
@@ -212,17 +214,18 @@ impl SchemaProvider for WithViews {
         if let Some(view) = self.views.get(name) {
             return Ok(Some(Arc::clone(view)));
         }
-        let table = self.inner.table(name).await?;
-        Ok(match (table, &self.owned) {
-            (Some(table), Some(owned)) => {
-                let (owner, via) = (Arc::clone(&owned.owner), owned.via.clone());
-                Some(Arc::new(OwnedTable::new(table, name, owner, via)))
+        let Some(inner) = &self.inner else { return Ok(None) };
+        let table = inner.table(name).await?;
+        Ok(match (table, &self.via) {
+            (Some(table), Some(via)) => {
+                Some(Arc::new(OwnedTable::new(table, name, Arc::clone(via))))
             }
             (table, _) => table,
         })
     }
 
     fn table_exist(&self, name: &str) -> bool {
-        self.views.contains_key(name) || self.inner.table_exist(name)
+        self.views.contains_key(name)
+            || self.inner.as_ref().is_some_and(|inner| inner.table_exist(name))
     }
 }

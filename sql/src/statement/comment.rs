@@ -12,6 +12,7 @@ use crate::catalog::StandardTable;
 use crate::catalog::system::{self, SYSTEM_SCHEMA};
 use crate::database::DEFAULT_SCHEMA;
 use crate::dialect::Cursor;
+use crate::views::Named;
 
 static DOC: StatementDoc = StatementDoc {
     name: "COMMENT ON",
@@ -114,18 +115,17 @@ impl Statement {
     /// Says it of a view, if it is about one.
     fn said_of_view(&self, context: &Context<'_>) -> Result<bool, SqlError> {
         let (schema, name, column) = self.names()?;
-        if schema.is_some_and(|schema| schema != DEFAULT_SCHEMA)
-            || !context.views.all().contains_key(name)
-        {
-            return Ok(false);
-        }
+        let path: Vec<&str> = schema.into_iter().chain([name]).collect();
+        let named = Named::new(&path);
+        let found = named.and_then(|named| named.view(&context.views.all(), context.session));
+        let Some(found) = found else { return Ok(false) };
         if self.what == What::Table {
             return Err(invalid("42809", format!("\"{name}\" is not a table")));
         }
         let mut change = context.change.lock().unwrap_or_else(PoisonError::into_inner);
         context.views.change(|all| {
             change.views(all, |all| {
-                let Some(view) = all.get_mut(name) else {
+                let Some(view) = all.get_mut(&found) else {
                     let message = format!("relation \"{name}\" does not exist");
                     return Err(invalid("42P01", message));
                 };

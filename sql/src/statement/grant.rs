@@ -15,6 +15,7 @@ use crate::catalog::system::{self, SYSTEM_SCHEMA};
 use crate::database::DEFAULT_SCHEMA;
 use crate::dialect::Cursor;
 use crate::roles::{Grant, PUBLIC, RoleMap, would_be_circular};
+use crate::views::ViewName;
 
 static DOC: StatementDoc = StatementDoc {
     name: "GRANT",
@@ -133,7 +134,7 @@ fn check(context: &Context<'_>, grant: &Grant) -> Result<(), SqlError> {
             let exists = match schema.as_str() {
                 DEFAULT_SCHEMA => {
                     StandardTable::ALL.iter().any(|table| table.name() == name)
-                        || context.views.all().contains_key(name)
+                        || context.views.all().contains_key(&ViewName::public(name))
                 }
                 SYSTEM_SCHEMA => system::all().iter().any(|table| table.name == name),
                 _ => false,

@@ -57,7 +57,11 @@ async fn errors_have_postgresqls_sqlstate_and_words() {
         ("DELETE FROM frames", "42809", "cannot delete from table \"frames\""),
         ("TRUNCATE frames", "42809", "cannot truncate table \"frames\""),
         ("CREATE TABLE t (a int)", "0A000", "CREATE TABLE is not supported"),
-        ("CREATE TEMP VIEW v AS SELECT 1", "0A000", "CREATE TEMPORARY VIEW is not supported"),
+        (
+            "CREATE TEMP VIEW public.v AS SELECT 1",
+            "42P16",
+            "cannot create temporary relation in non-temporary schema",
+        ),
         ("DROP TABLE frames", "0A000", "DROP TABLE is not supported"),
         ("SELECT 1 INTO t", "0A000", "SELECT INTO is not supported"),
         ("COPY frames TO '/tmp/x'", "0A000", "COPY to a file or a program is not supported"),

@@ -21,3 +21,4 @@ mod sessions;
 mod simple;
 mod stopping;
 mod tls;
+mod views;

@@ -41,8 +41,9 @@ impl ComputedRows for Attributes {
         let batches = collect(plan, session.task_ctx()).await?;
         let corrected = batches.iter().map(|batch| self.correct(batch));
         let mut batches = corrected.collect::<Result<Vec<_>>>()?;
-        batches.push(self.of_indexes(&self.relations.seen_in(session)?)?);
-        batches.push(views::columns(&self.relations, &self.schema())?);
+        let relations = self.relations.seen_in(session)?;
+        batches.push(self.of_indexes(&relations)?);
+        batches.push(views::columns(&relations, &self.schema())?);
         Ok(batches)
     }
 }

@@ -31,24 +31,23 @@ impl ComputedRows for Descriptions {
     async fn batches(&self, session: &dyn Session) -> Result<Vec<RecordBatch>> {
         let plan = self.inner.scan(session, None, &[], None).await?;
         let mut batches = collect(plan, session.task_ctx()).await?;
-        batches.push(self.ours()?);
+        batches.push(self.ours(&self.relations.seen_in(session)?)?);
         Ok(batches)
     }
 }
 
 impl Descriptions {
-    fn ours(&self) -> Result<RecordBatch> {
+    fn ours(&self, relations: &Relations) -> Result<RecordBatch> {
         let mut objects = Vec::new();
         let mut columns = Vec::new();
         let mut texts = Vec::new();
-        let views = self.relations.views();
+        let views = relations.views();
         let views = views.values().map(|view| (view.oid, view.columns.len()));
-        let tables = self.relations.ours().map(|(oid, columns)| (oid, columns.len()));
+        let tables = relations.ours().map(|(oid, columns)| (oid, columns.len()));
         for (oid, width) in tables.chain(views) {
-            let of_table = self.relations.table_comment(oid);
-            let of_columns = (1..)
-                .take(width)
-                .map(|number| (number, self.relations.column_comment(oid, number)));
+            let of_table = relations.table_comment(oid);
+            let of_columns =
+                (1..).take(width).map(|number| (number, relations.column_comment(oid, number)));
             for (number, comment) in [(0, of_table)].into_iter().chain(of_columns) {
                 if let Some(comment) = comment {
                     objects.push(oid);

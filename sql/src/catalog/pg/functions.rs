@@ -19,7 +19,6 @@ use datafusion_postgres::datafusion_pg_catalog::pg_catalog::format_type::create_
 
 use super::relations::Relations;
 use super::{keys, procedures};
-use crate::database::DEFAULT_SCHEMA;
 use crate::types::{BIT_OID, HALFVEC_ARRAY_OID, HALFVEC_OID, VARBIT_OID};
 
 /// PostgreSQL's OIDs of `record` and `record[]`.
@@ -30,18 +29,14 @@ const RECORD_ARRAY_OID: i32 = 2287;
 pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
     let library_format_type = Arc::new(create_format_type_udf());
     let kinds = [
-        ("pg_table_is_visible", Kind::TableIsVisible, 1..=1),
         ("pg_function_is_visible", Kind::Yes, 1..=1),
         ("pg_type_is_visible", Kind::Yes, 1..=1),
-        ("obj_description", Kind::TableComment, 1..=2),
-        ("col_description", Kind::ColumnComment, 2..=2),
         ("shobj_description", Kind::NoText, 2..=2),
         ("pg_get_function_result", Kind::FunctionResult, 1..=1),
         ("pg_get_function_arguments", Kind::FunctionArguments, 1..=1),
         ("pg_get_function_identity_arguments", Kind::FunctionArguments, 1..=1),
         ("pg_get_functiondef", Kind::FunctionDefinition, 1..=1),
         ("pg_get_function_sqlbody", Kind::NoText, 1..=1),
-        ("pg_get_viewdef", Kind::ViewDefinition, 1..=2),
         ("pg_get_constraintdef", Kind::ConstraintDefinition, 1..=2),
         ("pg_table_size", Kind::NoSize, 1..=1),
         ("pg_indexes_size", Kind::NoSize, 1..=1),
@@ -53,6 +48,9 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         let signature = Signature::one_of(signatures, Volatility::Stable);
         let relations = Arc::clone(relations);
         context.register_udf(ScalarUDF::new_from_impl(Lookup { name, kind, signature, relations }));
+    }
+    for function in of_views(relations) {
+        context.register_udf(function);
     }
     let signature = Signature::any(2, Volatility::Stable);
     context.register_udf(ScalarUDF::new_from_impl(FormatType {
@@ -69,6 +67,22 @@ pub(super) fn index_definition(relations: &Arc<Relations>) -> ScalarUDF {
         kind: Kind::IndexDefinition,
         signature: Signature::one_of(signatures, Volatility::Stable),
         relations: Arc::clone(relations),
+    })
+}
+
+/// Those whose answers are about a session's temporary views too.
+pub(super) fn of_views(relations: &Arc<Relations>) -> impl Iterator<Item = ScalarUDF> {
+    let kinds = [
+        ("pg_table_is_visible", Kind::TableIsVisible, 1..=1),
+        ("obj_description", Kind::TableComment, 1..=2),
+        ("col_description", Kind::ColumnComment, 2..=2),
+        ("pg_get_viewdef", Kind::ViewDefinition, 1..=2),
+    ];
+    kinds.into_iter().map(|(name, kind, arguments)| {
+        let signatures = arguments.map(TypeSignature::Any).collect();
+        let signature = Signature::one_of(signatures, Volatility::Stable);
+        let relations = Arc::clone(relations);
+        ScalarUDF::new_from_impl(Lookup { name, kind, signature, relations })
     })
 }
 
@@ -180,10 +194,8 @@ impl ScalarUDFImpl for Lookup {
             }
             Kind::TableIsVisible => {
                 let oids = integers(0)?;
-                let visible = oids.as_primitive::<Int32Type>().iter().map(|oid| {
-                    let schema = self.relations.get(oid?).map(|relation| relation.schema.as_str());
-                    Some(matches!(schema, None | Some(DEFAULT_SCHEMA | super::SCHEMA)))
-                });
+                let visible = oids.as_primitive::<Int32Type>().iter();
+                let visible = visible.map(|oid| Some(self.relations.is_visible(oid?)));
                 Arc::new(visible.collect::<BooleanArray>())
             }
             Kind::TableComment => {

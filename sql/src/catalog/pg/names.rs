@@ -18,11 +18,12 @@ use datafusion_postgres::arrow_pg::datatypes::PG_VECTOR_TYPE_OID;
 use super::relations::Relations;
 use crate::database::DEFAULT_SCHEMA;
 use crate::types::{HALFVEC_ARRAY_OID, HALFVEC_OID};
+use crate::views::TEMPORARY;
 
 /// Registers all of them.
 pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
+    context.register_udf(relation(relations));
     for (name, kind, signature) in [
-        ("to_regclass", Kind::Relation, TypeSignature::Any(1)),
         ("to_regtype", Kind::Type, TypeSignature::Any(1)),
         ("pg_get_serial_sequence", Kind::Nothing, TypeSignature::Any(2)),
         ("pg_get_triggerdef", Kind::Nothing, TypeSignature::VariadicAny),
@@ -44,6 +45,16 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         let relations = Arc::clone(relations);
         context.register_udf(ScalarUDF::new_from_impl(Lookup { name, kind, signature, relations }));
     }
+}
+
+/// `to_regclass` over the views that a session sees.
+pub(super) fn relation(relations: &Arc<Relations>) -> ScalarUDF {
+    ScalarUDF::new_from_impl(Lookup {
+        name: "to_regclass",
+        kind: Kind::Relation,
+        signature: Signature::any(1, Volatility::Stable),
+        relations: Arc::clone(relations),
+    })
 }
 
 /// What a function answers.
@@ -115,7 +126,7 @@ impl ScalarUDFImpl for Lookup {
                 };
                 let schemas: &[&str] = match &schema {
                     Some(schema) => std::slice::from_ref(schema),
-                    None => &[DEFAULT_SCHEMA, super::SCHEMA],
+                    None => &[TEMPORARY, DEFAULT_SCHEMA, super::SCHEMA],
                 };
                 schemas
                     .iter()

@@ -21,7 +21,7 @@ use crate::catalog::system::{self, SYSTEM_SCHEMA};
 use crate::catalog::{Column, StandardTable};
 use crate::comments::Comments;
 use crate::database::{DEFAULT_SCHEMA, Kept};
-use crate::views::{View, ViewMap, Views};
+use crate::views::{Named, SeesTemporary, View, ViewMap, ViewName, Views};
 use crate::{Engine, IndexBuild};
 
 /// A table or view as `pg_class` has it.
@@ -42,7 +42,12 @@ pub(super) struct Relations {
     engine: Arc<dyn Engine>,
     comments: Arc<Comments>,
     views: Arc<Views>,
+    /// The pid of the session whose temporary views are among them.
+    session: Option<i32>,
 }
+
+/// The OID of the schema of the temporary views that a session sees, its own.
+const TEMPORARY_SCHEMA: i32 = 1_429_999_999;
 
 impl Relations {
     /// Asks `pg_catalog` for the OIDs.
@@ -68,13 +73,14 @@ impl Relations {
             })
             .collect();
         let (comments, views) = (Arc::clone(kept.comments), Arc::clone(kept.views));
-        Ok(Self { by_oid: Arc::new(by_oid), public, engine: Arc::clone(engine), comments, views })
+        let (by_oid, engine, session) = (Arc::new(by_oid), Arc::clone(engine), None);
+        Ok(Self { by_oid, public, engine, comments, views, session })
     }
 
-    /// The same with the indexes that a session may see.
-    pub(super) fn seen_by(&self, access: &Arc<Access>) -> Self {
+    /// The same with the indexes that a session may see, and with its temporary views.
+    pub(super) fn seen_by(&self, access: &Arc<Access>, session: Option<i32>) -> Self {
         let engine = VisibleEngine::new(Arc::clone(&self.engine), Arc::clone(access));
-        Self { engine: Arc::new(engine), ..self.clone() }
+        Self { engine: Arc::new(engine), session, ..self.clone() }
     }
 
     /// The same for the session of a query.
@@ -84,7 +90,8 @@ impl Relations {
     pub(super) fn seen_in(&self, session: &dyn Session) -> Result<Self> {
         let access = session.config().get_extension::<Access>();
         let access = access.ok_or_else(|| internal_datafusion_err!("a query without a session"))?;
-        Ok(self.seen_by(&access))
+        let session = session.config().get_extension::<SeesTemporary>().map(|sees| sees.0);
+        Ok(self.seen_by(&access, session))
     }
 
     /// The relation with this OID.
@@ -96,9 +103,30 @@ impl Relations {
     pub(super) fn find(&self, schema: &str, name: &str) -> Option<i32> {
         let mut all = self.by_oid.iter();
         let found = all.find(|(_, found)| found.schema == schema && found.name == name);
-        let view =
-            || self.views.all().get(name).filter(|_| schema == DEFAULT_SCHEMA).map(|view| view.oid);
-        found.map(|(oid, _)| *oid).or_else(view)
+        found.map(|(oid, _)| *oid).or_else(|| {
+            let views = self.views();
+            let named = Named::new(&[schema, name])?;
+            let found = named.view(&views, self.session.unwrap_or_default())?;
+            views.get(&found).map(|view| view.oid)
+        })
+    }
+
+    /// Whether a table or view is found by its name alone.
+    pub(super) fn is_visible(&self, oid: i32) -> bool {
+        let is_shadowed = |name: &str| {
+            let own = self.session.map(|session| ViewName::temporary(session, name));
+            own.is_some_and(|own| self.views.all().contains_key(&own))
+        };
+        match self.get(oid) {
+            Some(Relation { schema, name, .. }) => match schema.as_str() {
+                DEFAULT_SCHEMA => !is_shadowed(name),
+                schema => schema == super::SCHEMA,
+            },
+            None => match self.views().iter().find(|(_, view)| view.oid == oid) {
+                Some((found, _)) => found.session.is_some() || !is_shadowed(&found.name),
+                None => true,
+            },
+        }
     }
 
     /// Schema and name of the table or view with this OID.
@@ -106,9 +134,9 @@ impl Relations {
         if let Some(found) = self.get(oid) {
             return Some((found.schema.clone(), found.name.clone()));
         }
-        let views = self.views.all();
-        let (name, _) = views.iter().find(|(_, view)| view.oid == oid)?;
-        Some((DEFAULT_SCHEMA.to_owned(), name.clone()))
+        let views = self.views();
+        let (found, _) = views.iter().find(|(_, view)| view.oid == oid)?;
+        Some((found.schema(), found.name.clone()))
     }
 
     /// Whether a table has that column; PostgreSQL's own are taken to have every one.
@@ -151,9 +179,27 @@ impl Relations {
         self.comments.of(&relation.schema, &relation.name, Some(name), column.comment)
     }
 
-    /// The views.
+    /// The views that the session sees: those of `public` and its temporary ones.
     pub(super) fn views(&self) -> Arc<ViewMap> {
-        self.views.all()
+        let all = self.views.all();
+        let is_seen = |name: &ViewName| name.session.is_none() || name.session == self.session;
+        if all.keys().all(is_seen) {
+            return all;
+        }
+        let seen = all.iter().filter(|(name, _)| is_seen(name));
+        Arc::new(seen.map(|(name, view)| (name.clone(), Arc::clone(view))).collect())
+    }
+
+    /// The name and OID of the schema of its temporary views, once there is one.
+    pub(super) fn temporary_schema(&self) -> Option<(String, i32)> {
+        let views = self.views();
+        let found = views.keys().find(|name| name.session.is_some())?;
+        Some((found.schema(), TEMPORARY_SCHEMA))
+    }
+
+    /// The OID of a view's schema.
+    pub(super) fn schema_of(&self, view: &ViewName) -> i32 {
+        if view.session.is_some() { TEMPORARY_SCHEMA } else { self.public }
     }
 
     fn view(&self, oid: i32) -> Option<Arc<View>> {

@@ -1,4 +1,4 @@
-//! Views in `pg_class`, and their columns in `pg_attribute`.
+//! Views in `pg_class`, their columns in `pg_attribute`, and the schema of temporary ones in `pg_namespace`.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use datafusion::error::Result;
 
 use super::extra::{Extra, Values, batch};
 use super::relations::Relations;
-use crate::views::{View, ViewColumn};
+use crate::views::{View, ViewColumn, ViewName};
 
 /// The rows of `pg_class`.
 #[derive(Debug)]
@@ -17,14 +17,17 @@ pub(super) struct Classes;
 impl Extra for Classes {
     fn rows(&self, relations: &Relations, schema: &SchemaRef) -> Result<RecordBatch> {
         let views = relations.views();
-        let all: Vec<(&String, &Arc<View>)> = views.iter().collect();
+        let all: Vec<(&ViewName, &Arc<View>)> = views.iter().collect();
         let same = |text: &str| texts(all.iter().map(|_| text));
         batch(schema, all.len(), |name| match name {
             "oid" => integers(all.iter().map(|(_, view)| view.oid)),
-            "relname" => texts(all.iter().map(|(name, _)| name.as_str())),
-            "relnamespace" => integers(all.iter().map(|_| relations.public())),
+            "relname" => texts(all.iter().map(|(name, _)| name.name.as_str())),
+            "relnamespace" => integers(all.iter().map(|(name, _)| relations.schema_of(name))),
             "relkind" => same("v"),
-            "relpersistence" => same("p"),
+            "relpersistence" => texts(all.iter().map(|(name, _)| match name.session {
+                Some(_) => "t",
+                None => "p",
+            })),
             "relreplident" => same("n"),
             "relnatts" => {
                 let count = |view: &View| i32::try_from(view.columns.len()).unwrap_or(0);
@@ -34,6 +37,25 @@ impl Extra for Classes {
                 let truths: ArrayRef = Arc::new(BooleanArray::from(vec![true; all.len()]));
                 Some(Values::Of(truths))
             }
+            _ => None,
+        })
+    }
+}
+
+/// The row of `pg_namespace`.
+#[derive(Debug)]
+pub(super) struct Namespaces;
+
+/// PostgreSQL's OID of the role that owns what the system has.
+const OWNER: i32 = 10;
+
+impl Extra for Namespaces {
+    fn rows(&self, relations: &Relations, schema: &SchemaRef) -> Result<RecordBatch> {
+        let all: Vec<(String, i32)> = relations.temporary_schema().into_iter().collect();
+        batch(schema, all.len(), |name| match name {
+            "oid" => integers(all.iter().map(|(_, oid)| *oid)),
+            "nspname" => texts(all.iter().map(|(name, _)| name.as_str())),
+            "nspowner" => integers(all.iter().map(|_| OWNER)),
             _ => None,
         })
     }

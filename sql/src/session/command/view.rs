@@ -1,4 +1,4 @@
-//! `CREATE [OR REPLACE] VIEW`, `DROP VIEW`, `ALTER VIEW … RENAME TO`.
+//! `CREATE [OR REPLACE] [TEMPORARY] VIEW`, `DROP VIEW`, `ALTER VIEW … RENAME TO`.
 //!
 //! They take effect at once, and `ROLLBACK` takes them back (`session/undo.rs`).
 
@@ -17,43 +17,60 @@ use crate::access::denied;
 use crate::catalog::StandardTable;
 use crate::catalog::pg::postgres_type;
 use crate::catalog::system::SYSTEM_SCHEMA;
-use crate::database::{DATABASE, DEFAULT_SCHEMA};
+use crate::database::DEFAULT_SCHEMA;
 use crate::dialect::{self, Cursor, Postgres, with_deep_stack};
 use crate::roles::Grant;
 use crate::session::classify::{Kind, classify};
 use crate::session::prepare::Action;
 use crate::session::undo::Change;
 use crate::session::{Outcome, Session, views};
-use crate::views::{View, ViewColumn, ViewMap, next_oid, readers};
+use crate::views::{Named, View, ViewColumn, ViewMap, ViewName, next_oid, readers};
 use crate::{Notice, SqlError};
 
 /// One of the statements.
 #[derive(Clone, Debug)]
 pub(crate) enum ViewCommand {
     Create(Box<Create>),
-    Drop { names: Vec<String>, if_exists: bool, cascade: bool },
-    Rename { name: String, to: String, if_exists: bool, tag: &'static str },
+    Drop { names: Vec<Named>, if_exists: bool, cascade: bool },
+    Rename { name: Named, to: String, if_exists: bool, tag: &'static str },
 }
 
 /// `CREATE VIEW`.
 #[derive(Clone, Debug)]
 pub(crate) struct Create {
-    name: String,
+    name: Named,
+    lasts: Lasts,
     replaces: bool,
     columns: Vec<String>,
     text: String,
     query: Box<ast::Statement>,
 }
 
+/// How long a view is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lasts {
+    UntilDropped,
+    /// As long as the session at most.
+    Session,
+}
+
 pub(super) fn parse_create(cursor: &mut Cursor) -> Result<Command, SqlError> {
-    create(cursor, false)
+    create(cursor, false, Lasts::UntilDropped)
 }
 
 pub(super) fn parse_replace(cursor: &mut Cursor) -> Result<Command, SqlError> {
-    create(cursor, true)
+    create(cursor, true, Lasts::UntilDropped)
 }
 
-fn create(cursor: &mut Cursor, replaces: bool) -> Result<Command, SqlError> {
+pub(super) fn parse_temporary(cursor: &mut Cursor) -> Result<Command, SqlError> {
+    create(cursor, false, Lasts::Session)
+}
+
+pub(super) fn parse_replace_temporary(cursor: &mut Cursor) -> Result<Command, SqlError> {
+    create(cursor, true, Lasts::Session)
+}
+
+fn create(cursor: &mut Cursor, replaces: bool, lasts: Lasts) -> Result<Command, SqlError> {
     let name = name(cursor)?;
     let mut columns = Vec::new();
     if cursor.accept_sign(&Token::LParen) {
@@ -69,18 +86,12 @@ fn create(cursor: &mut Cursor, replaces: bool) -> Result<Command, SqlError> {
     let query = dialect::parse_part(tokens, cursor.lines())?;
     Ok(Command::View(ViewCommand::Create(Box::new(Create {
         name,
+        lasts,
         replaces,
         columns,
         text,
         query,
     }))))
-}
-
-pub(super) fn parse_temporary(_: &mut Cursor) -> Result<Command, SqlError> {
-    Err(SqlError::Unsupported {
-        what: "CREATE TEMPORARY VIEW".into(),
-        hint: Some("Write the query in WITH, or make a view that stays.".into()),
-    })
 }
 
 pub(super) fn parse_drop(cursor: &mut Cursor) -> Result<Command, SqlError> {
@@ -118,23 +129,24 @@ fn rename(cursor: &mut Cursor, tag: &'static str) -> Result<Command, SqlError> {
     Ok(Command::View(ViewCommand::Rename { name, to, if_exists, tag }))
 }
 
-/// The name of something in `public`, perhaps with its schema and database.
-fn name(cursor: &mut Cursor) -> Result<String, SqlError> {
+/// The name of a view, perhaps with its schema and database.
+fn name(cursor: &mut Cursor) -> Result<Named, SqlError> {
     let mut path = vec![cursor.identifier()?];
     while cursor.accept_sign(&Token::Period) {
         path.push(cursor.identifier()?);
     }
-    let name = path.pop().unwrap_or_default();
-    match path.iter().map(String::as_str).collect::<Vec<_>>().as_slice() {
-        [] | [DEFAULT_SCHEMA] | [DATABASE, DEFAULT_SCHEMA] => Ok(name),
-        [schema @ (SYSTEM_SCHEMA | "pg_catalog" | "information_schema")] => {
-            Err(denied(format!("permission denied for schema {schema}"), None))
+    let path: Vec<&str> = path.iter().map(String::as_str).collect();
+    Named::new(&path).ok_or_else(|| match path.as_slice() {
+        [schema @ (SYSTEM_SCHEMA | "pg_catalog" | "information_schema"), _] => {
+            denied(format!("permission denied for schema {schema}"), None)
         }
-        path => {
-            let message = format!("schema \"{}\" does not exist", path.join("."));
-            Err(invalid("3F000", message, Some("Views are in the schema \"public\".")))
-        }
-    }
+        path => no_schema(&path[..path.len() - 1].join(".")),
+    })
+}
+
+fn no_schema(name: &str) -> SqlError {
+    let hint = "Views are in the schema \"public\".";
+    invalid("3F000", format!("schema \"{name}\" does not exist"), Some(hint))
 }
 
 fn invalid(sqlstate: &'static str, message: String, hint: Option<&str>) -> SqlError {
@@ -150,7 +162,7 @@ impl Session {
                 self.drop_views(names, *if_exists, *cascade, &mut change)
             }
             ViewCommand::Rename { name, to, if_exists, tag } => {
-                self.rename_view((name, to), *if_exists, tag, &mut change)
+                self.rename_view(name, to, *if_exists, tag, &mut change)
             }
         }?;
         self.note(change);
@@ -162,11 +174,7 @@ impl Session {
         create: &Create,
         change: &mut Change,
     ) -> Result<Outcome, SqlError> {
-        if !self.access.privileges()?.is_admin {
-            let hint = "Only members of vigil_admin may create views.";
-            return Err(denied("permission denied for schema public".into(), Some(hint)));
-        }
-        self.refuse_other_relation(&create.name, create.replaces)?;
+        let session = self.backend.pid();
         let Kind::Query(query, _) = with_deep_stack(|| classify(&create.query))? else {
             return Err(SqlError::Unsupported {
                 what: "a view of what is no query".into(),
@@ -174,6 +182,7 @@ impl Session {
             });
         };
         let named = with_deep_stack(|| views::relations(&create.query));
+        let (name, notice) = self.place_for(create, &named)?;
         let prepared = self.prepare_query(query, "SELECT", &[]).await?;
         if !prepared.parameters.is_empty() {
             return Err(invalid("42P02", "there is no parameter $1".into(), None));
@@ -201,30 +210,29 @@ impl Session {
             return Err(invalid("42701", message, Some("Give each column a name with AS.")));
         }
         let owner = self.access.role().map(str::to_owned);
-        let (name, query) = (create.name.clone(), create.text.clone());
+        let query = create.text.clone();
         self.database.views().change(|all| {
             change.views(all, |all| {
-                let exists = |name: &String| {
-                    all.contains_key(name) || StandardTable::ALL.iter().any(|t| t.name() == name)
-                };
-                let reads: BTreeSet<String> = named
-                    .iter()
-                    .filter(|name| exists(name))
-                    .map(|name| format!("{DEFAULT_SCHEMA}.{name}"))
-                    .collect();
+                let tables = named.iter().filter(|named| is_table(named));
+                let tables = tables.map(|named| ViewName::public(named.name()));
+                let read: BTreeSet<ViewName> =
+                    named.iter().filter_map(|named| named.view(all, session)).collect();
+                let reads =
+                    read.iter().cloned().chain(tables).map(|name| name.to_string()).collect();
                 let (oid, owner, comment) = match all.get(&name) {
                     None => (next_oid(all), owner, None),
                     Some(_) if !create.replaces => {
-                        let message = format!("relation \"{name}\" already exists");
+                        let message = format!("relation \"{}\" already exists", name.name);
                         let hint = "CREATE OR REPLACE VIEW puts another query in its place.";
                         return Err(invalid("42P07", message, Some(hint)));
                     }
                     Some(old) => {
                         refuse_other_columns(&old.columns, &columns)?;
                         let within = closure(all, [name.clone()]);
-                        if named.iter().any(|read| within.contains(read)) {
+                        if !within.is_disjoint(&read) {
                             let message = format!(
-                                "infinite recursion detected in rules for relation \"{name}\""
+                                "infinite recursion detected in rules for relation \"{}\"",
+                                name.name
                             );
                             return Err(invalid("42P17", message, None));
                         }
@@ -239,12 +247,48 @@ impl Session {
                 Ok(())
             })
         })?;
-        Ok(Outcome::done("CREATE VIEW", []))
+        Ok(Outcome::done("CREATE VIEW", notice))
+    }
+
+    /// Where a view is to be; a notice if that is not where the statement says.
+    fn place_for(
+        &self,
+        create: &Create,
+        named: &BTreeSet<Named>,
+    ) -> Result<(ViewName, Option<Notice>), SqlError> {
+        let (session, name) = (self.backend.pid(), create.name.name());
+        match &create.name {
+            Named::Temporary { schema, .. } if !create.name.is_temporary_of(session) => {
+                return Err(no_schema(schema));
+            }
+            Named::Temporary { .. } => return Ok((ViewName::temporary(session, name), None)),
+            Named::Public(_) if create.lasts == Lasts::Session => {
+                let message = "cannot create temporary relation in non-temporary schema";
+                return Err(invalid("42P16", message.into(), None));
+            }
+            Named::Alone(_) | Named::Public(_) => {}
+        }
+        let all = self.database.views().all();
+        let mut read = named.iter().filter_map(|named| named.view(&all, session));
+        if create.lasts == Lasts::Session {
+            return Ok((ViewName::temporary(session, name), None));
+        }
+        if read.any(|read| read.session.is_some()) {
+            let message = format!("view \"{name}\" will be a temporary view");
+            let notice = Notice::new("00000", message);
+            return Ok((ViewName::temporary(session, name), Some(notice)));
+        }
+        if !self.access.privileges()?.is_admin {
+            let hint = "Only members of vigil_admin may create views that stay.";
+            return Err(denied("permission denied for schema public".into(), Some(hint)));
+        }
+        self.refuse_other_relation(name, create.replaces)?;
+        Ok((ViewName::public(name), None))
     }
 
     /// Refuses a name that another relation has.
     fn refuse_other_relation(&self, name: &str, replaces: bool) -> Result<(), SqlError> {
-        let is_table = StandardTable::ALL.iter().any(|table| table.name() == name);
+        let is_table = is_standard(name);
         if is_table && replaces {
             return Err(invalid("42809", format!("\"{name}\" is not a view"), None));
         }
@@ -257,27 +301,27 @@ impl Session {
 
     fn drop_views(
         &mut self,
-        names: &[String],
+        names: &[Named],
         if_exists: bool,
         cascade: bool,
         change: &mut Change,
     ) -> Result<Outcome, SqlError> {
-        let mut notices = Vec::new();
+        let (mut notices, session) = (Vec::new(), self.backend.pid());
         let gone = self.database.views().change(|all| {
             change.views(all, |all| {
                 let mut wanted = BTreeSet::new();
-                for name in names {
-                    match all.get(name) {
-                        Some(view) => {
-                            view.refuse_others(name, &self.access)?;
-                            wanted.insert(name.clone());
+                for named in names {
+                    let name = named.name();
+                    match named.view(all, session) {
+                        Some(found) => {
+                            if let Some(view) = all.get(&found) {
+                                view.refuse_others(name, &self.access)?;
+                            }
+                            wanted.insert(found);
                         }
-                        None if StandardTable::ALL.iter().any(|table| table.name() == name) => {
-                            return Err(invalid(
-                                "42809",
-                                format!("\"{name}\" is not a view"),
-                                None,
-                            ));
+                        None if is_table(named) => {
+                            let message = format!("\"{name}\" is not a view");
+                            return Err(invalid("42809", message, None));
                         }
                         None if if_exists => {
                             let message = format!("view \"{name}\" does not exist, skipping");
@@ -285,16 +329,13 @@ impl Session {
                         }
                         None => {
                             let message = format!("view \"{name}\" does not exist");
-                            return Err(invalid(
-                                "42P01",
-                                message,
-                                Some("psql's \\dv lists the views."),
-                            ));
+                            let hint = "psql's \\dv lists the views.";
+                            return Err(invalid("42P01", message, Some(hint)));
                         }
                     }
                 }
                 let gone = closure(all, wanted.clone());
-                let more: Vec<&String> = gone.difference(&wanted).collect();
+                let more: Vec<&ViewName> = gone.difference(&wanted).collect();
                 if !more.is_empty() && !cascade {
                     return Err(depended_on(all, &wanted, &more));
                 }
@@ -309,7 +350,7 @@ impl Session {
                 for role in roles.values_mut() {
                     role.grants.retain(|grant| {
                         !matches!(grant, Grant::Table(schema, name)
-                            if schema == DEFAULT_SCHEMA && gone.contains(name))
+                            if schema == DEFAULT_SCHEMA && gone.contains(&ViewName::public(name)))
                     });
                 }
             });
@@ -320,48 +361,56 @@ impl Session {
 
     fn rename_view(
         &mut self,
-        (name, to): (&str, &str),
+        named: &Named,
+        to: &str,
         if_exists: bool,
         tag: &str,
         change: &mut Change,
     ) -> Result<Outcome, SqlError> {
         let mut notices = Vec::new();
-        if StandardTable::ALL.iter().any(|table| table.name() == name) {
-            return Err(denied(format!("must be owner of table {name}"), None));
-        }
-        self.refuse_other_relation(to, false)?;
-        let is_renamed = self.database.views().change(|all| {
+        let (session, name) = (self.backend.pid(), named.name());
+        let renamed = self.database.views().change(|all| {
             change.views(all, |all| {
-                let Some(view) = all.get(name).cloned() else {
+                let found = named.view(all, session);
+                if found.is_none() && is_table(named) {
+                    return Err(denied(format!("must be owner of table {name}"), None));
+                }
+                let (Some(found), Some(view)) =
+                    (&found, found.as_ref().and_then(|found| all.get(found).cloned()))
+                else {
                     let message = format!("relation \"{name}\" does not exist");
                     if !if_exists {
                         return Err(invalid("42P01", message, None));
                     }
                     notices.push(Notice::new("00000", format!("{message}, skipping")));
-                    return Ok(false);
+                    return Ok(None);
                 };
                 view.refuse_others(name, &self.access)?;
-                if all.contains_key(to) {
-                    return Err(invalid(
-                        "42P07",
-                        format!("relation \"{to}\" already exists"),
-                        None,
-                    ));
+                let new = ViewName { session: found.session, name: to.to_owned() };
+                if found.session.is_none() {
+                    self.refuse_other_relation(to, false)?;
                 }
-                for reader in readers(all, name) {
-                    if let Some(reader) = all.get_mut(&reader) {
-                        let reader = Arc::make_mut(reader);
-                        reader.query = with_new_name(&reader.query, name, to)?;
-                        reader.reads.remove(&format!("{DEFAULT_SCHEMA}.{name}"));
-                        reader.reads.insert(format!("{DEFAULT_SCHEMA}.{to}"));
-                    }
+                if all.contains_key(&new) {
+                    let message = format!("relation \"{to}\" already exists");
+                    return Err(invalid("42P07", message, None));
                 }
-                all.remove(name);
-                all.insert(to.to_owned(), view);
-                Ok(true)
+                for name in readers(all, found) {
+                    let Some(mut reader) = all.get(&name).cloned() else { continue };
+                    let is_it =
+                        |named: &Named| named.view_in(all, &name, &reader).as_ref() == Some(found);
+                    let query = with_new_name(&reader.query, &is_it, to)?;
+                    let changed = Arc::make_mut(&mut reader);
+                    changed.query = query;
+                    changed.reads.remove(&found.to_string());
+                    changed.reads.insert(new.to_string());
+                    all.insert(name, reader);
+                }
+                all.remove(found);
+                all.insert(new, view);
+                Ok(Some(found.clone()))
             })
         })?;
-        if is_renamed {
+        if renamed.is_some_and(|found| found.session.is_none()) {
             self.database.roles().change(|roles| {
                 let grant = |name: &str| Grant::Table(DEFAULT_SCHEMA.into(), name.to_owned());
                 change.grants(roles, |roles| {
@@ -376,6 +425,35 @@ impl Session {
         }
         Ok(Outcome::done(tag, notices))
     }
+
+    /// `DISCARD TEMP`: the session's temporary views are gone.
+    ///
+    /// # Errors
+    /// None that is known, as these views are in no file.
+    pub(in crate::session) fn discard_temporary(&mut self) -> Result<(), SqlError> {
+        let session = Some(self.backend.pid());
+        if self.database.views().all().keys().all(|name| name.session != session) {
+            return Ok(());
+        }
+        let mut change = Change::default();
+        self.database.views().change(|all| {
+            change.views(all, |all| {
+                all.retain(|name, _| name.session != session);
+                Ok(())
+            })
+        })?;
+        self.note(change);
+        Ok(())
+    }
+}
+
+fn is_standard(name: &str) -> bool {
+    StandardTable::ALL.iter().any(|table| table.name() == name)
+}
+
+/// Whether it is one of the tables that are always there, where no view is meant.
+fn is_table(named: &Named) -> bool {
+    !matches!(named, Named::Temporary { .. }) && is_standard(named.name())
 }
 
 /// PostgreSQL's OID of `text`.
@@ -402,9 +480,9 @@ fn refuse_other_columns(old: &[ViewColumn], new: &[ViewColumn]) -> Result<(), Sq
 }
 
 /// The views of `names`, and all that read one of them.
-fn closure(all: &ViewMap, names: impl IntoIterator<Item = String>) -> BTreeSet<String> {
+fn closure(all: &ViewMap, names: impl IntoIterator<Item = ViewName>) -> BTreeSet<ViewName> {
     let mut found = BTreeSet::new();
-    let mut open: Vec<String> = names.into_iter().collect();
+    let mut open: Vec<ViewName> = names.into_iter().collect();
     while let Some(name) = open.pop() {
         if !found.contains(&name) {
             open.extend(readers(all, &name));
@@ -414,45 +492,55 @@ fn closure(all: &ViewMap, names: impl IntoIterator<Item = String>) -> BTreeSet<S
     found
 }
 
-fn depended_on(all: &ViewMap, wanted: &BTreeSet<String>, dependents: &[&String]) -> SqlError {
+fn depended_on(all: &ViewMap, wanted: &BTreeSet<ViewName>, dependents: &[&ViewName]) -> SqlError {
     let lines = dependents.iter().map(|dependent| {
-        let reads = |name: &&String| readers(all, name).contains(dependent);
+        let reads = |name: &&ViewName| readers(all, name).contains(dependent);
         let mut known = wanted.iter().chain(dependents.iter().copied());
-        let read = known.find(reads).map_or("", String::as_str);
-        format!("view {dependent} depends on view {read}")
+        let read = known.find(reads).map_or("", |read| read.name.as_str());
+        format!("view {} depends on view {read}", dependent.name)
     });
-    let name = wanted.first().map_or("", String::as_str);
+    let what = match wanted.first() {
+        Some(one) if wanted.len() == 1 => {
+            format!("view {} because other objects depend on it", one.name)
+        }
+        _ => "desired object(s) because other objects depend on them".to_owned(),
+    };
     SqlError::Query {
         sqlstate: "2BP01",
-        message: format!("cannot drop view {name} because other objects depend on it"),
+        message: format!("cannot drop {what}"),
         detail: Some(lines.collect::<Vec<_>>().join("\n")),
         hint: Some("Use DROP ... CASCADE to drop the dependent objects too.".into()),
     }
 }
 
-fn cascaded(more: &[&String]) -> Option<Notice> {
+fn cascaded(more: &[&ViewName]) -> Option<Notice> {
     match more {
         [] => None,
-        [one] => Some(Notice::new("00000", format!("drop cascades to view {one}"))),
+        [one] => Some(Notice::new("00000", format!("drop cascades to view {}", one.name))),
         more => {
             Some(Notice::new("00000", format!("drop cascades to {} other objects", more.len())))
         }
     }
 }
 
-/// A query that reads `name` as one that reads `to`; its columns may go on naming the table as before.
-fn with_new_name(query: &str, name: &str, to: &str) -> Result<String, SqlError> {
-    struct Renamer<'a>(&'a str, &'a str);
+/// A query that reads a view as one that reads it by the name `to`; its columns may go on naming the view as
+/// before.
+fn with_new_name(
+    query: &str,
+    is_it: &dyn Fn(&Named) -> bool,
+    to: &str,
+) -> Result<String, SqlError> {
+    struct Renamer<'a>(&'a dyn Fn(&Named) -> bool, &'a str);
 
     impl VisitorMut for Renamer<'_> {
         type Break = ();
 
         fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
             if let TableFactor::Table { name, alias, args: None, .. } = table
-                && views::of_public(name).as_deref() == Some(self.0)
+                && let Some(named) = Named::of(name).filter(|named| (self.0)(named))
             {
                 if alias.is_none() {
-                    let name = Ident::with_quote('"', self.0);
+                    let name = Ident::with_quote('"', named.name());
                     *alias =
                         Some(TableAlias { explicit: true, name, columns: Vec::new(), at: None });
                 }
@@ -464,11 +552,10 @@ fn with_new_name(query: &str, name: &str, to: &str) -> Result<String, SqlError> 
 
     let dialect = Postgres::for_text(query);
     with_deep_stack(|| {
-        let broken =
-            || invalid("XX000", format!("the query of a view that reads \"{name}\" is none"), None);
+        let broken = || invalid("XX000", "the query of a view is none".into(), None);
         let mut parser = Parser::new(&dialect).try_with_sql(query).map_err(|_| broken())?;
         let mut statement = parser.parse_statement().map_err(|_| broken())?;
-        let _ = statement.visit(&mut Renamer(name, to));
+        let _ = statement.visit(&mut Renamer(is_it, to));
         Ok(statement.to_string())
     })
 }
@@ -479,8 +566,9 @@ mod tests {
 
     #[test]
     fn a_reader_of_a_renamed_view_reads_the_same_one() {
+        let is_v = |named: &Named| *named == Named::Public("v".into());
         let query =
-            with_new_name("SELECT v.a FROM public.v, t AS v2", "v", "w").expect("is a query");
+            with_new_name("SELECT v.a FROM public.v, t AS v2", &is_v, "w").expect("is a query");
         assert_eq!(query, "SELECT v.a FROM \"w\" AS \"v\", t AS v2");
     }
 

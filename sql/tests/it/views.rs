@@ -1,0 +1,92 @@
+//! Views over the wire, between sessions.
+
+use tokio_postgres::{Client, SimpleQueryMessage};
+
+use crate::server::Server;
+
+/// The first columns of the rows.
+async fn rows(client: &Client, sql: &str) -> Vec<String> {
+    let answer = client.simple_query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+    let text = |message: &SimpleQueryMessage| match message {
+        SimpleQueryMessage::Row(row) => Some(row.get(0).unwrap_or("NULL").to_owned()),
+        _ => None,
+    };
+    answer.iter().filter_map(text).collect()
+}
+
+/// SQLSTATE and message of an error.
+async fn refused(client: &Client, sql: &str) -> (String, String) {
+    let error = client.simple_query(sql).await.expect_err(sql);
+    let report = error.as_db_error().unwrap_or_else(|| panic!("{sql}: {error:?}"));
+    (report.code().code().to_owned(), report.message().to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_temporary_view_is_its_sessions_own() {
+    let server = Server::start().await;
+    let (one, other) = (server.connect().await, server.connect().await);
+    rows(&one, "CREATE VIEW base AS SELECT 1 AS a").await;
+    rows(&one, "CREATE TEMP VIEW passing AS SELECT a FROM base").await;
+    assert_eq!(rows(&one, "SELECT a FROM passing").await, ["1"]);
+    let missing = ("42P01".to_owned(), "relation \"passing\" does not exist".to_owned());
+    assert_eq!(refused(&other, "SELECT a FROM passing").await, missing);
+    let schema = "SELECT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                  WHERE c.relname = 'passing'";
+    let name = rows(&one, schema).await.remove(0);
+    assert_eq!(rows(&one, &format!("SELECT a FROM {name}.passing")).await, ["1"]);
+    assert_eq!(rows(&other, schema).await, [""; 0]);
+    assert_eq!(refused(&other, &format!("SELECT a FROM {name}.passing")).await.0, "42P01");
+    assert_eq!(refused(&other, &format!("DROP VIEW {name}.passing")).await.0, "42P01");
+    // Both may have one of the same name.
+    rows(&other, "CREATE TEMP VIEW passing AS SELECT 2 AS a").await;
+    assert_eq!(rows(&other, "SELECT a FROM passing").await, ["2"]);
+    assert_eq!(rows(&one, "SELECT a FROM passing").await, ["1"]);
+    // What others read is not pulled away under them, until they are gone.
+    assert_eq!(refused(&other, "DROP VIEW base").await.0, "2BP01");
+    drop(one);
+    let pid = name.trim_start_matches("pg_temp_");
+    let there = format!("SELECT pid FROM pg_stat_activity WHERE pid = {pid}");
+    while !rows(&other, &there).await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    rows(&other, "DROP VIEW base").await;
+}
+
+/// Whoever may not make views that stay may make these, and sees no more by them.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_temporary_view_gives_no_rights() {
+    let server = Server::start().await;
+    server
+        .as_owner(
+            "CREATE ROLE clerk LOGIN PASSWORD 'secret';
+             CREATE ROLE reader LOGIN PASSWORD 'secret';
+             GRANT SELECT ON tracks TO clerk;
+             CREATE VIEW secrets AS SELECT 'secret' AS word;
+             CREATE VIEW all_frames AS SELECT source FROM frames;
+             CREATE VIEW counted AS SELECT count(*) AS n FROM tracks;
+             GRANT SELECT ON counted TO clerk",
+        )
+        .await;
+    let clerk = server.log_in("clerk", "secret").await.expect("the password is right");
+    assert_eq!(refused(&clerk, "CREATE VIEW mine AS SELECT 1").await.0, "42501");
+    rows(
+        &clerk,
+        "CREATE TEMP VIEW t AS SELECT track_id FROM tracks;
+         CREATE TEMP VIEW c AS SELECT n FROM counted;
+         CREATE TEMP VIEW f AS SELECT source FROM frames;
+         CREATE TEMP VIEW frames AS SELECT source FROM all_frames",
+    )
+    .await;
+    let tracks = rows(&clerk, "SELECT track_id FROM public.tracks").await.len();
+    assert_eq!(rows(&clerk, "SELECT * FROM t").await.len(), tracks);
+    assert_eq!(rows(&clerk, "SELECT * FROM c").await, [tracks.to_string()]);
+    // There is no table behind this one at whose rows it could be refused later.
+    let secrets = refused(&clerk, "CREATE TEMP VIEW s AS SELECT word FROM secrets").await;
+    assert_eq!(secrets.1, "permission denied for table secrets");
+    for (view, named) in
+        [("f", "frames"), ("frames", "all_frames"), ("pg_temp.frames", "all_frames")]
+    {
+        let denied = ("42501".to_owned(), format!("permission denied for table {named}"));
+        assert_eq!(refused(&clerk, &format!("SELECT * FROM {view}")).await, denied);
+    }
+}
