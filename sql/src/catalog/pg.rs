@@ -15,7 +15,7 @@
 //! | `privileges` | `has_table_privilege`, `pg_has_role` and their like |
 //! | `names` | `to_regclass`, `to_regtype` |
 //! | `indexes` | indexes in `pg_class`, `pg_index`, `pg_indexes` and `pg_stat_progress_create_index` |
-//! | `views` | views in `pg_class` and `pg_attribute`, their schema in `pg_namespace` |
+//! | `views` | views in `pg_class`, `pg_attribute`, `pg_rewrite` and `pg_depend`, their schema in `pg_namespace` |
 //! | `procedures` | `pg_proc` with Vigil's functions |
 
 mod attributes;
@@ -175,7 +175,11 @@ impl SchemaProvider for PgCatalog {
             "pg_namespace" => extended(inner, relations, views::Namespaces),
             "pg_index" => extended(inner, relations, keys::Indexes),
             "pg_constraint" => extended(inner, relations, keys::Constraints),
-            "pg_depend" => extended(inner, relations, keys::Dependencies),
+            "pg_depend" => {
+                let with_keys = extended(inner, Arc::clone(&relations), keys::Dependencies);
+                extended(with_keys, relations, views::Dependencies)
+            }
+            "pg_rewrite" => extended(inner, relations, views::Rules),
             "pg_am" => extended(inner, relations, keys::AccessMethods),
             "pg_extension" => extended(inner, relations, keys::Extensions),
             _ => inner,

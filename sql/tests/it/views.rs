@@ -90,3 +90,28 @@ async fn a_temporary_view_gives_no_rights() {
         assert_eq!(refused(&clerk, &format!("SELECT * FROM {view}")).await, denied);
     }
 }
+
+/// In PostgreSQL's words.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_view_that_is_read_is_not_dropped() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    rows(
+        &client,
+        "CREATE VIEW a AS SELECT 1 AS x; CREATE VIEW b AS SELECT x FROM a;
+         CREATE VIEW c AS SELECT x FROM b; CREATE VIEW d AS SELECT 2 AS x",
+    )
+    .await;
+    for (sql, message) in [
+        ("DROP VIEW a", "cannot drop view a because other objects depend on it"),
+        ("DROP VIEW a, d", "cannot drop desired object(s) because other objects depend on them"),
+    ] {
+        let error = client.simple_query(sql).await.expect_err(sql);
+        let report = error.as_db_error().expect("comes from the server");
+        assert_eq!((report.code().code(), report.message()), ("2BP01", message));
+        assert_eq!(report.detail(), Some("view b depends on view a\nview c depends on view b"));
+        let hint = "Use DROP ... CASCADE to drop the dependent objects too.";
+        assert_eq!(report.hint(), Some(hint));
+    }
+    rows(&client, "DROP VIEW a, b, c; DROP VIEW d").await;
+}

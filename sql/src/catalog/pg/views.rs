@@ -1,4 +1,5 @@
-//! Views in `pg_class`, their columns in `pg_attribute`, and the schema of temporary ones in `pg_namespace`.
+//! Views in `pg_class`, their columns in `pg_attribute`, their rules in `pg_rewrite`, what they read in `pg_depend`,
+//! and the schema of temporary ones in `pg_namespace`.
 
 use std::sync::Arc;
 
@@ -37,6 +38,67 @@ impl Extra for Classes {
                 let truths: ArrayRef = Arc::new(BooleanArray::from(vec![true; all.len()]));
                 Some(Values::Of(truths))
             }
+            _ => None,
+        })
+    }
+}
+
+/// The rows of `pg_rewrite`: a view is a rule for the relation of its name.
+#[derive(Debug)]
+pub(super) struct Rules;
+
+/// How far the OID of a view's rule is from its own.
+const RULE_AFTER_VIEW: i32 = 10_000_000;
+
+impl Extra for Rules {
+    fn rows(&self, relations: &Relations, schema: &SchemaRef) -> Result<RecordBatch> {
+        let views = relations.views();
+        let all: Vec<i32> = views.values().map(|view| view.oid).collect();
+        let same = |text: &str| texts(all.iter().map(|_| text));
+        batch(schema, all.len(), |name| match name {
+            "oid" => integers(all.iter().map(|view| view + RULE_AFTER_VIEW)),
+            "rulename" => same("_RETURN"),
+            "ev_class" => integers(all.iter().copied()),
+            "ev_type" => same("1"),
+            "ev_enabled" => same("O"),
+            "is_instead" => {
+                let truths: ArrayRef = Arc::new(BooleanArray::from(vec![true; all.len()]));
+                Some(Values::Of(truths))
+            }
+            _ => None,
+        })
+    }
+}
+
+/// The rows of `pg_depend`: a view's rule goes with the view, and needs what the view reads. What is read
+/// is told of as a whole, not by its columns.
+#[derive(Debug)]
+pub(super) struct Dependencies;
+
+/// PostgreSQL's OIDs of `pg_class` and `pg_rewrite`.
+const PG_CLASS: i32 = 1259;
+const PG_REWRITE: i32 = 2618;
+
+impl Extra for Dependencies {
+    fn rows(&self, relations: &Relations, schema: &SchemaRef) -> Result<RecordBatch> {
+        // The rule, what it depends on, and how.
+        let mut all: Vec<(i32, i32, &str)> = Vec::new();
+        for view in relations.views().values() {
+            let rule = view.oid + RULE_AFTER_VIEW;
+            all.push((rule, view.oid, "i"));
+            for read in &view.reads {
+                let read =
+                    read.split_once('.').and_then(|(schema, name)| relations.find(schema, name));
+                all.extend(read.map(|read| (rule, read, "n")));
+            }
+        }
+        batch(schema, all.len(), |name| match name {
+            "classid" => integers(all.iter().map(|_| PG_REWRITE)),
+            "objid" => integers(all.iter().map(|(rule, ..)| *rule)),
+            "refclassid" => integers(all.iter().map(|_| PG_CLASS)),
+            "refobjid" => integers(all.iter().map(|(_, read, _)| *read)),
+            "objsubid" | "refobjsubid" => integers(all.iter().map(|_| 0)),
+            "deptype" => texts(all.iter().map(|(.., how)| *how)),
             _ => None,
         })
     }
