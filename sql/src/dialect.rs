@@ -60,6 +60,7 @@ pub struct Statement {
     /// Characters before it in the text that was sent.
     before: usize,
     kind: StatementKind,
+    forms: Vec<Option<&'static str>>,
 }
 
 /// Whose grammar a statement follows.
@@ -81,6 +82,11 @@ impl Statement {
         &self.text
     }
 
+    /// What parameters were declared to be.
+    pub(crate) fn forms(&self) -> &[Option<&'static str>] {
+        &self.forms
+    }
+
     pub(crate) fn kind(&self) -> &StatementKind {
         &self.kind
     }
@@ -91,6 +97,7 @@ impl Statement {
         if declared.iter().all(Option::is_none) {
             return;
         }
+        self.forms = declared.to_vec();
         match &mut self.kind {
             StatementKind::Ordinary(statement)
             | StatementKind::Catalog { planned: statement, .. } => {
@@ -160,7 +167,7 @@ fn parse_one(written: &[TokenWithSpan], lines: &Lines) -> Result<Statement, SqlE
             },
         },
     };
-    Ok(Statement { text: text.to_owned(), before, kind })
+    Ok(Statement { text: text.to_owned(), before, kind, forms: Vec::new() })
 }
 
 /// The one statement of PostgreSQL in `tokens`, which are a part of another statement.

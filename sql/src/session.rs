@@ -3,6 +3,7 @@
 //! The wire has one for each connection; `vigil run` and `vigil sql` have one in process.
 
 mod acting;
+mod again;
 mod catalog_query;
 mod classify;
 pub(crate) mod command;
@@ -265,6 +266,8 @@ impl Session {
                 hint: Some("Prepare it again.".into()),
             });
         }
+        let newest = self.newest(prepared).await?;
+        let prepared = newest.as_deref().unwrap_or(prepared);
         match &prepared.action {
             Action::Own(statement) => {
                 let tag = statement.tag();

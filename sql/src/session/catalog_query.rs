@@ -36,14 +36,10 @@ impl Session {
             return Ok(prepared);
         }
         match self.described(&query).await {
-            Ok((schema, parameters)) => Ok(Prepared {
-                access: self.known_access(),
-                text: Arc::default(),
-                action: Action::Catalog { query, planned },
-                parameters,
-                schema: Some(schema),
-                kept: Arc::default(),
-            }),
+            Ok((schema, parameters)) => {
+                let (action, schema) = (Action::Catalog { query, planned }, Some(schema));
+                Ok(Prepared { schema, ..Prepared::new(action, parameters, self.known_access()) })
+            }
             Err(stop) => {
                 if let Stop::Unsupported(what) = &stop {
                     tracing::debug!(what, "a query of the catalog is left to DataFusion");
@@ -156,7 +152,7 @@ impl Drop for CancelOnDrop {
 }
 
 /// Polls `work` on a stack that is large enough for deep statements.
-async fn in_deep_stack<T>(work: impl Future<Output = T>) -> T {
+pub(super) async fn in_deep_stack<T>(work: impl Future<Output = T>) -> T {
     let mut work = std::pin::pin!(work);
     std::future::poll_fn(move |context| with_deep_stack(|| work.as_mut().poll(context))).await
 }

@@ -9,6 +9,7 @@ use datafusion::sql::sqlparser::ast;
 use tokio::sync::Mutex;
 
 use super::Session;
+use super::again::Seen;
 use super::classify::{Kind, SessionStatement, classify};
 use super::command::Command;
 use super::command::copy::CopyOptions;
@@ -22,6 +23,7 @@ use crate::access::Access;
 use crate::dialect::{Statement, StatementKind, with_deep_stack};
 use crate::introspection::CatalogQuery;
 use crate::statement::OwnStatement;
+use crate::views::ViewMap;
 
 /// A statement that is ready to run, any number of times.
 #[derive(Clone, Debug)]
@@ -33,6 +35,10 @@ pub struct Prepared {
     pub(super) schema: Option<SchemaRef>,
     /// Whose rights its functions have; `None` where it has no plan.
     pub(super) access: Option<Arc<Access>>,
+    /// What the client has said that texts among its parameters are.
+    pub(super) forms: Arc<[Option<&'static str>]>,
+    /// The views that there were; `None` where it has no plan.
+    pub(super) seen: Option<Arc<Seen>>,
     /// What is remembered of its runs; locked while one of them uses it.
     pub(super) kept: Arc<Mutex<Kept>>,
 }
@@ -88,9 +94,33 @@ impl Prepared {
         self.schema.as_ref()
     }
 
+    pub(super) fn new(
+        action: Action,
+        parameters: Vec<Option<FieldRef>>,
+        access: Option<Arc<Access>>,
+    ) -> Self {
+        Self {
+            text: Arc::default(),
+            action,
+            parameters,
+            schema: None,
+            access,
+            forms: Arc::default(),
+            seen: None,
+            kept: Arc::default(),
+        }
+    }
+
+    /// A statement that will be planned again from its text when a view has become another than it is among
+    /// `views`.
+    pub(super) fn written(mut self, text: &str, views: Arc<ViewMap>) -> Self {
+        self.text = text.into();
+        self.seen = self.access.is_some().then(|| Arc::new(Seen::new(views)));
+        self
+    }
+
     fn without_plan(action: Action, schema: Option<SchemaRef>) -> Self {
-        let (text, kept) = (Arc::default(), Arc::default());
-        Self { text, action, parameters: Vec::new(), schema, access: None, kept }
+        Self { schema, ..Self::new(action, Vec::new(), None) }
     }
 }
 
@@ -113,25 +143,25 @@ impl Session {
         prepared.map_err(|error| statement.located(error))
     }
 
-    async fn try_prepare(
+    pub(super) async fn try_prepare(
         &self,
         statement: &Statement,
         declared: &[Option<DataType>],
     ) -> Result<Prepared, SqlError> {
+        let views = self.database.views().all();
+        let (forms, text) = (statement.forms().into(), statement.text());
         let kind = match statement.kind() {
             StatementKind::Own(statement) => Kind::Own(Arc::clone(statement)),
             StatementKind::Command(command) => Kind::Command(command.clone()),
             StatementKind::Ordinary(statement) => with_deep_stack(|| classify(statement))?,
             StatementKind::Catalog { written, planned } => {
                 let kind = with_deep_stack(|| classify(planned))?;
-                let mut prepared = self.prepare_catalog(written, kind, declared).await?;
-                prepared.text = statement.text().into();
-                return Ok(prepared);
+                let prepared = self.prepare_catalog(written, kind, declared).await?;
+                return Ok(Prepared { forms, ..prepared.written(text, views) });
             }
         };
-        let mut prepared = self.prepare_kind(kind, declared).await?;
-        prepared.text = statement.text().into();
-        Ok(prepared)
+        let prepared = self.prepare_kind(kind, declared).await?;
+        Ok(Prepared { forms, ..prepared.written(text, views) })
     }
 
     /// Whose rights what is planned now has.
@@ -176,14 +206,8 @@ impl Session {
                 let (plan, _) = self.plan(statement).await?;
                 let parameters = parameters::types(&plan, declared)?;
                 let action = Action::Explain { plan, detail };
-                Ok(Prepared {
-                    text: Arc::default(),
-                    access: self.known_access(),
-                    action,
-                    parameters,
-                    schema: Some(explain::schema(detail)),
-                    kept: Arc::default(),
-                })
+                let schema = Some(explain::schema(detail));
+                Ok(Prepared { schema, ..Prepared::new(action, parameters, self.known_access()) })
             }
         }
     }
@@ -248,15 +272,8 @@ impl Session {
             Some(statement) => Action::Deferred { statement: Arc::new(statement), tag },
             None => Action::Query { plan, tag },
         };
-        let (text, kept) = (Arc::default(), Arc::default());
-        Ok(Prepared {
-            text,
-            action,
-            parameters,
-            schema: Some(schema),
-            access: self.known_access(),
-            kept,
-        })
+        let schema = Some(schema);
+        Ok(Prepared { schema, ..Prepared::new(action, parameters, self.known_access()) })
     }
 
     /// Plans the query within a command, where there is one.
@@ -292,8 +309,6 @@ impl Session {
             }
             other => Action::Command(other),
         };
-        let (text, kept) = (Arc::default(), Arc::default());
-        let parameters = planned.parameters;
-        Ok(Prepared { text, action, parameters, schema: None, access: self.known_access(), kept })
+        Ok(Prepared::new(action, planned.parameters, self.known_access()))
     }
 }

@@ -115,3 +115,50 @@ async fn a_view_that_is_read_is_not_dropped() {
     }
     rows(&client, "DROP VIEW a, b, c; DROP VIEW d").await;
 }
+
+/// What both protocols have prepared goes on with the view that is there now.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_prepared_statement_reads_the_view_as_it_is_now() {
+    let server = Server::start().await;
+    let (client, other) = (server.connect().await, server.connect().await);
+    rows(&client, "CREATE VIEW base AS SELECT 1::int AS a; CREATE VIEW v AS SELECT a FROM base")
+        .await;
+    let statement = client.prepare("SELECT a + $1::int FROM v").await.expect("is planned");
+    let all = client.prepare("SELECT * FROM v").await.expect("is planned");
+    let numbers = client.prepare("SELECT count(*) FROM frames").await.expect("is planned");
+    rows(&client, "PREPARE p(int) AS SELECT a + $1 FROM v; PREPARE every AS SELECT * FROM v").await;
+    let answer = async || -> Vec<i32> {
+        let by_protocol = client.query_one(&statement, &[&10_i32]).await.expect("runs");
+        let by_name = rows(&client, "EXECUTE p(10)").await.remove(0);
+        vec![by_protocol.get(0), by_name.parse().expect("is a number")]
+    };
+    assert_eq!(answer().await, [11, 11]);
+    // Also where another session has changed it, and below it.
+    rows(&other, "CREATE OR REPLACE VIEW v AS SELECT a + 1::int AS a FROM base").await;
+    assert_eq!(answer().await, [12, 12]);
+    rows(&other, "CREATE OR REPLACE VIEW base AS SELECT 5::int AS a").await;
+    assert_eq!(answer().await, [16, 16]);
+    assert_eq!(answer().await, [16, 16]);
+    // Other columns than the client was told of.
+    assert_eq!(client.query(&all, &[]).await.expect("runs").len(), 1);
+    rows(&other, "CREATE OR REPLACE VIEW v AS SELECT a, 'new' AS b FROM base").await;
+    assert_eq!(answer().await, [15, 15]);
+    let changed = ("0A000".to_owned(), "cached plan must not change result type".to_owned());
+    let error = client.query(&all, &[]).await.expect_err("has another column");
+    let report = error.as_db_error().expect("comes from the server");
+    assert_eq!((report.code().code(), report.message()), (changed.0.as_str(), changed.1.as_str()));
+    assert_eq!(refused(&client, "EXECUTE every").await, changed);
+    // A temporary one comes before it, and goes again.
+    rows(&client, "BEGIN; CREATE TEMP VIEW v AS SELECT 100::int AS a").await;
+    assert_eq!(answer().await, [110, 110]);
+    rows(&client, "ROLLBACK").await;
+    assert_eq!(answer().await, [15, 15]);
+    rows(&other, "DROP VIEW v").await;
+    let missing = ("42P01".to_owned(), "relation \"v\" does not exist".to_owned());
+    assert_eq!(refused(&client, "EXECUTE p(10)").await, missing);
+    let error = client.query(&statement, &[&10_i32]).await.expect_err("has no view");
+    assert_eq!(error.code().map(|code| code.code()), Some("42P01"));
+    rows(&other, "CREATE VIEW v AS SELECT 7::int AS a").await;
+    assert_eq!(answer().await, [17, 17]);
+    client.query(&numbers, &[]).await.expect("reads no view");
+}

@@ -17,6 +17,7 @@ pub(crate) struct Prepare {
     name: String,
     /// What was written between the parentheses.
     types: Option<String>,
+    text: String,
     query: Box<ast::Statement>,
 }
 
@@ -37,8 +38,10 @@ pub(super) fn parse(cursor: &mut Cursor) -> Result<Command, SqlError> {
         None
     };
     cursor.expect(&["as"])?;
-    let query = dialect::parse_part(cursor.rest(), cursor.lines())?;
-    Ok(Command::Prepare(Prepare { name, types, query }))
+    let tokens = cursor.rest();
+    let text = cursor.text_of(tokens).to_owned();
+    let query = dialect::parse_part(tokens, cursor.lines())?;
+    Ok(Command::Prepare(Prepare { name, types, text, query }))
 }
 
 impl Session {
@@ -62,7 +65,8 @@ impl Session {
                 hint: Some("Prepare SELECT and VALUES; run the others as they are.".into()),
             });
         }
-        let prepared = self.prepare_kind(kind, &declared).await?;
+        let views = self.database.views().all();
+        let prepared = self.prepare_kind(kind, &declared).await?.written(&prepare.text, views);
         let text = self.backend.doing().query;
         let named = Named::new(&prepare.name, text.as_str().into(), &prepared, true);
         self.named.insert(prepare.name.clone(), named);
