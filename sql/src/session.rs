@@ -10,6 +10,7 @@ pub(crate) mod command;
 mod constant;
 mod current_setting;
 mod cursors;
+mod discard;
 mod drop_if_exists;
 mod duplicates;
 mod explain;
@@ -341,14 +342,9 @@ impl Session {
         match statement {
             S::SetRole(name, scope) => return self.set_role(name.as_deref(), *scope),
             S::SetAuthorization(name) => return self.set_authorization(name.as_deref()),
-            S::DiscardAll if self.transaction.status() == TransactionStatus::Idle => {
-                self.set_authorization(None)?;
-            }
+            S::DiscardAll => return self.discard_all(),
             S::DropIfExists(kind, names) => return self.drop_if_exists(*kind, names),
-            S::DiscardTemporary => {
-                self.discard_temporary()?;
-                return Ok(Outcome::done("DISCARD TEMP", []));
-            }
+            S::DiscardTemporary => return self.discard_temporary(),
             _ => {}
         }
         let Self { settings, transaction, .. } = self;
@@ -393,9 +389,11 @@ impl Session {
             }
             // They have been done above.
             S::Commit { .. } | S::Rollback { .. } => Outcome::done("ROLLBACK", []),
-            S::SetRole(..) | S::SetAuthorization(_) | S::DropIfExists(..) | S::DiscardTemporary => {
-                Outcome::done("SET", [])
-            }
+            S::SetRole(..)
+            | S::SetAuthorization(_)
+            | S::DropIfExists(..)
+            | S::DiscardAll
+            | S::DiscardTemporary => Outcome::done("SET", []),
             S::Savepoint(name) => {
                 transaction.savepoint(name, settings)?;
                 Outcome::done("SAVEPOINT", [])
@@ -437,25 +435,6 @@ impl Session {
                 let tag = if name.is_some() { "DEALLOCATE" } else { "DEALLOCATE ALL" };
                 Outcome::done(tag, [])
             }
-            S::DiscardAll => {
-                if transaction.status() != TransactionStatus::Idle {
-                    return Err(SqlError::Invalid {
-                        sqlstate: "25001",
-                        message: "DISCARD ALL cannot run inside a transaction block".into(),
-                        hint: None,
-                        position: None,
-                    });
-                }
-                settings.reset_all();
-                self.prepared.clear();
-                self.named.clear();
-                self.cursors.close_all();
-                self.mailbox.unlisten(None);
-                self.database.activity().locks().give_back_all(self.backend.pid());
-                self.deallocated.push(None);
-                self.discard_temporary()?;
-                Outcome::done("DISCARD ALL", [])
-            }
             S::Nothing(tag) => Outcome::done(tag, []),
         };
         Ok(outcome)
@@ -480,12 +459,16 @@ impl Session {
         } else {
             ("ROLLBACK", self.transaction.rollback(settings))
         };
-        if in_block && tag == "COMMIT" {
+        if !in_block && commits {
+            self.keeps_string();
+        } else if !in_block {
+            self.takes_string_back()?;
+        } else if tag == "COMMIT" {
             self.cursors.commit();
             self.say();
             self.undo.commit();
             self.leave_local_role();
-        } else if in_block {
+        } else {
             self.cursors.rollback();
             self.unsaid.clear();
             self.follow_role();
@@ -563,6 +546,9 @@ impl Session {
     pub fn fail(&mut self) {
         self.backend.take_unsaid();
         self.transaction.fail();
+        if let Err(error) = self.takes_string_back() {
+            tracing::warn!(%error, "views of a string that failed stay");
+        }
     }
 
     /// `SET name = value` from outside, such as the parameters of a connection's startup.

@@ -6,7 +6,7 @@
 use std::sync::{Arc, OnceLock};
 
 use super::classify::Scope;
-use super::{Outcome, Session, TransactionStatus};
+use super::{Outcome, Session};
 use crate::access::{Access, denied};
 use crate::{Notice, SqlError};
 
@@ -47,7 +47,7 @@ impl Session {
             }
         }
         if scope == Scope::Local {
-            if self.transaction_status() == TransactionStatus::Idle {
+            if self.transaction.is_alone() {
                 let message = "SET LOCAL can only be used in transaction blocks";
                 return Ok(Outcome::done("SET", [Notice::warning("25P01", message)]));
             }

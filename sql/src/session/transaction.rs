@@ -5,6 +5,9 @@
 //! taken by the first of them. `CREATE SOURCE` and its like take effect at once; as a transaction
 //! sees its own changes, the next query behind one takes a new cut, unless the block's isolation
 //! is `repeatable read` or `serializable`.
+//!
+//! The statements of one string belong together too, as in PostgreSQL: outside of a block they are one, without
+//! the cut and the savepoints, and its end commits it.
 
 use std::sync::Arc;
 
@@ -33,6 +36,8 @@ pub(crate) struct Transaction {
     status: TransactionStatus,
     /// The settings as they were before the block.
     before: Option<Settings>,
+    /// The settings as they were before the statements of a string, outside of a block.
+    before_string: Option<Settings>,
     /// Names that `SET LOCAL` changed, with the value to give back; `None` is the default.
     local: Vec<(String, Option<String>)>,
     /// Savepoints and the settings at each, oldest first.
@@ -44,6 +49,46 @@ pub(crate) struct Transaction {
 impl Transaction {
     pub(crate) fn status(&self) -> TransactionStatus {
         self.status
+    }
+
+    /// Whether what is done now is kept at once.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.status == TransactionStatus::Idle && self.before_string.is_none()
+    }
+
+    /// A statement of a string of several begins.
+    pub(crate) fn join_string(&mut self, settings: &Settings) {
+        if self.is_alone() {
+            self.before_string = Some(settings.clone());
+        }
+    }
+
+    /// The statements of a string are kept; whether there were any that belonged together.
+    pub(crate) fn keep_string(&mut self, settings: &mut Settings) -> bool {
+        let is_one = self.before_string.take().is_some();
+        if is_one {
+            self.leave_local(settings);
+        }
+        is_one
+    }
+
+    /// The same when they are taken back.
+    pub(crate) fn take_back_string(&mut self, settings: &mut Settings) -> bool {
+        let Some(before) = self.before_string.take() else { return false };
+        *settings = before;
+        self.local.clear();
+        true
+    }
+
+    /// What `SET LOCAL` changed is as it was.
+    fn leave_local(&mut self, settings: &mut Settings) {
+        for (name, value) in std::mem::take(&mut self.local).into_iter().rev() {
+            // Both were valid when they were noted.
+            let _ = match value {
+                Some(value) => settings.set(&name, &value),
+                None => settings.reset(&name),
+            };
+        }
     }
 
     /// The cut that queries read now, if the block has one.
@@ -139,7 +184,8 @@ impl Transaction {
             return Some(Notice::warning("25001", message));
         }
         self.status = TransactionStatus::InBlock;
-        self.before = Some(settings.clone());
+        // What came before it in its string is of the block too.
+        self.before = Some(self.before_string.take().unwrap_or_else(|| settings.clone()));
         None
     }
 
@@ -149,13 +195,7 @@ impl Transaction {
             TransactionStatus::Idle => ("COMMIT", Some(no_transaction())),
             TransactionStatus::Failed => ("ROLLBACK", self.rollback(settings)),
             TransactionStatus::InBlock => {
-                for (name, value) in std::mem::take(&mut self.local).into_iter().rev() {
-                    // Both were valid when they were noted.
-                    let _ = match value {
-                        Some(value) => settings.set(&name, &value),
-                        None => settings.reset(&name),
-                    };
-                }
+                self.leave_local(settings);
                 *self = Self::default();
                 ("COMMIT", None)
             }
@@ -176,7 +216,7 @@ impl Transaction {
 
     /// `SET LOCAL` is about to change `name`; outside a block it has no effect.
     pub(crate) fn set_local(&mut self, name: &str, settings: &Settings) -> Result<(), Notice> {
-        if self.status == TransactionStatus::Idle {
+        if self.is_alone() {
             return Err(Notice::warning(
                 "25P01",
                 "SET LOCAL can only be used in transaction blocks",
@@ -307,6 +347,32 @@ mod tests {
         assert_eq!(transaction.commit(&mut settings), ("COMMIT", None));
         assert_eq!(settings.show("application_name").expect("is known").1, "");
         assert_eq!(settings.show("statement_timeout").expect("is known").1, "1s");
+    }
+
+    #[test]
+    fn a_string_is_taken_back_as_a_whole() {
+        let (mut transaction, mut settings) = (Transaction::default(), Settings::default());
+        let name = |settings: &Settings| settings.show("application_name").expect("is known").1;
+        transaction.join_string(&settings);
+        settings.set("application_name", "first").expect("is text");
+        transaction.join_string(&settings);
+        transaction.set_local("statement_timeout", &settings).expect("is in a string");
+        settings.set("statement_timeout", "1s").expect("is a time");
+        assert!(transaction.keep_string(&mut settings));
+        assert_eq!(name(&settings), "first");
+        assert_eq!(settings.show("statement_timeout").expect("is known").1, "0");
+        transaction.join_string(&settings);
+        settings.set("application_name", "second").expect("is text");
+        assert!(transaction.take_back_string(&mut settings));
+        assert_eq!(name(&settings), "first");
+        assert!(transaction.is_alone());
+        // BEGIN takes over what came before it.
+        transaction.join_string(&settings);
+        settings.set("application_name", "third").expect("is text");
+        transaction.begin(&settings);
+        assert!(!transaction.take_back_string(&mut settings));
+        transaction.rollback(&mut settings);
+        assert_eq!(name(&settings), "first");
     }
 
     #[test]

@@ -1,15 +1,15 @@
-//! What a transaction block has done to views, so that `ROLLBACK` takes it back: views themselves, what was
+//! What a transaction block, or a string of statements without one, has done to views, so that `ROLLBACK` takes it back: views themselves, what was
 //! granted on them, and comments. Others see the change meanwhile, as they see a source at once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Session;
+use crate::SqlError;
 use crate::comments::Said;
 use crate::database::{DEFAULT_SCHEMA, Database};
 use crate::roles::{Grant, RoleMap};
 use crate::views::{View, ViewMap, ViewName};
-use crate::{SqlError, TransactionStatus};
 
 /// What one statement changes. It is noted while nobody else can change anything, so that it is nobody
 /// else's.
@@ -87,8 +87,8 @@ pub(super) struct Undo(Vec<Change>);
 
 impl Undo {
     /// Notes what a statement of a block has changed.
-    fn note(&mut self, change: Change, status: TransactionStatus, depth: usize) {
-        if status != TransactionStatus::Idle && !change.is_empty() {
+    fn note(&mut self, change: Change, depth: usize) {
+        if !change.is_empty() {
             self.0.push(Change { depth, ..change });
         }
     }
@@ -167,8 +167,38 @@ impl Undo {
 impl Session {
     /// Notes what a statement has changed.
     pub(super) fn note(&mut self, change: Change) {
-        let (status, depth) = (self.transaction_status(), self.transaction.depth());
-        self.undo.note(change, status, depth);
+        if !self.transaction.is_alone() {
+            self.undo.note(change, self.transaction.depth());
+        }
+    }
+
+    /// A statement of a string of several begins.
+    pub(crate) fn joins_string(&mut self) {
+        self.transaction.join_string(&self.settings);
+    }
+
+    /// The string has ended, or `COMMIT` ends what it has done so far.
+    pub(crate) fn keeps_string(&mut self) {
+        if self.transaction.keep_string(&mut self.settings) {
+            self.cursors.commit();
+            self.say();
+            self.undo.commit();
+            self.leave_local_role();
+        }
+    }
+
+    /// A statement of the string has failed, or `ROLLBACK` takes back what it has done so far.
+    ///
+    /// # Errors
+    /// Those of [`Undo::roll_back`].
+    pub(super) fn takes_string_back(&mut self) -> Result<(), SqlError> {
+        if self.transaction.take_back_string(&mut self.settings) {
+            self.cursors.rollback();
+            self.unsaid.clear();
+            self.follow_role();
+            self.undo.roll_back(None, &self.database)?;
+        }
+        Ok(())
     }
 }
 

@@ -191,6 +191,18 @@ impl Connection {
         polish(error);
         self.session.lock().await.fail();
     }
+
+    /// Tells the client of settings that are as they were before what failed.
+    pub(super) async fn tell_settings(&self, client: &mut Client) -> std::io::Result<()> {
+        let news = {
+            let session = self.session.lock().await;
+            self.news(&session)
+        };
+        for message in news {
+            say(client, message).await?;
+        }
+        Ok(())
+    }
 }
 
 fn notification(notification: Notification) -> PgWireBackendMessage {

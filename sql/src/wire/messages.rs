@@ -145,6 +145,7 @@ pub(super) async fn serve(
             if was_early || is_fatal(&error) {
                 return close(&mut socket, error).await;
             }
+            connection.tell_settings(&mut socket).await?;
             tokio::select! {
                 biased;
                 told = process_error(&mut socket, error, is_extended) => told?,

@@ -1,5 +1,5 @@
 //! The simple query protocol: a string of statements comes in, the answers go out one after the
-//! other, up to the first error.
+//! other, up to the first error, which takes back what can be taken back of those before it.
 
 use pgwire::api::ClientInfo;
 use pgwire::api::portal::Format;
@@ -37,7 +37,14 @@ impl Connection {
                     // Such requests are seen where something is waited for.
                     tokio::task::yield_now().await;
                 }
+                if statements.len() > 1 {
+                    self.session.lock().await.joins_string();
+                }
                 self.answer(client, statement).await?;
+                self.settle(client, store).await?;
+            }
+            if statements.len() > 1 {
+                self.session.lock().await.keeps_string();
                 self.settle(client, store).await?;
             }
             Ok(())

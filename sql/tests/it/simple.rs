@@ -101,3 +101,68 @@ async fn a_panic_concerns_one_client() {
     client.simple_query("SELECT 1").await.expect("the connection goes on");
     other.simple_query("SELECT 1").await.expect("the other one never noticed");
 }
+
+/// As PostgreSQL 15 does it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_string_that_fails_takes_back_what_it_did() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    let row = async |sql: &str| texts(&client.simple_query(sql).await.expect(sql)).remove(0);
+    let fails = async |sql: &str| {
+        let error = client.simple_query(sql).await.expect_err(sql);
+        error.code().map(|code| code.code().to_owned()).unwrap_or_default()
+    };
+    client
+        .simple_query(
+            "CREATE ROLE guard; CREATE VIEW kept AS SELECT 1 AS a; SET application_name = 'me'",
+        )
+        .await
+        .expect("runs");
+    let comment = "SELECT obj_description(oid) FROM pg_class WHERE relname = 'tracks'";
+    let (user, comment_before) = (row("SELECT current_user").await, row(comment).await);
+    let work = "CREATE VIEW gone AS SELECT 1 AS a; CREATE OR REPLACE VIEW kept AS SELECT 2 AS a;
+                COMMENT ON VIEW kept IS 'x'; COMMENT ON TABLE tracks IS 'x';
+                CREATE TEMP VIEW passing AS SELECT 1 AS a; SET application_name = 'inside'; SET ROLE guard";
+    for (wrong, sqlstate) in [
+        ("SELECT 1 / 0", "22012"),
+        ("SELECT nosuch", "42703"),
+        ("SELECT source FROM frames", "42501"),
+        ("RESET ROLE; SELECT 10 / (frame_number - 3) FROM frames", "22012"),
+        ("DISCARD ALL", "25001"),
+        ("SAVEPOINT s", "25P01"),
+    ] {
+        assert_eq!(fails(&format!("{work}; {wrong}")).await, sqlstate, "{wrong}");
+        assert_eq!(row("SELECT a FROM kept").await, "1", "{wrong}");
+        assert_eq!(row("SELECT current_user").await, user, "{wrong}");
+        assert_eq!(row("SHOW application_name").await, "me", "{wrong}");
+        assert_eq!(row(comment).await, comment_before, "{wrong}");
+        assert_eq!(fails("SELECT a FROM gone").await, "42P01", "{wrong}");
+        assert_eq!(fails("SELECT a FROM passing").await, "42P01", "{wrong}");
+    }
+    // COMMIT keeps what came before it, ROLLBACK takes it back, BEGIN makes a block of it.
+    fails(
+        "CREATE VIEW one AS SELECT 1 AS a; COMMIT; CREATE VIEW two AS SELECT 2 AS a; SELECT 1 / 0",
+    )
+    .await;
+    assert_eq!(row("SELECT a FROM one").await, "1");
+    assert_eq!(fails("SELECT a FROM two").await, "42P01");
+    client.simple_query("DROP VIEW one; ROLLBACK; SELECT 1").await.expect("runs");
+    client.simple_query("DROP VIEW one; BEGIN; DROP VIEW kept").await.expect("runs");
+    assert_eq!(fails("SELECT a FROM one").await, "42P01");
+    client.simple_query("ROLLBACK").await.expect("runs");
+    assert_eq!(row("SELECT one.a + kept.a FROM one, kept").await, "2");
+    // What is local is so to the string.
+    assert_eq!(row("SET LOCAL application_name = 'here'; SHOW application_name").await, "(0 rows)");
+    let answers = client
+        .simple_query(
+            "SET LOCAL ROLE guard; SET LOCAL application_name = 'here'; SELECT current_user;
+             SHOW application_name; DECLARE c CURSOR FOR VALUES (1), (2); FETCH 1 FROM c",
+        )
+        .await
+        .expect("runs");
+    let rows = texts(&answers).into_iter().filter(|text| !text.starts_with('('));
+    assert_eq!(rows.collect::<Vec<_>>(), ["guard", "here", "1"]);
+    assert_eq!(row("SELECT current_user").await, user);
+    assert_eq!(row("SHOW application_name").await, "me");
+    assert_eq!(fails("FETCH 1 FROM c").await, "34000");
+}

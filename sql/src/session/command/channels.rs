@@ -7,7 +7,7 @@ use super::Command;
 use crate::SqlError;
 use crate::channels::Notification;
 use crate::dialect::Cursor;
-use crate::session::{Outcome, Session, TransactionStatus};
+use crate::session::{Outcome, Session};
 
 /// PostgreSQL's limit of a notification's text, bytes.
 pub(crate) const MAX_PAYLOAD: usize = 8000;
@@ -80,7 +80,7 @@ impl Unsaid {
 impl Session {
     pub(super) fn run_channel(&mut self, channel: &Channel) -> Result<Outcome, SqlError> {
         self.unsaid.push(self.transaction.depth(), channel.clone());
-        if self.transaction_status() == TransactionStatus::Idle {
+        if self.transaction.is_alone() {
             self.say();
         }
         let tag = match channel {
@@ -100,7 +100,7 @@ impl Session {
         for (channel, payload) in said {
             self.unsaid.push(self.transaction.depth(), Channel::Notify(channel, payload));
         }
-        if self.transaction_status() == TransactionStatus::Idle {
+        if self.transaction.is_alone() {
             self.say();
         }
     }

@@ -9,7 +9,7 @@ use super::Command;
 use crate::SqlError;
 use crate::dialect::{self, Cursor};
 use crate::session::cursors::{Declared, Hold, Scroll};
-use crate::session::{Outcome, Session, TransactionStatus};
+use crate::session::{Outcome, Session};
 
 /// The statement.
 #[derive(Clone, Debug)]
@@ -58,7 +58,7 @@ impl Session {
         described: &SchemaRef,
         parameters: Vec<ScalarValue>,
     ) -> Result<Outcome, SqlError> {
-        let in_block = self.transaction_status() != TransactionStatus::Idle;
+        let in_block = !self.transaction.is_alone();
         if declare.hold == Hold::Transaction && !in_block {
             return Err(SqlError::NoTransaction { what: "DECLARE CURSOR" });
         }

@@ -425,26 +425,6 @@ impl Session {
         }
         Ok(Outcome::done(tag, notices))
     }
-
-    /// `DISCARD TEMP`: the session's temporary views are gone.
-    ///
-    /// # Errors
-    /// None that is known, as these views are in no file.
-    pub(in crate::session) fn discard_temporary(&mut self) -> Result<(), SqlError> {
-        let session = Some(self.backend.pid());
-        if self.database.views().all().keys().all(|name| name.session != session) {
-            return Ok(());
-        }
-        let mut change = Change::default();
-        self.database.views().change(|all| {
-            change.views(all, |all| {
-                all.retain(|name, _| name.session != session);
-                Ok(())
-            })
-        })?;
-        self.note(change);
-        Ok(())
-    }
 }
 
 fn is_standard(name: &str) -> bool {

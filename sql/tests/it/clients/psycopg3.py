@@ -81,4 +81,22 @@ with psycopg.connect(conninfo, autocommit=True) as connection:
     connection.execute("PREPARE p (bigint) AS SELECT $1 + 1")
     assert connection.execute("EXECUTE p (41)").fetchone() == (42,)
     connection.execute("DEALLOCATE ALL")
+# Views: temporary ones, one that changes under a prepared statement, and a string that fails.
+with psycopg.connect(conninfo, autocommit=True) as connection:
+    connection.execute("CREATE VIEW base AS SELECT 1 AS a")
+    connection.execute("CREATE TEMP VIEW passing AS SELECT a FROM base")
+    for number in (1, 2):
+        connection.execute(f"CREATE OR REPLACE VIEW base AS SELECT {number} AS a")
+        assert connection.execute("SELECT a + %s FROM passing", (10,), prepare=True).fetchone() == (10 + number,)
+    try:
+        connection.execute("SET application_name = 'inside'; CREATE VIEW gone AS SELECT 1 AS a; SELECT 1 / 0")
+        raise AssertionError("divides by zero")
+    except psycopg.errors.DivisionByZero:
+        pass
+    assert connection.info.parameter_status("application_name") != "inside"
+    assert connection.execute("SELECT to_regclass('gone')").fetchone() == (None,)
+    with psycopg.connect(conninfo) as other:
+        assert other.execute("SELECT to_regclass('passing')").fetchone() == (None,)
+    connection.execute("DROP VIEW base CASCADE")
+    assert connection.execute("SELECT to_regclass('passing')").fetchone() == (None,)
 print("ok")
