@@ -33,6 +33,7 @@ mod indexable;
 mod kernel;
 mod lateral;
 mod links;
+mod matching;
 mod nearest_join;
 mod nearest_sort;
 mod node;

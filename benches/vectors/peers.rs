@@ -10,6 +10,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use crate::data::{CAMERAS, DIMENSIONS, Data, Vector};
 use crate::wire::Client;
 
+/// Enough for the graph of a million rows: pgvector goes on more slowly on disk without it.
+const MAINTENANCE_WORK_MEM: &str = "4GB";
+
 /// A program; it ends with its input.
 struct Program {
     child: Child,
@@ -116,17 +119,17 @@ impl Postgres {
     /// A connection to a table with the rows, as ours has them and without an index.
     pub(crate) fn load(&mut self, data: &Data) -> Result<Client> {
         let mut client = Client::connect(&self.address)?;
-        client.run(
+        client.run(&format!(
             "CREATE EXTENSION IF NOT EXISTS vector;
              DROP TABLE IF EXISTS captions;
              CREATE TABLE captions (source text, frame_number bigint, embedding vector(384));
              ALTER TABLE captions ALTER embedding SET STORAGE PLAIN;
-             SET maintenance_work_mem = '2GB';
+             SET maintenance_work_mem = '{MAINTENANCE_WORK_MEM}';
              SET max_parallel_maintenance_workers = 1;
              SET hnsw.ef_search = 100;
              SET hnsw.iterative_scan = strict_order;
              SET jit = off",
-        )?;
+        ))?;
         let mut header = BytesMut::from(&b"PGCOPY\n\xff\r\n\0"[..]);
         header.put_slice(&[0; 8]);
         let rows = data.rows.iter().enumerate().map(|(row, vector)| copy_row(row, vector));

@@ -12,6 +12,7 @@ mod base64;
 mod bits;
 pub(crate) mod bytea;
 mod calls;
+mod chains;
 mod composite_field;
 mod cursor;
 mod depth;
@@ -36,6 +37,7 @@ mod symmetric;
 mod templates;
 mod tokens;
 mod using;
+mod values;
 mod whole_row;
 
 use std::sync::Arc;

@@ -6,9 +6,8 @@ use datafusion::error::Result;
 
 use super::codes::walks_by_steps;
 use super::kernel::{Metric, prefetch_whole, product_and_square};
-use super::scan::{
-    Matching, Nulls, Outcome, Scan, Target, WANTED_SHARE, Way, between, everything, limit,
-};
+use super::matching::Matching;
+use super::scan::{Nulls, Outcome, Scan, Target, WANTED_SHARE, Way, between, everything, limit};
 use super::search::SearchStatistics;
 use super::sketch::{Sketch, SketchQuery};
 use super::vector_index::norm;
@@ -167,24 +166,57 @@ impl Scan<'_> {
 
     /// The distances of the rows at some positions, as far as they match.
     fn part(&self, positions: Range<usize>, matching: Option<&Matching>) -> Part {
-        let Target { column, metric, .. } = self.request.target;
+        let Target { metric, .. } = self.request.target;
         let mut part = Part::new(self.k);
-        let query = (matching.is_none() && walks_by_steps(metric, self.query.len()))
+        let all = [positions.clone()];
+        let ranges: Vec<Range<usize>> = match matching {
+            Some(matching) => matching.within(positions).collect(),
+            None => all.into(),
+        };
+        let rows: usize = ranges.iter().map(Range::len).sum();
+        // Rounding whole batches is not worth it for some of their rows.
+        let is_whole = matching.is_none_or(Matching::is_whole);
+        let query = (is_whole && walks_by_steps(metric, self.query.len()))
             .then(|| SketchQuery::new(self.query))
-            .filter(|_| metric == Metric::Cosine && self.k < positions.len() / WANTED_SHARE);
+            .filter(|_| metric == Metric::Cosine && self.k < rows / WANTED_SHARE);
+        for range in ranges {
+            self.range(range, matching, query.as_ref(), &mut part);
+            if part.has_other_length {
+                return part;
+            }
+        }
+        part.tighten(self.k);
+        for (_, _, position) in std::mem::take(&mut part.bounded) {
+            if let Some(distance) = self.distance(position) {
+                part.nearest.push((distance, position));
+            }
+        }
+        part
+    }
+
+    /// Takes in the rows of a range, up to one whose vector has another length.
+    fn range(
+        &self,
+        positions: Range<usize>,
+        matching: Option<&Matching>,
+        query: Option<&SketchQuery>,
+        part: &mut Part,
+    ) {
+        let Target { column, metric, .. } = self.request.target;
+        let is_whole = matching.is_none_or(Matching::is_whole);
         let mut at = positions.start;
         while at < positions.end {
             let (number, first) = self.rows.locate(at);
             let vectors = Vectors::of(self.rows.batch(number), column);
             let of_batch = self.rows.batch(number).num_rows();
             let last = of_batch.min(first + positions.end - at);
-            let sketch = query.as_ref().zip(vectors.as_ref()).and_then(|(query, vectors)| {
+            let sketch = query.zip(vectors.as_ref()).and_then(|(query, vectors)| {
                 let make = || Sketch::new(vectors, of_batch, self.query.len());
                 Some((query, self.rows.derived(number).the_second_time(make)?))
             });
             for row in first..last {
                 let position = at + row - first;
-                if !matching.is_none_or(|matching| matching.0[position]) {
+                if !is_whole && !matching.is_none_or(|matching| matching.has(position)) {
                     continue;
                 }
                 part.matched += 1;
@@ -202,7 +234,7 @@ impl Scan<'_> {
                 };
                 if vector.len() != self.query.len() {
                     part.has_other_length = true;
-                    return part;
+                    return;
                 }
                 if metric == Metric::InnerProduct {
                     let (product, square) = product_and_square(self.query, vector);
@@ -214,12 +246,5 @@ impl Scan<'_> {
             }
             at += last - first;
         }
-        part.tighten(self.k);
-        for (_, _, position) in std::mem::take(&mut part.bounded) {
-            if let Some(distance) = self.distance(position) {
-                part.nearest.push((distance, position));
-            }
-        }
-        part
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn check_sample(sample: &Sample) -> Result<()> {
         (vector.len() == sample.query.len()).then_some(())?;
         between(definition.metric, &sample.query, vector)
     };
-    let passing = (0..rows.rows()).filter(|at| matching.as_ref().is_none_or(|all| all.0[*at]));
+    let passing = (0..rows.rows()).filter(|at| matching.as_ref().is_none_or(|all| all.has(*at)));
     let mut exact: Vec<f32> = passing.filter_map(distance).collect();
     let wanted = RECALL_AT.min(sample.found.len());
     if wanted == 0 || exact.len() < wanted {

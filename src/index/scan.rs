@@ -16,6 +16,7 @@
 //! alone, and a row of a later batch that is nearer than one of an earlier batch was missed then
 //! and is left out. Only where the graph has no more rows does an exact list take its place.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,16 +24,18 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, BooleanArray, RecordBatch};
 use arrow::compute::prep_null_mask_filter;
 use datafusion::common::exec_datafusion_err;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::{DataFusionError, Result};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::Column;
+use datafusion::physical_expr::utils::collect_columns;
 use vigil_sql::catalog::StandardTable;
 use vigil_sql::{NotShort, SearchSettings};
 
 use super::conditions::is_volatile;
 use super::graph::Graph;
 use super::kernel::{Metric, product_and_square};
+use super::matching::Matching;
 use super::registry::Indexes;
 use super::search::SearchStatistics;
 use super::vector_index::{Parts, VectorIndex, norm, prepared};
@@ -123,8 +126,8 @@ pub(super) struct Outcome {
 
 /// The column with the name of a row's source.
 const SOURCE: &str = "source";
-/// Up to so many rows that match are scanned rather than looked for in the graph.
-const FEW: usize = 2_000;
+/// A row that the graph is asked for takes as long as so many of a scan, as its vector lies anywhere.
+const GRAPH_OVER_SCAN: usize = 4;
 /// The graph is left when more than one in so many rows is wanted.
 pub(super) const WANTED_SHARE: usize = 8;
 /// Tables up to this size have their condition evaluated at once; larger ones are sampled first.
@@ -168,15 +171,20 @@ pub(super) fn run(request: &Request, rows: &TableRows, indexes: &Indexes) -> Res
     if request.target.nulls == Nulls::First && scan.lacks_distances(&built.parts()) {
         return everything(request, rows);
     }
-    if request.predicate.is_none() {
+    let Some(predicate) = &request.predicate else {
         let outcome = scan.in_graph(built, None)?;
         if outcome.positions.len() >= k {
             scan.perhaps_sample(&outcome, indexes);
             return Ok(outcome);
         }
         return scan.exactly(None);
-    }
-    if rows.rows() > SMALL && request.settings.iterative_scan && request.share(rows)? >= 0.5 {
+    };
+    // Which rows are of a source is known without looking at them.
+    if rows.rows() > SMALL
+        && request.settings.iterative_scan
+        && !request.is_of_source(predicate)?
+        && request.share(rows)? >= 0.5
+    {
         let outcome = scan.iteratively(built)?;
         if outcome.positions.len() >= k {
             scan.perhaps_sample(&outcome, indexes);
@@ -185,7 +193,9 @@ pub(super) fn run(request: &Request, rows: &TableRows, indexes: &Indexes) -> Res
     }
     let matching = request.matching(rows)?;
     let count = matching.as_ref().map_or(rows.rows(), Matching::count);
-    if count > FEW && count > page.saturating_mul(WANTED_SHARE) {
+    if is_for_graph(count, rows.rows(), request.settings.ef_search.max(page))
+        && count > page.saturating_mul(WANTED_SHARE)
+    {
         let outcome = scan.in_graph(built, matching.as_ref())?;
         if outcome.positions.len() >= k {
             scan.perhaps_sample(&outcome, indexes);
@@ -193,6 +203,13 @@ pub(super) fn run(request: &Request, rows: &TableRows, indexes: &Indexes) -> Res
         }
     }
     scan.exactly(matching.as_ref())
+}
+
+/// Whether `count` rows of `rows` are found sooner in the graph than by a scan of them. The graph is walked
+/// until it has met `ef` that match, about one in `rows / count`.
+fn is_for_graph(count: usize, rows: usize, ef: usize) -> bool {
+    let visited = ef.saturating_mul(rows) / count.max(1);
+    count > visited.saturating_mul(GRAPH_OVER_SCAN)
 }
 
 /// Rows that are not in the graph yet and may be searched all the same in a short search.
@@ -242,19 +259,6 @@ pub(super) fn everything(request: &Request, rows: &TableRows) -> Result<Outcome>
     Ok(Outcome { positions, way: Way::Exact, statistics, scanned: rows.rows() })
 }
 
-/// Which rows fulfil the condition, by position.
-pub(super) struct Matching(pub(super) Vec<bool>);
-
-impl Matching {
-    pub(super) fn count(&self) -> usize {
-        self.0.iter().filter(|matches| **matches).count()
-    }
-
-    fn positions(&self) -> impl Iterator<Item = usize> + '_ {
-        self.0.iter().enumerate().filter_map(|(position, matches)| matches.then_some(position))
-    }
-}
-
 impl Request {
     fn projected(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         Ok(match &self.projection {
@@ -280,7 +284,7 @@ impl Request {
                 .as_string_opt::<i32>()
                 .ok_or_else(|| exec_datafusion_err!("the name of a model is no text"))?;
             for row in 0..batch.num_rows() {
-                let counts = matching.as_ref().is_none_or(|matching| matching.0[position + row]);
+                let counts = matching.as_ref().is_none_or(|matching| matching.has(position + row));
                 if counts && vectors.is_valid(row) && models.is_valid(row) {
                     vigil_udfs::check_model(models.value(row), expected)?;
                 }
@@ -298,18 +302,16 @@ impl Request {
             let sources: Vec<Range<usize>> = sources.filter(|rows| !rows.is_empty()).collect();
             let first: Vec<usize> = sources.iter().map(|rows| rows.start).collect();
             let passing = self.passing(rows, &first)?;
-            let mut all = vec![false; rows.rows()];
-            for rows in sources.into_iter().filter(|rows| passing.contains(&rows.start)) {
-                all[rows].fill(true);
-            }
-            return Ok(Some(Matching(all)));
+            let passing =
+                sources.into_iter().filter(|rows| passing.binary_search(&rows.start).is_ok());
+            return Ok(Some(Matching::whole(passing.collect())));
         }
         let mut all = Vec::with_capacity(rows.rows());
         for batch in rows.batches().filter(|batch| batch.num_rows() > 0) {
             let passes = evaluate(predicate, &self.projected(batch)?)?;
             all.extend(passes.values().iter());
         }
-        Ok(Some(Matching(all)))
+        Ok(Some(Matching::each(all)))
     }
 
     /// Whether a condition asks for nothing but the source.
@@ -338,13 +340,43 @@ impl Request {
         Ok(passed as f64 / positions.len().max(1) as f64)
     }
 
+    /// The condition over the columns that it reads alone, and which of the table's those are: to gather
+    /// vectors takes longer than anything that a condition asks of other columns.
+    fn narrowed(
+        &self,
+        predicate: &Arc<dyn PhysicalExpr>,
+    ) -> Result<(Arc<dyn PhysicalExpr>, Option<Vec<usize>>)> {
+        let read: BTreeSet<usize> = collect_columns(predicate).iter().map(Column::index).collect();
+        let read: Vec<usize> = read.into_iter().collect();
+        if read.is_empty() {
+            // A batch without columns has no rows.
+            return Ok((Arc::clone(predicate), self.projection.clone()));
+        }
+        let narrowed = Arc::clone(predicate).transform_up(|part| {
+            let Some(column) = part.downcast_ref::<Column>() else {
+                return Ok(Transformed::no(part));
+            };
+            let Ok(place) = read.binary_search(&column.index()) else {
+                return Ok(Transformed::no(part));
+            };
+            let column: Arc<dyn PhysicalExpr> = Arc::new(Column::new(column.name(), place));
+            Ok(Transformed::yes(column))
+        })?;
+        let in_table = |column: &usize| match &self.projection {
+            Some(columns) => columns[*column],
+            None => *column,
+        };
+        Ok((narrowed.data, Some(read.iter().map(in_table).collect())))
+    }
+
     /// Those of `positions` that fulfil the condition.
     pub(super) fn passing(&self, rows: &TableRows, positions: &[usize]) -> Result<Vec<usize>> {
         let Some(predicate) = &self.predicate else { return Ok(positions.to_vec()) };
-        let Some(batch) = rows.gather(positions, self.projection.as_deref())? else {
+        let (predicate, columns) = self.narrowed(predicate)?;
+        let Some(batch) = rows.gather(positions, columns.as_deref())? else {
             return Ok(Vec::new());
         };
-        let passes = evaluate(predicate, &batch)?;
+        let passes = evaluate(&predicate, &batch)?;
         let passing = positions.iter().zip(passes.values().iter());
         Ok(passing.filter_map(|(position, passes)| passes.then_some(*position)).collect())
     }

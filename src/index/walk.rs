@@ -6,7 +6,8 @@ use datafusion::error::Result;
 
 use super::codes::Precision;
 use super::graph::{Graph, RowKey};
-use super::scan::{Matching, Outcome, Request, Scan, Ties, Way, limit};
+use super::matching::Matching;
+use super::scan::{Outcome, Request, Scan, Ties, Way, limit};
 use super::search::{Found, Resumable, Search, SearchStatistics};
 use super::vector_index::{Built, Parts};
 use crate::tables::TableRows;
@@ -41,7 +42,8 @@ impl Scan<'_> {
         let visible = visible(&parts, self.rows);
         let Some(graph) = built.graph() else { return self.exactly(matching) };
         let accept = |key| {
-            position(&visible, key).is_some_and(|at| matching.is_none_or(|matching| matching.0[at]))
+            position(&visible, key)
+                .is_some_and(|at| matching.is_none_or(|matching| matching.has(at)))
         };
         let most = match matching {
             Some(_) => self.request.settings.max_scan_tuples.max(self.k),
@@ -56,7 +58,7 @@ impl Scan<'_> {
             Ok(batch.iter().filter_map(place).collect())
         })?;
         let pending = self.pending(&parts);
-        let passing = pending.into_iter().filter(|at| matching.is_none_or(|all| all.0[*at]));
+        let passing = pending.into_iter().filter(|at| matching.is_none_or(|all| all.has(*at)));
         let beside = self.measured(passing);
         let scanned = beside.len();
         let way = if matching.is_some() { Way::Traversal } else { Way::Graph };

@@ -36,6 +36,7 @@ pub mod vector;
 mod doc;
 mod error;
 mod forms;
+mod operands;
 mod ordered_set;
 mod others;
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! `SELECT count FROM (SELECT count(*) FROM t) x` finds its column. The outermost list's are named where its
 //! answer is described, as they may be alike there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::replace;
 use std::ops::ControlFlow;
 
@@ -24,10 +24,10 @@ impl VisitorMut for Inner {
     type Break = ();
 
     fn pre_visit_table_factor(&mut self, table: &mut TableFactor) -> ControlFlow<()> {
-        if let TableFactor::Derived { subquery, alias, .. } = table
+        if let TableFactor::Derived { lateral, subquery, alias, .. } = table
             && alias.as_ref().is_none_or(|alias| alias.columns.is_empty())
         {
-            name_columns(subquery);
+            name_columns(subquery, *lateral);
         }
         ControlFlow::Continue(())
     }
@@ -38,7 +38,7 @@ impl VisitorMut for Inner {
         }
         for table in query.with.iter_mut().flat_map(|with| &mut with.cte_tables) {
             if table.alias.columns.is_empty() {
-                name_columns(&mut table.query);
+                name_columns(&mut table.query, false);
             }
         }
         ControlFlow::Continue(())
@@ -61,7 +61,8 @@ fn name_user(item: &mut SelectItem) {
     }
 }
 
-fn name_columns(query: &mut Query) {
+/// `is_lateral` where columns may be those of a table on the left, which DataFusion calls otherwise.
+fn name_columns(query: &mut Query, is_lateral: bool) {
     let Some(select) = first_select(&mut query.body) else { return };
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     let mut has_wildcard = false;
@@ -76,18 +77,41 @@ fn name_columns(query: &mut Query) {
             _ => has_wildcard = true,
         }
     }
+    let own = is_lateral.then(|| tables(select));
     for item in &mut select.projection {
         let SelectItem::UnnamedExpr(expr) = item else { continue };
         let name = names::of_expression(expr);
-        if matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
-            || known.get(&name) != Some(&1)
-            || (has_wildcard && may_be_a_column(expr))
-        {
+        let is_own = match expr {
+            Expr::Identifier(_) => true,
+            Expr::CompoundIdentifier(parts) => own.as_ref().is_none_or(|own| {
+                let table = parts.len().checked_sub(2).map(|at| names::folded(&parts[at]));
+                table.is_none_or(|table| own.contains(&table))
+            }),
+            _ => false,
+        };
+        if is_own || known.get(&name) != Some(&1) || (has_wildcard && may_be_a_column(expr)) {
             continue;
         }
         let expr = replace(expr, Expr::value(Value::Null));
         *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', name) };
     }
+}
+
+/// The names of the tables that a `SELECT` is from.
+fn tables(select: &Select) -> BTreeSet<String> {
+    let joined = select.from.iter().flat_map(|table| {
+        std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation))
+    });
+    let name = |table: &TableFactor| match table {
+        TableFactor::Table { alias: Some(alias), .. }
+        | TableFactor::Derived { alias: Some(alias), .. }
+        | TableFactor::Function { alias: Some(alias), .. } => Some(names::folded(&alias.name)),
+        TableFactor::Table { name, .. } => {
+            name.0.last().and_then(|part| part.as_ident()).map(names::folded)
+        }
+        _ => None,
+    };
+    joined.filter_map(name).collect()
 }
 
 /// Whether an expression takes the name of a column in it, which a wildcard may stand for as well.
@@ -147,6 +171,10 @@ mod tests {
                 format!("WITH x AS (SELECT {named} FROM t UNION SELECT 1) SELECT 1")
             );
         }
+        assert_eq!(
+            planned("SELECT 1 FROM t, LATERAL (SELECT t.a, u.b FROM u) x"),
+            "SELECT 1 FROM t, LATERAL (SELECT t.a AS \"a\", u.b FROM u) x"
+        );
         let named = "SELECT 1 FROM (SELECT count(*) FROM t) x (a)";
         assert_eq!(planned(named), named);
         assert_eq!(planned("SELECT count(*) FROM t"), "SELECT count(*) FROM t");

@@ -19,9 +19,9 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 
 use super::array_subquery::ArraySubqueryToNull;
 use super::{
-    Lines, Postgres, array_literal, array_of, base64, bits, bytea, calls, composite_field, depth,
-    distinct_from, exists, expansion, fetch, inner_names, like_escape, row_values, sample, series,
-    sets, symmetric, templates, using, whole_row,
+    Lines, Postgres, array_literal, array_of, base64, bits, bytea, calls, chains, composite_field,
+    depth, distinct_from, exists, expansion, fetch, inner_names, like_escape, row_values, sample,
+    series, sets, symmetric, templates, using, values, whole_row,
 };
 use crate::{SqlError, intervals};
 
@@ -76,8 +76,10 @@ pub(super) fn parse(
     series::rewrite(&mut planned);
     sets::rewrite(&mut planned);
     whole_row::rewrite(&mut planned);
+    values::rewrite(&mut planned);
     calls::rewrite(&mut planned)?;
     intervals::rewrite_texts(&mut planned);
+    chains::rewrite(&mut planned);
     Ok(Ordinary { planned, written })
 }
 

@@ -40,6 +40,11 @@ impl ExprPlanner for IntervalPlanner {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
+        use BinaryOperator::{Divide, Minus, Multiply, Plus};
+
+        if !matches!(expr.op, Plus | Minus | Multiply | Divide) {
+            return Ok(PlannerResult::Original(expr));
+        }
         let is_interval = |side: &Expr| {
             matches!(side.get_type(schema), Ok(DataType::Interval(_) | DataType::Duration(_)))
         };
@@ -47,30 +52,28 @@ impl ExprPlanner for IntervalPlanner {
             |side: &Expr| side.get_type(schema).is_ok_and(|data_type| data_type.is_numeric());
         let is_date = |side: &Expr| matches!(side.get_type(schema), Ok(DataType::Date32));
         match &expr.op {
-            BinaryOperator::Plus | BinaryOperator::Minus
-                if is_date(&expr.left) && is_interval(&expr.right) =>
-            {
+            Plus | Minus if is_interval(&expr.right) && is_date(&expr.left) => {
                 let RawBinaryExpr { op, left, right } = expr;
                 let left = cast(left, TIMESTAMP);
-                return Ok(PlannerResult::Planned(if op == BinaryOperator::Plus {
+                return Ok(PlannerResult::Planned(if op == Plus {
                     left + right
                 } else {
                     left - right
                 }));
             }
-            BinaryOperator::Plus if is_interval(&expr.left) && is_date(&expr.right) => {
+            Plus if is_date(&expr.right) && is_interval(&expr.left) => {
                 return Ok(PlannerResult::Planned(expr.left + cast(expr.right, TIMESTAMP)));
             }
             _ => {}
         }
         let (function, interval, number) = match &expr.op {
-            BinaryOperator::Multiply if is_interval(&expr.left) && is_number(&expr.right) => {
+            Multiply if is_number(&expr.right) && is_interval(&expr.left) => {
                 (&MULTIPLY, expr.left, expr.right)
             }
-            BinaryOperator::Multiply if is_number(&expr.left) && is_interval(&expr.right) => {
+            Multiply if is_interval(&expr.right) && is_number(&expr.left) => {
                 (&MULTIPLY, expr.right, expr.left)
             }
-            BinaryOperator::Divide if is_interval(&expr.left) && is_number(&expr.right) => {
+            Divide if is_number(&expr.right) && is_interval(&expr.left) => {
                 (&DIVIDE, expr.left, expr.right)
             }
             _ => return Ok(PlannerResult::Original(expr)),

@@ -16,7 +16,7 @@ use datafusion::logical_expr::{
     ScalarUDFImpl, Signature, Volatility, binary_expr, cast as logical_cast, lit,
 };
 
-use super::failed;
+use super::chain::failed;
 
 /// What a function must not be asked or must not answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

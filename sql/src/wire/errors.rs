@@ -49,6 +49,20 @@ pub(super) fn notice_message(notice: &Notice) -> PgWireBackendMessage {
     PgWireBackendMessage::NoticeResponse(info.into())
 }
 
+/// Arrays in arrays, of vectors and of bits, and what else Arrow has and the protocol has not; any other
+/// text as it is.
+fn cannot_be_sent(text: String, hint: &mut Option<String>) -> (&'static str, String) {
+    if let Some(name) = text.strip_prefix("Unsupported List Datatype ") {
+        *hint = Some("Send it as JSON: to_json(…).".to_owned());
+        ("0A000", format!("arrays of {name} cannot be sent"))
+    } else if let Some(name) = text.strip_prefix("Unsupported Datatype ") {
+        *hint = Some("Cast it to text.".to_owned());
+        ("0A000", format!("values of the type {name} cannot be sent"))
+    } else {
+        ("XX000", text)
+    }
+}
+
 /// pgwire's own errors in PostgreSQL's words, where it has others.
 pub(super) fn polish(error: &mut PgWireError) {
     let mut hint = None;
@@ -63,18 +77,9 @@ pub(super) fn polish(error: &mut PgWireError) {
         PgWireError::InvalidRustTypeForParameter(name) => {
             ("42804", format!("parameters of type {name} are not supported here"))
         }
-        PgWireError::ApiError(inner) => {
-            let text = inner.to_string();
-            // Arrays in arrays, and what else Arrow has and the protocol has not.
-            if let Some(name) = text.strip_prefix("Unsupported List Datatype ") {
-                hint = Some("Send it as JSON: to_json(…).".to_owned());
-                ("0A000", format!("arrays of {name} cannot be sent"))
-            } else if let Some(name) = text.strip_prefix("Unsupported Datatype ") {
-                hint = Some("Cast it to text.".to_owned());
-                ("0A000", format!("values of the type {name} cannot be sent"))
-            } else {
-                ("XX000", text)
-            }
+        PgWireError::ApiError(inner) => cannot_be_sent(inner.to_string(), &mut hint),
+        PgWireError::UserError(info) if info.message.starts_with("Unsupported ") => {
+            cannot_be_sent(info.message.clone(), &mut hint)
         }
         _ => return,
     };

@@ -7,13 +7,14 @@ use datafusion::common::DFSchema;
 use datafusion::error::Result;
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
-use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, cast, lit, when};
+use datafusion::logical_expr::{Expr, ScalarUDF, cast, lit, when};
 use datafusion::scalar::ScalarValue;
 use datafusion_functions_json::JSON_UNION_DATA_TYPE;
 use datafusion_functions_json::functions::json_union_to_text;
 use datafusion_functions_json::udfs::json_length_udf;
 
 use super::{is_json, parts};
+use crate::operands::field_of_operand;
 
 /// Plans the operators; every other one passes.
 #[derive(Debug)]
@@ -40,12 +41,29 @@ impl Default for JsonPlanner {
 }
 
 fn is_union(expr: &Expr, schema: &DFSchema) -> bool {
-    expr.get_type(schema).is_ok_and(|data_type| data_type == *JSON_UNION_DATA_TYPE)
+    field_of_operand(expr, schema).is_some_and(|field| *field.data_type() == *JSON_UNION_DATA_TYPE)
 }
 
 /// Whether an expression is a `json`.
 fn is_of_json(expr: &Expr, schema: &DFSchema) -> bool {
-    is_union(expr, schema) || expr.to_field(schema).is_ok_and(|(_, field)| is_json(&field))
+    field_of_operand(expr, schema)
+        .is_some_and(|field| *field.data_type() == *JSON_UNION_DATA_TYPE || is_json(&field))
+}
+
+/// Whether an operator means something else between `json`s.
+fn is_of_interest(operator: &BinaryOperator) -> bool {
+    matches!(
+        operator,
+        BinaryOperator::Arrow
+            | BinaryOperator::LongArrow
+            | BinaryOperator::AtArrow
+            | BinaryOperator::ArrowAt
+            | BinaryOperator::StringConcat
+            | BinaryOperator::Minus
+            | BinaryOperator::HashMinus
+            | BinaryOperator::QuestionPipe
+            | BinaryOperator::QuestionAnd
+    )
 }
 
 impl ExprPlanner for JsonPlanner {
@@ -54,6 +72,9 @@ impl ExprPlanner for JsonPlanner {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
+        if !is_of_interest(&expr.op) {
+            return Ok(PlannerResult::Original(expr));
+        }
         let (left, right) = (is_of_json(&expr.left, schema), is_of_json(&expr.right, schema));
         if left
             && matches!(expr.op, BinaryOperator::Arrow | BinaryOperator::LongArrow)

@@ -27,6 +27,7 @@ use super::vector_mul::VectorMul;
 use super::vector_sub::VectorSub;
 use super::{arithmetic, bit_distance, compare, distance};
 use crate::error::UdfError;
+use crate::operands::field_of_operand;
 
 /// Plans the operators; every other one passes.
 #[derive(Debug)]
@@ -72,8 +73,9 @@ impl OperatorPlanner {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
-        let is_bits = |side: &Expr| side.get_type(schema).is_ok_and(|found| is_bits(&found));
-        if is_bits(&expr.left) || is_bits(&expr.right) {
+        let fields = [&expr.left, &expr.right].map(|side| field_of_operand(side, schema));
+        let mut fields = fields.iter().flatten();
+        if fields.clone().any(|field| is_bits(field.data_type())) {
             return Ok(match compare::of_operator(&expr.op, Operands::Bits) {
                 Some(function) => {
                     let args = vec![typed_bits(expr.left), typed_bits(expr.right)];
@@ -81,6 +83,9 @@ impl OperatorPlanner {
                 }
                 None => PlannerResult::Original(expr),
             });
+        }
+        if !fields.any(|field| kind_of(field).is_some()) {
+            return Ok(PlannerResult::Original(expr));
         }
         let function = match &expr.op {
             BinaryOperator::Plus => Arc::clone(&self.add),
@@ -92,10 +97,6 @@ impl OperatorPlanner {
                 None => return Ok(PlannerResult::Original(expr)),
             },
         };
-        let kind = |side: &Expr| side.to_field(schema).ok().and_then(|(_, field)| kind_of(&field));
-        if kind(&expr.left).is_none() && kind(&expr.right).is_none() {
-            return Ok(PlannerResult::Original(expr));
-        }
         let (left, right) = operands(expr.left, expr.right, schema);
         let args = vec![left, right];
         let call = ScalarFunction::new_udf(function, args);

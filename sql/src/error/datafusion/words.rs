@@ -41,11 +41,32 @@ const FIXED: [(&str, &str, &str); 14] = [
     ("compound identifier: ", "42601", "improper qualified name (too many dotted names)"),
 ];
 
+/// Sub-queries that are left when nothing knew how to plan them, as DataFusion names them.
+const SUBQUERIES: [&str; 4] = [
+    "logical expression outerreferencecolumn",
+    "logical expression scalarsubquery",
+    "logical expression insubquery",
+    "logical expression exists",
+];
+
 /// PostgreSQL's error for `text`, which begins with none of the prefixes of DataFusion.
 pub(super) fn postgresql(text: &str) -> Option<SqlError> {
     let lower = text.to_ascii_lowercase();
     if let Some((_, sqlstate, message)) = FIXED.iter().find(|(known, ..)| lower.contains(known)) {
         return Some(query(sqlstate, message));
+    }
+    if SUBQUERIES.iter().any(|known| lower.contains(known)) {
+        return Some(SqlError::Query {
+            sqlstate: "0A000",
+            message:
+                "this form of a sub-query that reads columns of the outer query is not supported"
+                    .into(),
+            detail: None,
+            hint: Some(
+                "It may compare with them, aggregate, order and limit; often a join says the same."
+                    .into(),
+            ),
+        });
     }
     names(text, &lower).or_else(|| types(text, &lower)).or_else(|| values(text, &lower))
 }

@@ -1,0 +1,323 @@
+//! The operators of a sub-query of each row, over pairs of a row of the outer query and one of the sub-query.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Column, DFSchemaRef, JoinType, NullEquality, ScalarValue};
+use datafusion::error::Result;
+use datafusion::functions_aggregate::expr_fn::first_value;
+use datafusion::functions_window::expr_fn::row_number;
+use datafusion::logical_expr::{
+    Aggregate, Distinct, Expr, ExprFunctionExt, FetchType, Join, Limit, LogicalPlan,
+    LogicalPlanBuilder, SkipType, Sort, SortExpr, SubqueryAlias, Values, case, col, lit, when,
+};
+
+use super::{RANK, ROW, has_subquery, is_correlated};
+
+/// The column that is NULL where a row of the left side has no other and stays all the same.
+pub(super) const IS_PAIR: &str = "__lateral_pair";
+/// What the columns with the values of an order begin with.
+const KEY: &str = "__lateral_key_";
+/// What the columns of the left side begin with.
+const LEFT: &str = "__lateral_left_";
+/// The column with the number of a row of `VALUES`.
+const VALUE: &str = "__lateral_value";
+
+/// The pairs of a row of the left side and a row of the sub-query.
+#[derive(Clone, Debug)]
+pub(super) struct Pairs {
+    /// The left side with names of its own for its columns, as the sub-query may have the same, and the
+    /// rows' numbers.
+    left: LogicalPlan,
+    /// The left side's columns as the outer query knows them.
+    outer: DFSchemaRef,
+    /// Whether a row of the left side without another stays, as in a `LEFT JOIN`.
+    keeps_all: bool,
+}
+
+impl Pairs {
+    /// The pairs of the rows of `left`.
+    pub(super) fn new(left: &LogicalPlan, keeps_all: bool) -> Result<Self> {
+        let outer = Arc::clone(left.schema());
+        let named = outer.iter().enumerate();
+        let named = named.map(|(number, column)| Expr::from(column).alias(name_of_left(number)));
+        let row = Expr::Column(Column::new_unqualified(ROW));
+        let left = LogicalPlanBuilder::from(left.clone())
+            .window(vec![row_number().alias(ROW)])?
+            .project(named.chain([row]).collect::<Vec<_>>())?
+            .build()?;
+        Ok(Self { left, outer, keeps_all })
+    }
+
+    /// The left side's columns with the names that the outer query knows.
+    pub(super) fn outer(&self) -> impl Iterator<Item = Expr> {
+        self.outer.iter().enumerate().map(|(number, (qualifier, field))| {
+            let column = Expr::Column(Column::new_unqualified(name_of_left(number)));
+            column.alias_qualified(qualifier.cloned(), field.name())
+        })
+    }
+
+    /// The expression with the columns of the outer query as columns of its input.
+    fn inner(&self, expr: Expr) -> Result<Expr> {
+        let expr = expr.transform_up(|expr| {
+            let Expr::OuterReferenceColumn(_, column) = &expr else {
+                return Ok(Transformed::no(expr));
+            };
+            let number = self.outer.index_of_column(column)?;
+            Ok(Transformed::yes(Expr::Column(Column::new_unqualified(name_of_left(number)))))
+        })?;
+        Ok(expr.data)
+    }
+
+    /// The plan over pairs of one of its rows and a row of the left side, whose columns come along; `None`
+    /// where it cannot be done.
+    pub(super) fn lift(&self, plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
+        if !is_correlated(plan)? {
+            return self.of(plan, None).map(Some);
+        }
+        match plan {
+            LogicalPlan::Filter(filter) if self.keeps_all => {
+                // It must not take out the rows without another, so it says which are pairs.
+                let predicate = self.inner(filter.predicate.clone())?;
+                if is_correlated(&filter.input)? || has_subquery(&predicate) {
+                    return Ok(None);
+                }
+                self.of(&filter.input, Some(predicate)).map(Some)
+            }
+            LogicalPlan::Filter(filter) => {
+                let Some(input) = self.lift(&filter.input)? else { return Ok(None) };
+                let predicate = self.inner(filter.predicate.clone())?;
+                LogicalPlanBuilder::from(input).filter(predicate)?.build().map(Some)
+            }
+            LogicalPlan::Projection(projection) => {
+                let Some(input) = self.lift(&projection.input)? else { return Ok(None) };
+                self.project(input, &projection.expr)
+            }
+            LogicalPlan::SubqueryAlias(SubqueryAlias { input, alias, .. }) => {
+                let Some(lifted) = self.lift(input)? else { return Ok(None) };
+                let named = input.schema().iter().map(|column| {
+                    Expr::from(column).alias_qualified(Some(alias.clone()), column.1.name())
+                });
+                let all = self.columns().chain(named).collect::<Vec<_>>();
+                LogicalPlanBuilder::from(lifted).project(all)?.build().map(Some)
+            }
+            LogicalPlan::Limit(limit) => self.lift_limit(limit),
+            // The order of a sub-query is none of the outer query.
+            LogicalPlan::Sort(sort) if sort.fetch.is_none() => self.lift(&sort.input),
+            LogicalPlan::Distinct(Distinct::All(input)) => {
+                let Some(lifted) = self.lift(input)? else { return Ok(None) };
+                LogicalPlanBuilder::from(lifted).distinct()?.build().map(Some)
+            }
+            LogicalPlan::Aggregate(aggregate) => self.lift_aggregate(aggregate),
+            LogicalPlan::Values(values) => self.lift_values(values).map(Some),
+            LogicalPlan::Join(join) if !self.keeps_all => self.lift_join(join),
+            _ => Ok(None),
+        }
+    }
+
+    /// The pairs with the rows of a plan that knows nothing of the left side; `condition` says which.
+    fn of(&self, right: &LogicalPlan, condition: Option<Expr>) -> Result<LogicalPlan> {
+        let left = LogicalPlanBuilder::from(self.left.clone());
+        if !self.keeps_all {
+            return left.cross_join(right.clone())?.build();
+        }
+        let marked = right.schema().iter().map(Expr::from).chain([lit(true).alias(IS_PAIR)]);
+        let right = LogicalPlanBuilder::from(right.clone()).project(marked)?.build()?;
+        left.join_on(right, JoinType::Left, [condition.unwrap_or_else(|| lit(true))])?.build()
+    }
+
+    /// The columns of the left side, and what tells pairs from rows without another.
+    fn columns(&self) -> impl Iterator<Item = Expr> {
+        let is_pair = self.keeps_all.then(|| Expr::Column(Column::new_unqualified(IS_PAIR)));
+        self.left.schema().iter().map(Expr::from).chain(is_pair)
+    }
+
+    /// Aggregates of each row's others.
+    fn lift_aggregate(&self, aggregate: &Aggregate) -> Result<Option<LogicalPlan>> {
+        if aggregate.group_expr.iter().any(|group| matches!(group, Expr::GroupingSet(_))) {
+            return Ok(None);
+        }
+        // Without groups there is an answer for a row without others too: how many they are is 0.
+        let has_groups = !aggregate.group_expr.is_empty();
+        let keeps_all = self.keeps_all || !has_groups;
+        let Some(lifted) = Self { keeps_all, ..self.clone() }.lift(&aggregate.input)? else {
+            return Ok(None);
+        };
+        let is_pair = || Expr::Column(Column::new_unqualified(IS_PAIR));
+        let mut groups = vec![Expr::Column(Column::new_unqualified(ROW))];
+        groups.extend((keeps_all && has_groups).then(is_pair));
+        let before = groups.len();
+        for group in &aggregate.group_expr {
+            groups.push(self.inner(group.clone())?);
+        }
+        // The left side's columns come along as those of one of the pairs, which all have the same.
+        let count = self.outer.fields().len();
+        let mut values: Vec<Expr> = Vec::new();
+        for number in 0..count {
+            let name = name_of_left(number);
+            let column = Expr::Column(Column::new_unqualified(&name));
+            values.push(first_value(column, vec![]).alias(name));
+        }
+        for value in &aggregate.aggr_expr {
+            let value = self.inner(value.clone())?;
+            values.push(if keeps_all { of_pairs(value)? } else { value });
+        }
+        let grouped = Aggregate::try_new(Arc::new(lifted), groups, values)?;
+        let columns: Vec<Expr> = grouped.schema.iter().map(Expr::from).collect();
+        let (groups, values) = columns.split_at(before + aggregate.group_expr.len());
+        let (of_left, values) = values.split_at(count);
+        let mut all = of_left.to_vec();
+        all.push(groups[0].clone());
+        if self.keeps_all {
+            all.push(if has_groups { is_pair() } else { lit(true).alias(IS_PAIR) });
+        }
+        let own = groups[before..].iter().chain(values);
+        for ((qualifier, field), value) in aggregate.schema.iter().zip(own) {
+            let value = match self.keeps_all && has_groups {
+                true => when(is_pair(), value.clone()).end()?,
+                false => value.clone(),
+            };
+            all.push(value.alias_qualified(qualifier.cloned(), field.name()));
+        }
+        LogicalPlanBuilder::from(LogicalPlan::Aggregate(grouped)).project(all)?.build().map(Some)
+    }
+
+    /// `VALUES` of the left side's columns: its rows by their numbers.
+    fn lift_values(&self, values: &Values) -> Result<LogicalPlan> {
+        let number = |row: usize| lit(ScalarValue::UInt64(Some(row as u64)));
+        let numbers = (0..values.values.len()).map(|row| vec![number(row)]).collect();
+        let numbers = LogicalPlanBuilder::values(numbers)?;
+        let column = Expr::from(numbers.schema().iter().next().map_or_else(
+            || Column::new_unqualified("column1"),
+            |(qualifier, field)| Column::new(qualifier.cloned(), field.name()),
+        ));
+        let numbers = numbers.project(vec![column.alias(VALUE)])?.build()?;
+        let mut all: Vec<Expr> = self.columns().collect();
+        for (place, (qualifier, field)) in values.schema.iter().enumerate() {
+            let mut cases = case(Expr::Column(Column::new_unqualified(VALUE)));
+            for (row, fields) in values.values.iter().enumerate() {
+                cases = cases.when(number(row), self.inner(fields[place].clone())?);
+            }
+            all.push(cases.end()?.alias_qualified(qualifier.cloned(), field.name()));
+        }
+        LogicalPlanBuilder::from(self.of(&numbers, None)?).project(all)?.build()
+    }
+
+    /// A join in the sub-query one of whose sides, or only what it asks, knows of the left side.
+    fn lift_join(&self, join: &Join) -> Result<Option<LogicalPlan>> {
+        let is_right = is_correlated(&join.right)?;
+        let fits = match join.join_type {
+            JoinType::Inner => !is_right || !is_correlated(&join.left)?,
+            JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti => !is_right,
+            _ => false,
+        };
+        if !fits || join.null_equality != NullEquality::NullEqualsNothing {
+            return Ok(None);
+        }
+        let (one, other) =
+            if is_right { (&join.right, &join.left) } else { (&join.left, &join.right) };
+        let Some(lifted) = self.lift(one)? else { return Ok(None) };
+        let mut conditions = Vec::new();
+        for (left, right) in &join.on {
+            conditions.push(self.inner(left.clone())?.eq(self.inner(right.clone())?));
+        }
+        if let Some(filter) = &join.filter {
+            conditions.push(self.inner(filter.clone())?);
+        }
+        let all = self.columns().chain(join.schema.iter().map(Expr::from)).collect::<Vec<_>>();
+        let joined = LogicalPlanBuilder::from(lifted).join_on(
+            other.as_ref().clone(),
+            join.join_type,
+            conditions,
+        )?;
+        joined.project(all)?.build().map(Some)
+    }
+
+    /// `LIMIT` over `ORDER BY`, perhaps with columns chosen in between.
+    fn lift_limit(&self, limit: &Limit) -> Result<Option<LogicalPlan>> {
+        let (SkipType::Literal(skip), FetchType::Literal(fetch)) =
+            (limit.get_skip_type()?, limit.get_fetch_type()?)
+        else {
+            return Ok(None);
+        };
+        if self.keeps_all && (skip > 0 || fetch == Some(0)) {
+            // A row whose others are all left out would have to come back.
+            return Ok(None);
+        }
+        let (sort, projection) = match limit.input.as_ref() {
+            LogicalPlan::Sort(sort) => (sort, None),
+            LogicalPlan::Projection(projection) => match projection.input.as_ref() {
+                LogicalPlan::Sort(sort) => (sort, Some(projection)),
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        let Sort { expr, input, .. } = sort;
+        let Some(lifted) = self.lift(input)? else { return Ok(None) };
+        // The order's values become columns, so that what they are made of need not be sorted along.
+        let mut keyed: Vec<Expr> = lifted.schema().iter().map(Expr::from).collect();
+        let mut order = Vec::new();
+        for (number, SortExpr { expr, asc, nulls_first }) in expr.iter().enumerate() {
+            let name = format!("{KEY}{number}");
+            keyed.push(self.inner(expr.clone())?.alias(&name));
+            order.push(col(name).sort(*asc, *nulls_first));
+        }
+        let row = Expr::Column(Column::new_unqualified(ROW));
+        let rank = row_number().partition_by(vec![row]).order_by(order).build()?.alias(RANK);
+        let number = |count: usize| lit(ScalarValue::UInt64(Some(count as u64)));
+        let rank_column = || Expr::Column(Column::new_unqualified(RANK));
+        let mut wanted = rank_column().gt(number(skip));
+        if let Some(fetch) = fetch {
+            wanted = wanted.and(rank_column().lt_eq(number(skip.saturating_add(fetch))));
+        }
+        let names: Vec<Expr> = lifted.schema().iter().map(Expr::from).collect();
+        let nearest = LogicalPlanBuilder::from(lifted)
+            .project(keyed)?
+            .window(vec![rank])?
+            .filter(wanted)?
+            .project(names)?
+            .build()?;
+        match projection {
+            Some(projection) => self.project(nearest, &projection.expr),
+            None => Ok(Some(nearest)),
+        }
+    }
+
+    /// The columns of the left side, and expressions over pairs.
+    fn project(&self, input: LogicalPlan, expressions: &[Expr]) -> Result<Option<LogicalPlan>> {
+        let mut all: Vec<Expr> = self.columns().collect();
+        for expression in expressions {
+            let name = expression.schema_name().to_string();
+            let is_of_pair = !matches!(expression, Expr::Column(_));
+            let mut lifted = self.inner(expression.clone())?;
+            if self.keeps_all && is_of_pair {
+                let is_pair = Expr::Column(Column::new_unqualified(IS_PAIR));
+                lifted = when(is_pair, lifted.unalias_nested().data).end()?;
+            }
+            // A column stays one; what was renamed by the change gets its name back.
+            let same = lifted.schema_name().to_string() == name;
+            all.push(if same { lifted } else { lifted.alias(name) });
+        }
+        LogicalPlanBuilder::from(input).project(all)?.build().map(Some)
+    }
+}
+
+/// What the column numbered `number` of the left side is called.
+fn name_of_left(number: usize) -> String {
+    format!("{LEFT}{number}")
+}
+
+/// An aggregate of pairs alone, not of rows without another.
+fn of_pairs(aggregate: Expr) -> Result<Expr> {
+    let aggregate = aggregate.transform_up(|expr| {
+        let Expr::AggregateFunction(mut call) = expr else { return Ok(Transformed::no(expr)) };
+        let is_pair = Expr::Column(Column::new_unqualified(IS_PAIR));
+        let filter = match call.params.filter.take() {
+            Some(filter) => is_pair.and(*filter),
+            None => is_pair,
+        };
+        call.params.filter = Some(Box::new(filter));
+        Ok(Transformed::yes(Expr::AggregateFunction(call)))
+    })?;
+    Ok(aggregate.data)
+}

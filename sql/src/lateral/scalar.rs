@@ -1,0 +1,114 @@
+//! `(SELECT count(*) FROM b WHERE b.x > a.x)` and `(SELECT … ORDER BY … LIMIT 1)` as values of each row.
+
+use datafusion::common::Column;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::error::Result;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{
+    Expr, FetchType, LogicalPlan, LogicalPlanBuilder, Subquery, SubqueryAlias,
+};
+
+use super::exceeds_datafusion;
+use super::pairs::Pairs;
+
+/// What the columns with the values begin with.
+const VALUE: &str = "__lateral_value_of_";
+
+/// A projection or filter whose sub-queries are columns of its input; `None` where it has none of those
+/// that are done here.
+pub(super) fn rewrite(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
+    let inputs = plan.inputs();
+    let [input] = inputs.as_slice() else { return Ok(None) };
+    let mut has_any = false;
+    plan.apply_expressions(|expr| {
+        has_any |= expr.exists(|expr| Ok(matches!(expr, Expr::ScalarSubquery(_))))?;
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    if !has_any {
+        return Ok(None);
+    }
+    let mut input = (*input).clone();
+    let mut found: Vec<(Subquery, Expr)> = Vec::new();
+    for expr in plan.expressions() {
+        expr.apply(|expr| {
+            if let Expr::ScalarSubquery(subquery) = expr
+                && !found.iter().any(|(known, _)| known == subquery)
+                && let Some(with_value) = with_value(&input, &subquery.subquery, found.len())?
+            {
+                input = with_value;
+                let value = Column::new_unqualified(format!("{VALUE}{}", found.len()));
+                found.push((subquery.clone(), Expr::Column(value)));
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    if found.is_empty() {
+        return Ok(None);
+    }
+    let names = NamePreserver::new(plan);
+    let mut exprs = Vec::new();
+    for expr in plan.expressions() {
+        let name = names.save(&expr);
+        let replaced = expr.transform_up(|expr| {
+            let value = match &expr {
+                Expr::ScalarSubquery(subquery) => found.iter().find(|(known, _)| known == subquery),
+                _ => None,
+            };
+            Ok(match value {
+                Some((_, value)) => Transformed::yes(value.clone()),
+                None => Transformed::no(expr),
+            })
+        })?;
+        exprs.push(name.restore(replaced.data));
+    }
+    let rewritten = plan.with_new_exprs(exprs, vec![input])?;
+    // A filter's columns are those of its input, and now it has more.
+    let columns = plan.schema().iter().map(Expr::from).collect::<Vec<_>>();
+    match rewritten {
+        LogicalPlan::Filter(_) => LogicalPlanBuilder::from(rewritten).project(columns)?.build(),
+        other => Ok(other),
+    }
+    .map(Some)
+}
+
+/// The rows of `input` with the value of the sub-query as a column more.
+fn with_value(
+    input: &LogicalPlan,
+    subquery: &LogicalPlan,
+    number: usize,
+) -> Result<Option<LogicalPlan>> {
+    if !exceeds_datafusion(subquery)? {
+        return Ok(None);
+    }
+    let keeps_all = match rows(subquery)? {
+        Rows::One => false,
+        Rows::AtMostOne => true,
+        Rows::Any => return Ok(None),
+    };
+    let pairs = Pairs::new(input, keeps_all)?;
+    let Some(lifted) = pairs.lift(subquery)? else { return Ok(None) };
+    let value = subquery.schema().iter().map(Expr::from);
+    let value = value.map(|value| value.alias(format!("{VALUE}{number}")));
+    let all = pairs.outer().chain(value).collect::<Vec<_>>();
+    LogicalPlanBuilder::from(lifted).project(all)?.build().map(Some)
+}
+
+/// How many rows a sub-query has for each row of the outer query.
+enum Rows {
+    One,
+    AtMostOne,
+    Any,
+}
+
+fn rows(plan: &LogicalPlan) -> Result<Rows> {
+    Ok(match plan {
+        LogicalPlan::Projection(projection) => rows(&projection.input)?,
+        LogicalPlan::SubqueryAlias(SubqueryAlias { input, .. }) => rows(input)?,
+        LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty() => Rows::One,
+        LogicalPlan::Limit(limit) => match limit.get_fetch_type()? {
+            FetchType::Literal(Some(0 | 1)) => Rows::AtMostOne,
+            _ => Rows::Any,
+        },
+        _ => Rows::Any,
+    })
+}
