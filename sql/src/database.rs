@@ -22,6 +22,7 @@ use crate::comments::Comments;
 use crate::interrupt::{Interrupts, analyzer_rules, optimizer_rules};
 use crate::intervals::IntervalPlanner;
 use crate::memory::{Memory, QueryLimits};
+use crate::nullable::NullableSubqueries;
 use crate::overflow::CheckedArithmetic;
 use crate::roles::Roles;
 use crate::runtime::QueryRuntime;
@@ -243,6 +244,7 @@ fn base_state(
     planners.extend(state.expr_planners().iter().cloned());
     let base = SessionStateBuilder::new_from_existing(state)
         .with_expr_planners(planners)
+        .with_analyzer_rule(Arc::new(NullableSubqueries))
         .with_analyzer_rule(lateral::rule())
         .with_analyzer_rule(model_columns::rule())
         .with_type_planner(Arc::new(Types))

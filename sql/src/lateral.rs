@@ -158,8 +158,10 @@ fn exceeds_datafusion(subquery: &LogicalPlan) -> Result<bool> {
         return Ok(false);
     }
     let is_aggregate = |node: &LogicalPlan| Ok(matches!(node, LogicalPlan::Aggregate(_)));
-    let is_limit = |node: &LogicalPlan| Ok(matches!(node, LogicalPlan::Limit(_)));
-    if subquery.exists(is_limit)? {
+    // Below a window or a limit a condition says which rows they see; DataFusion takes it above a window.
+    let sees_rows =
+        |node: &LogicalPlan| Ok(matches!(node, LogicalPlan::Limit(_) | LogicalPlan::Window(_)));
+    if subquery.exists(sees_rows)? {
         return Ok(true);
     }
     let has_aggregate = subquery.exists(is_aggregate)?;

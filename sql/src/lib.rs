@@ -56,6 +56,7 @@ mod lateral;
 mod memory;
 mod model_columns;
 mod notice;
+mod nullable;
 mod overflow;
 mod roles;
 mod runtime;

@@ -21,7 +21,8 @@ impl Matching {
     /// Those of all rows that are marked.
     pub(super) fn each(marks: Vec<bool>) -> Self {
         let count = marks.iter().filter(|matches| **matches).count();
-        Self { within: vec![0..marks.len()], each: Some(marks), count }
+        let within = std::iter::once(0..marks.len()).collect();
+        Self { within, each: Some(marks), count }
     }
 
     pub(super) fn count(&self) -> usize {
@@ -75,7 +76,7 @@ mod tests {
             assert_eq!(found, [2, 3, 7]);
         }
         assert_eq!(whole.within(3..20).collect::<Vec<_>>(), [3..4, 7..8]);
-        assert_eq!(whole.within(0..3).collect::<Vec<_>>(), [2..3]);
+        assert!(whole.within(0..3).eq(std::iter::once(2..3)));
         assert_eq!(whole.within(4..7).count(), 0);
     }
 }

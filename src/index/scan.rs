@@ -126,6 +126,8 @@ pub(super) struct Outcome {
 
 /// The column with the name of a row's source.
 const SOURCE: &str = "source";
+/// Tables up to this size are scanned: that is no slower than a walk, and finds all.
+const SMALL_TABLE: usize = 2_048;
 /// A row that the graph is asked for takes as long as so many of a scan, as its vector lies anywhere.
 const GRAPH_OVER_SCAN: usize = 4;
 /// The graph is left when more than one in so many rows is wanted.
@@ -165,7 +167,7 @@ pub(super) fn run(request: &Request, rows: &TableRows, indexes: &Indexes) -> Res
         return scan.exactly(request.matching(rows)?.as_ref());
     };
     let page = request.page.min(k);
-    if page.saturating_mul(WANTED_SHARE) > graph.rows() {
+    if rows.rows() <= SMALL_TABLE || page.saturating_mul(WANTED_SHARE) > graph.rows() {
         return scan.exactly(request.matching(rows)?.as_ref());
     }
     if request.target.nulls == Nulls::First && scan.lacks_distances(&built.parts()) {
@@ -177,7 +179,7 @@ pub(super) fn run(request: &Request, rows: &TableRows, indexes: &Indexes) -> Res
             scan.perhaps_sample(&outcome, indexes);
             return Ok(outcome);
         }
-        return scan.exactly(None);
+        return scan.completed(outcome, None);
     };
     // Which rows are of a source is known without looking at them.
     if rows.rows() > SMALL
@@ -186,10 +188,11 @@ pub(super) fn run(request: &Request, rows: &TableRows, indexes: &Indexes) -> Res
         && request.share(rows)? >= 0.5
     {
         let outcome = scan.iteratively(built)?;
-        if outcome.positions.len() >= k {
-            scan.perhaps_sample(&outcome, indexes);
-            return Ok(outcome);
+        if outcome.positions.len() < k {
+            return scan.completed(outcome, request.matching(rows)?.as_ref());
         }
+        scan.perhaps_sample(&outcome, indexes);
+        return Ok(outcome);
     }
     let matching = request.matching(rows)?;
     let count = matching.as_ref().map_or(rows.rows(), Matching::count);
@@ -197,10 +200,11 @@ pub(super) fn run(request: &Request, rows: &TableRows, indexes: &Indexes) -> Res
         && count > page.saturating_mul(WANTED_SHARE)
     {
         let outcome = scan.in_graph(built, matching.as_ref())?;
-        if outcome.positions.len() >= k {
-            scan.perhaps_sample(&outcome, indexes);
-            return Ok(outcome);
+        if outcome.positions.len() < k {
+            return scan.completed(outcome, matching.as_ref());
         }
+        scan.perhaps_sample(&outcome, indexes);
+        return Ok(outcome);
     }
     scan.exactly(matching.as_ref())
 }
@@ -238,6 +242,9 @@ fn at_once(request: &Request, rows: &TableRows, indexes: &Indexes) -> Result<Out
             graph.options().dimensions == query.len() && is_small_part
         });
     let scan = Scan { request, rows, query: &query, k };
+    if rows.rows() <= SMALL_TABLE {
+        return scan.exactly(None);
+    }
     if !fits || scan.pending(&built.parts()).len() > FEW_PENDING {
         return Err(not_short());
     }
@@ -258,6 +265,9 @@ pub(super) fn everything(request: &Request, rows: &TableRows) -> Result<Outcome>
     let statistics = SearchStatistics::default();
     Ok(Outcome { positions, way: Way::Exact, statistics, scanned: rows.rows() })
 }
+
+/// A condition over some columns of a table; `None` is all.
+type Narrowed = (Arc<dyn PhysicalExpr>, Option<Vec<usize>>);
 
 impl Request {
     fn projected(&self, batch: &RecordBatch) -> Result<RecordBatch> {
@@ -342,10 +352,7 @@ impl Request {
 
     /// The condition over the columns that it reads alone, and which of the table's those are: to gather
     /// vectors takes longer than anything that a condition asks of other columns.
-    fn narrowed(
-        &self,
-        predicate: &Arc<dyn PhysicalExpr>,
-    ) -> Result<(Arc<dyn PhysicalExpr>, Option<Vec<usize>>)> {
+    fn narrowed(&self, predicate: &Arc<dyn PhysicalExpr>) -> Result<Narrowed> {
         let read: BTreeSet<usize> = collect_columns(predicate).iter().map(Column::index).collect();
         let read: Vec<usize> = read.into_iter().collect();
         if read.is_empty() {
@@ -409,6 +416,22 @@ impl Scan<'_> {
         let linked = sources.filter_map(|(source, _)| parts.number(source));
         linked.into_iter().any(|number| parts.has_gaps(number))
             || self.pending(parts).into_iter().any(|at| self.distance(at).is_none())
+    }
+
+    /// What the graph gave, and of the rows that it did not reach those that are farther: a page that was cut
+    /// from what it gave repeats no row then. Where there is no page before, the nearest rows of all.
+    fn completed(&self, given: Outcome, matching: Option<&Matching>) -> Result<Outcome> {
+        let last = given.positions.last().and_then(|at| self.distance(*at));
+        let Some(last) = last.filter(|_| self.k > self.request.page) else {
+            return self.exactly(matching);
+        };
+        let Scan { request, rows, query, k } = *self;
+        let all = Scan { request, rows, query, k: rows.rows() }.exactly(matching)?;
+        let known: BTreeSet<usize> = given.positions.iter().copied().collect();
+        let is_farther = |at: &usize| self.distance(*at).is_none_or(|distance| distance >= last);
+        let rest = all.positions.into_iter().filter(|at| !known.contains(at) && is_farther(at));
+        let positions = given.positions.iter().copied().chain(rest).take(k).collect();
+        Ok(Outcome { positions, scanned: all.scanned, ..given })
     }
 
     /// The distance by the table's own values.

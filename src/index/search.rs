@@ -129,6 +129,7 @@ pub struct Search<'a, A> {
     statistics: SearchStatistics,
     resumable: bool,
     exhausted: bool,
+    unsure: bool,
 }
 
 impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
@@ -155,6 +156,7 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
             statistics: SearchStatistics::default(),
             resumable: resumable == Resumable::Yes,
             exhausted: false,
+            unsure: false,
         };
         search.begin();
         search
@@ -194,8 +196,15 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
     pub fn nearest(&mut self, ef: usize, most: usize, k: usize) -> Vec<Found> {
         let mut batch = self.walk(ef, most);
         let kept = self.rank_nearest(&mut batch, k);
+        self.unsure = k < batch.len() && kept == batch.len() && !self.exhausted;
         batch.truncate(kept);
         self.found_of(batch)
+    }
+
+    /// Whether all of the last batch may be among the `k` nearest, for what is known of eight bits, so that
+    /// others may be as well: vectors that lie closer together than rounding tells apart.
+    pub fn is_unsure(&self) -> bool {
+        self.unsure
     }
 
     /// Whether the last batch was shorter than it might have been: there is no other.

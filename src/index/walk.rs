@@ -15,6 +15,9 @@ use crate::tables::TableRows;
 /// Rows that a batch has beyond those of a page, so that rows as near as the last one are in it.
 const BEYOND_PAGE: usize = 8;
 
+/// How many times as many candidates a search keeps as it is told, where eight bits do not tell them apart.
+const WIDEST: usize = 8;
+
 /// The positions of the rows of each part of the graph, as far as they are in the snapshot and
 /// linked.
 fn visible(parts: &Parts, rows: &TableRows) -> Vec<Range<usize>> {
@@ -102,9 +105,11 @@ impl Scan<'_> {
         keep: impl Fn(&[Found]) -> Result<Vec<(f32, usize)>>,
     ) -> Result<(Vec<(f32, usize)>, SearchStatistics)> {
         let Request { settings, page, .. } = self.request;
-        let ef = settings.ef_search.max(page.saturating_add(BEYOND_PAGE)).min(graph.rows().max(1));
+        let mut ef =
+            settings.ef_search.max(page.saturating_add(BEYOND_PAGE)).min(graph.rows().max(1));
+        let widest = ef.saturating_mul(WIDEST).min(graph.rows());
         let mut resumable = if self.k > ef { Resumable::Yes } else { Resumable::No };
-        loop {
+        'walks: loop {
             let mut search = Search::new(graph, self.query, &accept, resumable);
             let mut nearest: Vec<(f32, usize)> = Vec::new();
             loop {
@@ -112,6 +117,10 @@ impl Scan<'_> {
                     Some(few) if resumable == Resumable::No => search.nearest(ef, most, few),
                     _ => search.next_batch(ef, most),
                 };
+                if search.is_unsure() && ef < widest && search.statistics().visited < most {
+                    ef = ef.saturating_mul(2).min(widest);
+                    continue 'walks;
+                }
                 let is_last = search.is_exhausted();
                 let mut batch = keep(&batch)?;
                 if self.rank_again(&mut batch) {

@@ -52,6 +52,17 @@ def psycopg(address):
             for _ in range(3):
                 cursor.execute(NEAREST.format("%(v)s"), {"v": vector}, prepare=True)
                 check(cursor.fetchall(), vector, frame_number)
+            small = np.array([1, 2, 3], dtype=np.float32)
+            cursor.execute(
+                "SELECT %s, vector_dims(%s), l2_normalize(%s), subvector(%s, 1, 2), %s + %s, %s = %s, "
+                "inner_product(%s, %s), %s::text, %s::halfvec, %s::real[], (SELECT %s) <-> '[1,2,3]'",
+                [small] * 14,
+            )
+            found = cursor.fetchone()
+            assert as_list(as_array(found[0])) == [1, 2, 3] and found[1] == 3, found
+            assert [as_list(as_array(found[at])) for at in (3, 4)] == [[1, 2], [2, 4, 6]], found
+            assert found[5] is True and found[6] == 14 and found[7] == "[1,2,3]", found
+            assert as_list(found[8]) == [1, 2, 3] and found[9] == [1, 2, 3] and found[10] == 0, found
             half = HalfVector([1, 2.5, -3])
             cursor.execute("SELECT %s, %s + '[1,1,1]', %s <-> %s", [half, half, half, half])
             found = cursor.fetchone()

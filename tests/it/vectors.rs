@@ -94,7 +94,7 @@ fn an_index_gives_what_a_computation_by_hand_gives() {
 #[test]
 fn new_rows_are_found_and_those_of_a_dropped_source_are_not() {
     let Some(mut fixture) = Fixture::new() else { return };
-    fixture.commit(1, "lobby", 0..1000);
+    fixture.commit(1, "lobby", 0..2500);
     fixture.reindex();
     let found = |fixture: &mut Fixture, row: usize| {
         let query = literal(&fixture.sentences[row].clone());
@@ -102,15 +102,15 @@ fn new_rows_are_found_and_those_of_a_dropped_source_are_not() {
             "SELECT source, frame_number FROM captions ORDER BY embedding <=> {query}, frame_number LIMIT 1"
         ))
     };
-    fixture.commit(2, "yard", 1000..1010);
-    for row in 1000..1010 {
+    fixture.commit(2, "yard", 2500..2510);
+    for row in 2500..2510 {
         let expected = [["yard".to_owned(), row.to_string()]];
         let nearest = found(&mut fixture, row);
         let same = fixture.sentences[..row].contains(&fixture.sentences[row]);
         assert!(same || nearest == expected, "{row}: {nearest:?}");
     }
     fixture.engine.tables().remove_source(SourceId(2));
-    for row in 1000..1010 {
+    for row in 2500..2510 {
         assert_eq!(found(&mut fixture, row)[0][0], "lobby");
     }
 }
@@ -320,7 +320,7 @@ fn vectors_of_two_models_are_not_compared() {
 #[test]
 fn the_order_of_a_similarity_is_that_of_the_distance() {
     let Some(mut fixture) = Fixture::new() else { return };
-    fixture.commit(1, "lobby", 0..1500);
+    fixture.commit(1, "lobby", 0..2560);
     fixture.reindex();
     let query = literal("a man rides a bicycle");
     let distances = |fixture: &mut Fixture, order: &str| {
@@ -392,16 +392,16 @@ fn the_known_failures_of_others_do_not_happen() {
 #[test]
 fn pages_of_equally_near_rows_are_in_order() {
     let Some(mut fixture) = Fixture::new() else { return };
-    fixture.commit(1, "lobby", 0..1200);
+    fixture.commit(1, "lobby", 0..2400);
     let sentence = fixture.sentences[3].clone();
-    for row in 1200..1500 {
+    for row in 2400..2700 {
         fixture.sentences[row] = sentence.clone();
     }
-    fixture.commit(2, "still", 1200..1500);
+    fixture.commit(2, "still", 2400..2700);
     fixture.reindex();
     let query = literal(&sentence);
     let mut expected = vec!["3".to_owned()];
-    expected.extend((1200..1500).map(|row| row.to_string()));
+    expected.extend((2400..2700).map(|row| row.to_string()));
     let mut found = Vec::new();
     for page in 0..20 {
         let sql = format!(

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     Array, ArrayElemTypeDef, CastKind, DataType, Expr, Function, FunctionArguments, Ident,
-    SelectItem, SetExpr, Statement, Value, visit_expressions_mut,
+    ObjectName, SelectItem, SetExpr, Statement, Value, visit_expressions_mut,
 };
 
 use super::calls::{call, name_of};
@@ -38,6 +38,9 @@ pub(super) fn as_texts(expr: Expr) -> Expr {
     cast(expr, DataType::Array(texts))
 }
 
+/// The form of a vector.
+pub(crate) const VECTOR: &str = "vector";
+
 /// Reads parameters as the texts of a form that a client has declared them to be: `forms` are the functions
 /// that casts to the types are, by the parameters' numbers from 1.
 pub(super) fn declare(statement: &mut Statement, forms: &[Option<&'static str>]) {
@@ -61,8 +64,14 @@ pub(super) fn declare(statement: &mut Statement, forms: &[Option<&'static str>])
         }
     }
     let _: ControlFlow<()> = visit_expressions_mut(statement, |expr| {
-        if let Some(name) = form(expr) {
-            *expr = call(name, vec![expr.clone()]);
+        match form(expr) {
+            // A type of its own, not a text of a form.
+            Some(VECTOR) => {
+                let name = ObjectName::from(vec![Ident::new(VECTOR)]);
+                *expr = cast(expr.clone(), DataType::Custom(name, Vec::new()));
+            }
+            Some(name) => *expr = call(name, vec![expr.clone()]),
+            None => {}
         }
         ControlFlow::Continue(())
     });

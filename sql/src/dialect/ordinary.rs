@@ -131,6 +131,22 @@ fn parse_as_written(tokens: &[TokenWithSpan], lines: &Lines) -> Result<ast::Stat
         tokens.remove(1);
         tokens[1].token = Token::make_word("session_authorization", None);
     }
+    // Nor DEFERRABLE, which says when a snapshot is taken: here it is at once and waits for nobody.
+    if tokens
+        .first()
+        .is_some_and(|first| ["begin", "start", "set"].iter().any(|word| is_word(first, word)))
+        && let Some(at) = tokens.iter().position(|token| is_word(token, "deferrable"))
+    {
+        let first = if at > 0 && is_word(&tokens[at - 1], "not") { at - 1 } else { at };
+        tokens.drain(first..=at);
+        // With the comma before it, or behind it.
+        let is_comma = |at: usize| tokens.get(at).is_some_and(|token| token.token == Token::Comma);
+        if first > 0 && is_comma(first - 1) {
+            tokens.remove(first - 1);
+        } else if is_comma(first) {
+            tokens.remove(first);
+        }
+    }
     // Nor `TABLE name`, which is all of a table.
     if let [table, rest, ..] = tokens.as_slice()
         && is_word(table, "table")

@@ -1,4 +1,4 @@
-//! NULLs and quoted literals in `VALUES`, which PostgreSQL takes for the type of the other rows.
+//! NULLs and quoted literals in `VALUES` beside vectors, which PostgreSQL takes for such.
 //!
 //! DataFusion does so by itself for types of Arrow. A `vector` is one with a mark, and what has no mark is
 //! refused beside it.
@@ -6,8 +6,10 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Query, SetExpr, Statement, Value, Values, VisitMut, VisitorMut,
+    DataType, Expr, Query, SetExpr, Statement, Value, Values, VisitMut, VisitorMut,
 };
+
+use super::forms::cast;
 
 /// Rewrites the lists in `statement`.
 pub(super) fn rewrite(statement: &mut Statement) {
@@ -28,24 +30,25 @@ impl VisitorMut for Lists {
     }
 }
 
-/// Casts the literals without a type of a column as the first value of it that is a cast.
+/// Casts the literals without a type of a column as the first vector of it, whatever its length is.
 fn give_type(values: &mut Values, column: usize) {
-    let Some(cast @ Expr::Cast { .. }) = values
-        .rows
-        .iter()
-        .filter_map(|row| row.get(column).cloned())
-        .find(|value| matches!(value, Expr::Cast { .. }))
-    else {
-        return;
-    };
+    let in_column = values.rows.iter().filter_map(|row| row.get(column));
+    let Some(data_type) = in_column.filter_map(marked_type).next() else { return };
     for value in values.rows.iter_mut().filter_map(|row| row.get_mut(column)) {
         if has_no_type(value) {
-            let literal = std::mem::replace(value, cast.clone());
-            if let Expr::Cast { expr, .. } = value {
-                **expr = literal;
-            }
+            let literal = std::mem::replace(value, Expr::value(Value::Null));
+            *value = cast(literal, data_type.clone());
         }
     }
+}
+
+/// The type with a mark that a value is a cast to, without a length.
+fn marked_type(value: &Expr) -> Option<DataType> {
+    let Expr::Cast { data_type: DataType::Custom(name, _), .. } = value else { return None };
+    let last = name.0.last()?.as_ident()?;
+    let is_marked =
+        ["vector", "halfvec"].iter().any(|known| last.value.eq_ignore_ascii_case(known));
+    is_marked.then(|| DataType::Custom(name.clone(), Vec::new()))
 }
 
 fn has_no_type(value: &Expr) -> bool {
@@ -60,8 +63,10 @@ mod tests {
     #[test]
     fn what_has_no_type_has_that_of_the_column() {
         assert_eq!(
-            planned("VALUES (1, NULL), (NULL, '[1]'::vector), (2, '[2]')"),
-            "VALUES (1, NULL::vector), (NULL, '[1]'::vector), (2, '[2]'::vector)"
+            planned("VALUES (1, NULL), (NULL, '[1]'::vector(1)), (2, '[2]')"),
+            "VALUES (1, CAST(NULL AS vector)), (NULL, '[1]'::vector(1)), (2, CAST('[2]' AS vector))"
         );
+        let of_arrow = "VALUES ('1'), (2::BIGINT), ('3')";
+        assert_eq!(planned(of_arrow), of_arrow);
     }
 }

@@ -27,13 +27,15 @@ const MAX_BYTES: u64 = 256 << 20;
 type Bytes = fn(&Row<'_>) -> u64;
 
 /// The functions and what they make.
-const FUNCTIONS: [(&str, Bytes); 8] = [
+const FUNCTIONS: [(&str, Bytes); 9] = [
     ("repeat", |row| row.length(0).saturating_mul(row.number(1))),
     ("lpad", |row| row.number(1)),
     ("rpad", |row| row.number(1)),
     ("replace", replaced),
     ("regexp_replace", replaced_by_pattern),
     ("array_repeat", |row| row.length(0).max(1).saturating_mul(row.number(1))),
+    // It looks at each pair of characters, and nothing stops it meanwhile.
+    ("levenshtein", |row| row.length(0).saturating_mul(row.length(1))),
     ("range", series),
     ("generate_series", series),
 ];

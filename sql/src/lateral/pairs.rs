@@ -9,7 +9,8 @@ use datafusion::functions_aggregate::expr_fn::first_value;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, ExprFunctionExt, FetchType, Join, Limit, LogicalPlan,
-    LogicalPlanBuilder, SkipType, Sort, SortExpr, SubqueryAlias, Values, case, col, lit, when,
+    LogicalPlanBuilder, SkipType, Sort, SortExpr, SubqueryAlias, Values, Window, case, col, lit,
+    when,
 };
 
 use super::{RANK, ROW, has_subquery, is_correlated};
@@ -109,6 +110,7 @@ impl Pairs {
                 LogicalPlanBuilder::from(lifted).distinct()?.build().map(Some)
             }
             LogicalPlan::Aggregate(aggregate) => self.lift_aggregate(aggregate),
+            LogicalPlan::Window(window) if !self.keeps_all => self.lift_window(window),
             LogicalPlan::Values(values) => self.lift_values(values).map(Some),
             LogicalPlan::Join(join) if !self.keeps_all => self.lift_join(join),
             _ => Ok(None),
@@ -180,6 +182,25 @@ impl Pairs {
             all.push(value.alias_qualified(qualifier.cloned(), field.name()));
         }
         LogicalPlanBuilder::from(LogicalPlan::Aggregate(grouped)).project(all)?.build().map(Some)
+    }
+
+    /// Windows over each row's others.
+    fn lift_window(&self, window: &Window) -> Result<Option<LogicalPlan>> {
+        let Some(lifted) = self.lift(&window.input)? else { return Ok(None) };
+        let mut windows = Vec::new();
+        for expr in &window.window_expr {
+            let name = expr.schema_name().to_string();
+            let of_row = self.inner(expr.clone())?.transform_up(|expr| {
+                let Expr::WindowFunction(mut function) = expr else {
+                    return Ok(Transformed::no(expr));
+                };
+                let row = Expr::Column(Column::new_unqualified(ROW));
+                function.params.partition_by.insert(0, row);
+                Ok(Transformed::yes(Expr::WindowFunction(function)))
+            })?;
+            windows.push(of_row.data.alias(name));
+        }
+        LogicalPlanBuilder::from(lifted).window(windows)?.build().map(Some)
     }
 
     /// `VALUES` of the left side's columns: its rows by their numbers.
@@ -287,7 +308,7 @@ impl Pairs {
     fn project(&self, input: LogicalPlan, expressions: &[Expr]) -> Result<Option<LogicalPlan>> {
         let mut all: Vec<Expr> = self.columns().collect();
         for expression in expressions {
-            let name = expression.schema_name().to_string();
+            let (relation, name) = expression.qualified_name();
             let is_of_pair = !matches!(expression, Expr::Column(_));
             let mut lifted = self.inner(expression.clone())?;
             if self.keeps_all && is_of_pair {
@@ -295,8 +316,9 @@ impl Pairs {
                 lifted = when(is_pair, lifted.unalias_nested().data).end()?;
             }
             // A column stays one; what was renamed by the change gets its name back.
-            let same = lifted.schema_name().to_string() == name;
-            all.push(if same { lifted } else { lifted.alias(name) });
+            let (found, same) = lifted.qualified_name();
+            let is_same = found == relation && same == name;
+            all.push(if is_same { lifted } else { lifted.alias_qualified(relation, name) });
         }
         LogicalPlanBuilder::from(input).project(all)?.build().map(Some)
     }

@@ -22,6 +22,8 @@ use vigil_udfs::json::json_field;
 use vigil_udfs::texts::uuid_field;
 
 use crate::SqlError;
+use crate::catalog::StandardTable;
+use crate::session::names;
 
 /// The most parameters that the protocol can number.
 const MAX_PARAMETERS: usize = 65_535;
@@ -93,8 +95,9 @@ impl VisitorMut for Caster<'_> {
                 // `x = ANY($1)` has become `array_contains($1, x)` by now.
                 let is_any = function.name.to_string() == "array_contains";
                 if let FunctionArguments::List(arguments) = &mut function.args {
+                    let any = arguments.args.get(1).and_then(of_column).unwrap_or_else(texts);
                     for (at, argument) in arguments.args.iter_mut().enumerate() {
-                        let otherwise = if is_any && at == 0 { texts() } else { SqlType::Text };
+                        let otherwise = if is_any && at == 0 { any.clone() } else { SqlType::Text };
                         if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument {
                             self.cast(expr, otherwise);
                         }
@@ -142,6 +145,24 @@ impl VisitorMut for Caster<'_> {
 /// `text[]`.
 fn texts() -> SqlType {
     SqlType::Array(ArrayElemTypeDef::SquareBracket(Box::new(SqlType::Text), None))
+}
+
+/// The arrays whose elements are compared with a column, by the name that the standard tables have for
+/// columns of one type: it is not known here which table is meant.
+fn of_column(argument: &FunctionArg) -> Option<SqlType> {
+    let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else { return None };
+    let name = match expr {
+        ast::Expr::Identifier(name) => name,
+        ast::Expr::CompoundIdentifier(parts) => parts.last()?,
+        _ => return None,
+    };
+    let schemas = StandardTable::ALL.map(|table| table.schema());
+    let mut types = schemas.iter().filter_map(|schema| {
+        Some(schema.field_with_name(&names::folded(name)).ok()?.data_type().clone())
+    });
+    let first = types.next()?;
+    let element = types.all(|other| other == first).then(|| sql_type(&first)).flatten()?;
+    Some(SqlType::Array(ArrayElemTypeDef::SquareBracket(Box::new(element), None)))
 }
 
 /// pgvector's type.

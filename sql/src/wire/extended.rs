@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use datafusion_postgres::arrow_pg::datatypes::PG_VECTOR_TYPE_OID;
 use pgwire::api::portal::{Format, Portal as Bound};
 use pgwire::api::stmt::StoredStatement;
 use pgwire::api::{ClientInfo, DEFAULT_NAME, Type};
@@ -22,6 +23,7 @@ use super::copy;
 use super::errors::{notice_message, protocol_error, statement_error};
 use super::parameters::{arrow_type, declared_type, form, values, wire_types};
 use super::rows::columns;
+use crate::dialect::VECTOR;
 use crate::{Outcome, Prepared, SqlError};
 
 impl Connection {
@@ -37,7 +39,8 @@ impl Connection {
             return Err(invalid("42P05", format!("prepared statement \"{name}\" already exists")));
         }
         let types: Vec<_> = message.type_oids.iter().map(|oid| declared_type(*oid)).collect();
-        let prepared = self.unless_stopped(self.prepare(&message.query, &types)).await?;
+        let prepared =
+            self.unless_stopped(self.prepare(&message.query, &types, &message.type_oids)).await?;
         if name != DEFAULT_NAME
             && let Some(prepared) = &prepared
         {
@@ -52,7 +55,12 @@ impl Connection {
     }
 
     /// The statement in `sql`; `None` when there is none.
-    async fn prepare(&self, sql: &str, types: &[Option<Type>]) -> PgWireResult<Option<Prepared>> {
+    async fn prepare(
+        &self,
+        sql: &str,
+        types: &[Option<Type>],
+        oids: &[u32],
+    ) -> PgWireResult<Option<Prepared>> {
         let declared: Vec<_> =
             types.iter().map(|declared| declared.as_ref().and_then(arrow_type)).collect();
         let mut session = self.session.lock().await;
@@ -61,7 +69,11 @@ impl Connection {
             Ok(mut statements) => match statements.as_mut_slice() {
                 [] => return Ok(None),
                 [statement] => {
-                    let forms: Vec<_> = types.iter().map(|kind| form(kind.as_ref()?)).collect();
+                    let form = |(kind, oid): (&Option<Type>, &u32)| match *oid {
+                        PG_VECTOR_TYPE_OID => Some(VECTOR),
+                        _ => form(kind.as_ref()?),
+                    };
+                    let forms: Vec<_> = types.iter().zip(oids).map(form).collect();
                     statement.declare_forms(&forms);
                     session.prepare(statement, &declared).await
                 }

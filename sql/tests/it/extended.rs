@@ -115,6 +115,9 @@ async fn parameters_are_arguments_of_functions_and_operators() {
         .await
         .expect("runs");
     assert_eq!(row.get::<_, i64>(0), 2);
+    let numbers = "SELECT count(*) FROM frames f WHERE f.frame_number = ANY($1)";
+    let row = client.query_one(numbers, &[&vec![0_i64, 1, -1]]).await.expect("runs");
+    assert!(row.get::<_, i64>(0) > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -30,7 +30,7 @@ fn until(
 #[test]
 fn recall_is_observed_of_real_queries() {
     let Some(mut fixture) = Fixture::new() else { return };
-    fixture.commit(1, "lobby", 0..2048);
+    fixture.commit(1, "lobby", 0..2560);
     fixture.reindex();
     let observed = "SELECT sampled_queries, recall_at_10 FROM vigil_catalog.indexes WHERE name = 'captions_embedding_idx'";
     assert_eq!(fixture.rows(observed), [["0", "NULL"]]);
