@@ -168,10 +168,9 @@ impl Scan<'_> {
     fn part(&self, positions: Range<usize>, matching: Option<&Matching>) -> Part {
         let Target { metric, .. } = self.request.target;
         let mut part = Part::new(self.k);
-        let all = [positions.clone()];
         let ranges: Vec<Range<usize>> = match matching {
             Some(matching) => matching.within(positions).collect(),
-            None => all.into(),
+            None => vec![positions],
         };
         let rows: usize = ranges.iter().map(Range::len).sum();
         // Rounding whole batches is not worth it for some of their rows.

@@ -246,3 +246,27 @@ fn threads_that_link_at_once_lose_no_row() {
         assert_eq!(lost, 0, "round {round}");
     }
 }
+
+/// Copies that lie closer together than eight bits tell apart: what was found may hide what is nearer.
+#[test]
+fn a_search_knows_when_rounding_hides_rows() {
+    let Some(sentences) = sentences(DIMENSIONS) else { return };
+    let unit = |vector: Vec<f32>| {
+        let length = vector.iter().map(|element| element * element).sum::<f32>().sqrt();
+        vector.into_iter().map(|element| element / length).collect::<Vec<f32>>()
+    };
+    let center = unit(sentences[0].clone());
+    let near = |other: &Vec<f32>| {
+        unit(center.iter().zip(other).map(|(one, other)| one + other * 1e-3).collect())
+    };
+    let apart: Vec<Vec<f32>> = sentences.iter().cloned().map(unit).collect();
+    let together: Vec<Vec<f32>> = sentences.iter().map(near).collect();
+    let is_unsure = |vectors: &[Vec<f32>]| {
+        let graph = graph(vectors, Metric::Cosine, Precision::Full);
+        let mut search = Search::new(&graph, &center, |_| true, Resumable::No);
+        assert!(search.nearest(100, usize::MAX, 10).len() >= 10);
+        search.is_unsure()
+    };
+    assert!(is_unsure(&together[..2048]));
+    assert!(!is_unsure(&apart[..2048]));
+}

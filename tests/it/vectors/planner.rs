@@ -322,3 +322,24 @@ fn a_kept_search_that_is_not_short_after_all_is_answered() {
         assert_eq!((nearest.len(), &nearest[0]), (5, &vec![row.to_string()]));
     }
 }
+
+/// From the first page to where the graph reaches no more rows.
+#[test]
+fn deep_pages_repeat_no_row() {
+    const PAGE: usize = 40;
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..2560);
+    fixture.reindex();
+    let query = literal("two men walk down a street");
+    let mut seen = BTreeSet::new();
+    for page in 0..2560 / PAGE {
+        let offset = page * PAGE;
+        let found = fixture.rows(&format!(
+            "SELECT frame_number FROM captions ORDER BY embedding <=> {query} LIMIT {PAGE} OFFSET {offset}"
+        ));
+        for row in found.concat() {
+            assert!(seen.insert(row.clone()), "{row} is on page {page} again");
+        }
+    }
+    assert!(seen.len() > 2_000, "{} rows", seen.len());
+}
