@@ -287,6 +287,11 @@ impl Backend {
         self.terminated.send_replace(true);
     }
 
+    /// Whether the session is to end.
+    pub(crate) fn is_terminated(&self) -> bool {
+        *self.terminated.borrow()
+    }
+
     /// Returns when the session is to end.
     pub(crate) async fn terminated(&self) {
         let mut terminated = self.terminated.subscribe();

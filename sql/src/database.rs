@@ -24,6 +24,7 @@ use crate::intervals::IntervalPlanner;
 use crate::memory::{Memory, QueryLimits};
 use crate::nullable::NullableSubqueries;
 use crate::overflow::CheckedArithmetic;
+use crate::planner::Functions;
 use crate::roles::Roles;
 use crate::runtime::QueryRuntime;
 use crate::types::Types;
@@ -59,8 +60,10 @@ pub struct Database {
     views: Arc<Views>,
     memory: Memory,
     max_rows: usize,
-    /// The state that each session begins with.
+    /// The state that each session begins with; it has no functions.
     base: SessionState,
+    /// The functions that all sessions have.
+    functions: Arc<Functions>,
     /// Functions that each session has for itself.
     of_session: pg::OfSession,
     runtime: QueryRuntime,
@@ -94,7 +97,8 @@ impl Database {
         let comments = Arc::new(Comments::open(options.roles_file.as_deref())?);
         let views = Arc::new(Views::open(options.roles_file.as_deref())?);
         let kept = Kept { roles: &roles, comments: &comments, views: &views };
-        let (base, of_session) = base_state(&engine, &activity, &kept, cores)?;
+        let (state, of_session) = base_state(&engine, &activity, &kept, cores)?;
+        let (functions, base) = Functions::taken_from(state);
         let memory = Memory::new(&options.limits)?;
         let max_rows = options.limits.max_rows;
         let channels = Channels::default();
@@ -107,6 +111,7 @@ impl Database {
             memory,
             max_rows,
             base,
+            functions: Arc::new(functions),
             of_session,
             runtime,
             channels,
@@ -176,6 +181,10 @@ impl Database {
 
     pub(crate) fn base(&self) -> &SessionState {
         &self.base
+    }
+
+    pub(crate) fn functions(&self) -> &Arc<Functions> {
+        &self.functions
     }
 
     /// The channels of `LISTEN` and `NOTIFY`.

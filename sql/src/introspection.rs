@@ -46,6 +46,7 @@ use std::time::Instant;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion::execution::session_state::SessionState;
+use datafusion::logical_expr::ScalarUDF;
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast;
 
@@ -54,6 +55,7 @@ use self::relation::Relation;
 use self::scope::Scope;
 use self::value::Value;
 use crate::SqlError;
+use crate::planner::SessionFunctions;
 use crate::session::settings::Settings;
 
 /// Rows and expressions that a query may look at: a few seconds.
@@ -225,6 +227,11 @@ impl<'a> Engine<'a> {
             derived: RefCell::default(),
             effects: RefCell::default(),
         }
+    }
+
+    /// A function of DataFusion, of the catalog or of the session.
+    fn library_function(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        SessionFunctions::of(self.state).ok()?.scalar(name).cloned()
     }
 
     fn is_dry(&self) -> bool {

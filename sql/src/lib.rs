@@ -58,6 +58,7 @@ mod model_columns;
 mod notice;
 mod nullable;
 mod overflow;
+mod planner;
 mod roles;
 mod runtime;
 mod session;

@@ -24,20 +24,20 @@ mod prepare;
 mod query;
 pub(crate) mod settings;
 mod slot;
+mod state;
 mod table_arguments;
 mod transaction;
 pub(crate) mod undo;
 mod views;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Instant;
 
 use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
-use datafusion::execution::session_state::SessionState;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::scalar::ScalarValue;
 
@@ -51,6 +51,7 @@ use self::cursors::Cursors;
 use self::objects::Named;
 use self::prepare::Action;
 use self::settings::Settings;
+use self::state::KnownState;
 use self::transaction::Transaction;
 use self::undo::Undo;
 use crate::access::Access;
@@ -142,9 +143,9 @@ pub struct Session {
     /// The user and the role that it acts as; `None` before it acts as another one.
     acting: Option<(String, Option<String>)>,
     backend: Arc<Backend>,
-    /// What each statement's state begins with: the database's, with this session's functions. It is
-    /// made when it is first wanted, as most sessions of a pool do nothing.
-    base: OnceLock<SessionState>,
+    /// What each statement's state begins with. It is made when it is first wanted, as most sessions
+    /// of a pool do nothing.
+    known_state: KnownState,
     /// What `PREPARE` has named.
     prepared: BTreeMap<String, Prepared>,
     /// Names that `PREPARE` and the protocol have given to statements.
@@ -190,7 +191,7 @@ impl Session {
             acting: None,
             access,
             backend,
-            base: OnceLock::new(),
+            known_state: KnownState::default(),
         }
     }
 

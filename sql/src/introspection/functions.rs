@@ -376,7 +376,7 @@ impl Engine<'_> {
 
     /// A function of DataFusion, of the catalog or of the session.
     fn of_library(&self, name: &str, values: &[Value]) -> Result<Value, Stop> {
-        let Some(function) = self.state.scalar_functions().get(name).cloned() else {
+        let Some(function) = self.library_function(name) else {
             return Err(Stop::Unsupported(format!("function {name}")));
         };
         let is_volatile = function.signature().volatility == Volatility::Volatile;

@@ -308,7 +308,7 @@ impl Engine<'_> {
             | "inet_server_addr"
             | "pg_describe_object"
             | "inet_client_addr" => DataType::Utf8,
-            name => match self.state.scalar_functions().get(name) {
+            name => match self.library_function(name) {
                 Some(function) => match function.return_type(&types) {
                     Ok(DataType::LargeUtf8 | DataType::Utf8View) => DataType::Utf8,
                     Ok(data_type) => data_type,

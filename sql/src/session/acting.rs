@@ -3,9 +3,10 @@
 //! Who the session is stands in its settings (`role`, `session_authorization`), which a rollback puts back;
 //! what follows from it is worked out anew after each change.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use super::classify::Scope;
+use super::state::KnownState;
 use super::{Outcome, Session};
 use crate::access::{Access, denied};
 use crate::{Notice, SqlError};
@@ -114,7 +115,7 @@ impl Session {
         }
         self.acting = acting;
         self.access = access;
-        self.base = OnceLock::new();
+        self.known_state = KnownState::default();
     }
 
     /// What the session's user may, whatever role they have taken.

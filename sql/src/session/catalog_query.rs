@@ -13,6 +13,7 @@ use super::{Outcome, Session};
 use crate::SqlError;
 use crate::dialect::with_deep_stack;
 use crate::introspection::{CatalogQuery, End, Stop};
+use crate::planner::SessionFunctions;
 
 impl Session {
     /// Prepares a statement that names the catalog: `written` as the client has it, `kind` as
@@ -59,11 +60,7 @@ impl Session {
 
     fn unknown_function(&self, what: String) -> SqlError {
         let name = what.trim_start_matches("function ");
-        let state = self.state();
-        let is_known = state.scalar_functions().contains_key(name)
-            || state.aggregate_functions().contains_key(name)
-            || state.window_functions().contains_key(name);
-        if is_known {
+        if SessionFunctions::of(&self.state()).is_ok_and(|functions| functions.has(name)) {
             let what = format!("{what} in a query of the catalog");
             return SqlError::Unsupported { what, hint: None };
         }

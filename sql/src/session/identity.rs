@@ -2,41 +2,19 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use datafusion::execution::FunctionRegistry;
-use datafusion::execution::session_state::SessionState;
-
 use super::Session;
+use super::state::KnownState;
 use super::undo::Change;
+use crate::SqlError;
 use crate::access::{Access, VisibleEngine, denied};
 use crate::activity::Backend;
 use crate::roles::scram::Verifier;
 use crate::statement::{Answer, Context, OwnStatement};
-use crate::{Database, Engine, SqlError, functions};
-
-/// The database's state with the functions of one session.
-fn base(database: &Database, access: &Arc<Access>, backend: &Arc<Backend>) -> SessionState {
-    let mut base = database.base().clone();
-    let engine: Arc<dyn Engine> =
-        Arc::new(VisibleEngine::new(Arc::clone(database.engine()), Arc::clone(access)));
-    let mut own = functions::of_session(database.activity(), backend, access);
-    own.push(functions::frame_image(engine));
-    own.extend(database.functions_of(access, &backend.current_user(), backend.pid()));
-    for function in own {
-        // A state takes every function; the same name replaces.
-        let _ = base.register_udf(Arc::new(function));
-    }
-    base
-}
 
 impl Session {
-    /// What the states of this session's statements begin with.
-    pub(super) fn base(&self) -> &SessionState {
-        self.base.get_or_init(|| base(&self.database, &self.access, &self.backend))
-    }
-
     /// Makes it the session of `user`, who is trusted with everything.
     pub(crate) fn trust(&mut self, user: &str, address: Option<SocketAddr>) {
         self.become_user(user, Access::of_owner(Arc::clone(self.database.roles())), address);
@@ -85,7 +63,7 @@ impl Session {
         self.access = Arc::new(access);
         self.login = Arc::clone(&self.access);
         self.acting = None;
-        self.base = OnceLock::new();
+        self.known_state = KnownState::default();
     }
 
     /// The most connections that the server takes at once, for `SHOW`.

@@ -216,7 +216,7 @@ impl Session {
     fn worked_out(&self, mut prepared: Prepared) -> Result<Prepared, SqlError> {
         if let (Action::Query { plan, .. }, Some(schema), []) =
             (&prepared.action, &prepared.schema, prepared.parameters.as_slice())
-            && let Some(batch) = with_deep_stack(|| constant::answer(self.base(), plan, schema))?
+            && let Some(batch) = with_deep_stack(|| constant::answer(&self.state(), plan, schema))?
         {
             prepared.action = Action::Constant { batch };
         }

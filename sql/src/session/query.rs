@@ -23,29 +23,10 @@ use super::views::ViewPlanner;
 use super::{Session, TransactionStatus, init_plan, parameters};
 use crate::SqlError;
 use crate::access::Reads;
+use crate::planner;
 use crate::runtime::QueryRuntime;
-use crate::views::SeesTemporary;
 
 impl Session {
-    /// DataFusion's state with this session's settings and no cut: enough for planning.
-    pub(super) fn state(&self) -> SessionState {
-        let mut state = self.base().clone();
-        self.settings.apply(state.config_mut());
-        state.config_mut().set_extension(Arc::clone(&self.access));
-        state.config_mut().set_extension(Arc::new(SeesTemporary(self.backend.pid())));
-        state
-    }
-
-    /// The same, ready to run: every table that is read with it is read at the same cut.
-    pub(super) fn state_at_cut(&self) -> SessionState {
-        let mut state = self.state();
-        state.mark_start_execution();
-        let cut = self.transaction.cut();
-        let cut = cut.unwrap_or_else(|| Arc::new(self.database.engine().cut()));
-        state.config_mut().set_extension(cut);
-        state
-    }
-
     pub(super) fn refuse_in_failed_transaction(&self) -> Result<(), SqlError> {
         match self.transaction_status() {
             TransactionStatus::Failed => Err(SqlError::FailedTransaction),
@@ -66,7 +47,7 @@ impl Session {
             let planner = ViewPlanner { views, roles, session };
             let state = Box::pin(planner.state_for(state, &statement)).await?;
             let statement = DataFusionStatement::Statement(Box::new(statement));
-            let plan = json_as_text(state.statement_to_plan(statement).await?)?;
+            let plan = json_as_text(planner::plan(&state, statement).await?)?;
             // Coercion may give columns another type; with parameters it can also be too early
             // for it, and then the plan's own types have to do.
             let analyzed =

@@ -198,17 +198,19 @@ impl Settings {
     /// Gives DataFusion what concerns it.
     pub(crate) fn apply(&self, config: &mut SessionConfig) {
         config.set_extension(Arc::new(self.search()));
-        let options = config.options_mut();
+        let schema = self.default_schema();
+        if config.options().catalog.default_schema != schema {
+            config.options_mut().catalog.default_schema = schema;
+        }
         for (name, value) in &self.prefixed {
             if name.starts_with("datafusion.") {
                 // `set` has tried it on a configuration of its own.
-                let _ = options.set(name, value);
+                let _ = config.options_mut().set(name, value);
             }
         }
         if let Some(zone) = self.set.get("TimeZone") {
-            options.execution.time_zone = Some(zone.clone());
+            config.options_mut().execution.time_zone = Some(zone.clone());
         }
-        options.catalog.default_schema = self.default_schema();
     }
 
     /// `idle_in_transaction_session_timeout`; `None` when there is no limit.

@@ -28,6 +28,7 @@ use crate::SqlError;
 use crate::access::{Access, OwnedTable, Via, denied_table};
 use crate::database::{DATABASE, DEFAULT_SCHEMA};
 use crate::dialect::{self, with_deep_stack};
+use crate::planner;
 use crate::roles::{Roles, Rows};
 use crate::views::{Named, SEARCHED, TEMPORARY, View, ViewMap, ViewName, temporary_schema};
 
@@ -105,7 +106,7 @@ impl ViewPlanner {
             let state = with_views(state.clone(), inner, Some(via))?;
             with_deep_stack(|| prepare(&mut statement));
             let statement = DataFusionStatement::Statement(statement);
-            let plan = json_as_text(state.statement_to_plan(statement).await?)?;
+            let plan = json_as_text(planner::plan(&state, statement).await?)?;
             let plan = under_names(plan, view)?;
             Ok(Arc::new(ViewTable::new(plan, Some(view.query.clone()))) as Arc<dyn TableProvider>)
         })

@@ -95,6 +95,10 @@ impl Connection {
         &self,
         work: impl Future<Output = PgWireResult<T>>,
     ) -> PgWireResult<T> {
+        // What is done at once would be done before the end is noticed.
+        if self.backend.is_terminated() {
+            return Err(fatal_error(&SqlError::Stopping));
+        }
         // It hears of every request from now on, before it is waited for. So what is done at once costs
         // no waiting.
         let canceled = self.backend.canceled();
