@@ -60,7 +60,7 @@ use crate::activity::Activity;
 use crate::database::{DATABASE, Kept};
 use crate::roles::Roles;
 
-pub(crate) use self::attributes::postgres_type;
+pub(crate) use self::attributes::{NO_MODIFIER, postgres_type};
 
 /// The schema's name.
 const SCHEMA: &str = "pg_catalog";
@@ -108,6 +108,11 @@ impl OfSession {
         functions.extend(functions::of_views(&relations));
         functions.push(names::relation(&relations));
         functions
+    }
+
+    /// The OID of a table or of a view of `public`.
+    pub(crate) fn oid_of(&self, schema: &str, name: &str) -> Option<i32> {
+        self.relations.find(schema, name)
     }
 }
 
