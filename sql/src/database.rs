@@ -128,6 +128,11 @@ impl Database {
         self.of_session.functions(access, user, session)
     }
 
+    /// The OID of a table.
+    pub(crate) fn oid_of(&self, schema: &str, table: &str) -> Option<i32> {
+        self.of_session.oid_of(schema, table)
+    }
+
     /// A new session with all settings at their defaults.
     pub fn session(self: &Arc<Self>) -> Session {
         Session::new(Arc::clone(self))

@@ -19,6 +19,7 @@ mod init_plan;
 mod kept;
 pub(crate) mod names;
 pub(crate) mod objects;
+pub(crate) mod origins;
 mod parameters;
 mod prepare;
 mod query;
@@ -302,14 +303,14 @@ impl Session {
             Action::Query { plan, tag } => {
                 self.take_cut();
                 let batches = self.query_again(plan, prepared, parameters).await?;
-                let schema = batches.schema();
+                let schema = origins::carried(batches.schema(), prepared.schema.as_ref());
                 Ok(Outcome::Rows { schema, batches, tag: (*tag).to_owned() })
             }
             Action::Deferred { statement, tag } => {
                 self.take_cut();
                 let (plan, _) = self.plan(statement.with_values(&parameters)?).await?;
                 let batches = self.query(plan, &prepared.schema, parameters).await?;
-                let schema = batches.schema();
+                let schema = origins::carried(batches.schema(), prepared.schema.as_ref());
                 Ok(Outcome::Rows { schema, batches, tag: (*tag).to_owned() })
             }
             Action::Catalog { query, planned } => {

@@ -14,6 +14,7 @@
 //! | `functions` | `format_type`, `col_description` and others that clients call |
 //! | `privileges` | `has_table_privilege`, `pg_has_role` and their like |
 //! | `names` | `to_regclass`, `to_regtype` |
+//! | `owners` | who owns what, where nobody else says so |
 //! | `indexes` | indexes in `pg_class`, `pg_index`, `pg_indexes` and `pg_stat_progress_create_index` |
 //! | `views` | views in `pg_class`, `pg_attribute`, `pg_rewrite` and `pg_depend`, their schema in `pg_namespace` |
 //! | `procedures` | `pg_proc` with Vigil's functions |
@@ -25,6 +26,7 @@ mod functions;
 mod indexes;
 mod keys;
 mod names;
+mod owners;
 mod privileges;
 mod procedures;
 mod relations;
@@ -48,6 +50,7 @@ use self::attributes::Attributes;
 use self::descriptions::Descriptions;
 use self::extra::{Extended, Extra};
 use self::indexes::{IndexView, View};
+use self::owners::Owners;
 use self::procedures::Procedures;
 use self::relations::Relations;
 use self::roles::{RoleTable, RowIs};
@@ -60,7 +63,7 @@ use crate::activity::Activity;
 use crate::database::{DATABASE, Kept};
 use crate::roles::Roles;
 
-pub(crate) use self::attributes::postgres_type;
+pub(crate) use self::attributes::{NO_MODIFIER, postgres_type};
 
 /// The schema's name.
 const SCHEMA: &str = "pg_catalog";
@@ -108,6 +111,11 @@ impl OfSession {
         functions.extend(functions::of_views(&relations));
         functions.push(names::relation(&relations));
         functions
+    }
+
+    /// The OID of a table or of a view of `public`.
+    pub(crate) fn oid_of(&self, schema: &str, name: &str) -> Option<i32> {
+        self.relations.find(schema, name)
     }
 }
 
@@ -166,11 +174,16 @@ impl SchemaProvider for PgCatalog {
             "pg_roles" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Role }),
             "pg_authid" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Secret }),
             "pg_auth_members" => Arc::new(RoleTable { inner, roles, row_is: RowIs::Membership }),
-            "pg_type" => Arc::new(ComputedTable(PgTypes { inner, relations })),
+            "pg_type" => {
+                let types = PgTypes { inner, relations: Arc::clone(&relations) };
+                let owners = Owners { column: "typowner", roles };
+                extended(Arc::new(ComputedTable(types)), relations, owners)
+            }
             "pg_proc" => Arc::new(ComputedTable(Procedures { inner, relations })),
             "pg_class" => {
                 let with_indexes = extended(inner, Arc::clone(&relations), keys::Classes);
-                extended(with_indexes, relations, views::Classes)
+                let with_views = extended(with_indexes, Arc::clone(&relations), views::Classes);
+                extended(with_views, relations, Owners { column: "relowner", roles })
             }
             "pg_namespace" => extended(inner, relations, views::Namespaces),
             "pg_index" => extended(inner, relations, keys::Indexes),

@@ -74,7 +74,7 @@ const VIEWS: [(&str, &str, &str); 36] = [
         "information_schema",
         "schemata",
         "SELECT current_database() AS catalog_name, nspname AS schema_name,
-                session_user AS schema_owner, NULL::text AS default_character_set_catalog,
+                pg_get_userbyid(nspowner) AS schema_owner, NULL::text AS default_character_set_catalog,
                 NULL::text AS default_character_set_schema,
                 NULL::text AS default_character_set_name, NULL::text AS sql_path
          FROM pg_namespace",
@@ -178,7 +178,7 @@ const VIEWS: [(&str, &str, &str); 36] = [
     (
         "pg_catalog",
         "pg_tables",
-        "SELECT n.nspname AS schemaname, c.relname AS tablename, session_user AS tableowner,
+        "SELECT n.nspname AS schemaname, c.relname AS tablename, pg_get_userbyid(c.relowner) AS tableowner,
                 NULL::text AS tablespace, c.relhasindex AS hasindexes, false AS hasrules,
                 false AS hastriggers, false AS rowsecurity
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -199,7 +199,7 @@ const VIEWS: [(&str, &str, &str); 36] = [
         "SELECT rolname AS usename, oid AS usesysid, rolcreatedb AS usecreatedb,
                 rolsuper AS usesuper, rolreplication AS userepl, rolbypassrls AS usebypassrls,
                 '********' AS passwd, rolvaliduntil AS valuntil, rolconfig AS useconfig
-         FROM pg_roles WHERE rolcanlogin",
+         FROM pg_roles WHERE rolcanlogin OR oid = 10",
     ),
     (
         "pg_catalog",

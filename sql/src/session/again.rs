@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast;
 
 use super::catalog_query::in_deep_stack;
 use super::command::Command;
+use super::origins::ORIGIN_KEY;
 use super::{Prepared, Session, views};
 use crate::SqlError;
 use crate::dialect::{self, Statement, StatementKind, with_deep_stack};
@@ -123,12 +124,14 @@ fn query_of(statement: &Statement) -> Option<&ast::Statement> {
     }
 }
 
-/// Whether a client sees the same columns.
+/// Whether a client sees the same columns; where they come from may be another view of that name.
 fn are_alike(one: Option<&SchemaRef>, other: Option<&SchemaRef>) -> bool {
     let columns = |schema: Option<&SchemaRef>| {
         let fields = schema.map(|schema| schema.fields().clone()).unwrap_or_default();
         let told = fields.iter().map(|field| {
-            (field.name().clone(), field.data_type().clone(), field.metadata().clone())
+            let mut metadata = field.metadata().clone();
+            metadata.remove(ORIGIN_KEY);
+            (field.name().clone(), field.data_type().clone(), metadata)
         });
         told.collect::<Vec<_>>()
     };

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use datafusion::common::TableReference;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::sql::sqlparser::ast;
 use tokio::sync::Mutex;
@@ -17,7 +18,7 @@ use super::command::declare::Declare;
 use super::explain::{self, Detail};
 use super::kept::Kept;
 use super::table_arguments::Deferred;
-use super::{constant, current_setting, duplicates, names, parameters, table_arguments};
+use super::{constant, current_setting, duplicates, names, origins, parameters, table_arguments};
 use crate::SqlError;
 use crate::access::Access;
 use crate::dialect::{Statement, StatementKind, with_deep_stack};
@@ -212,6 +213,12 @@ impl Session {
         }
     }
 
+    /// The OID of what a plan calls `table`.
+    fn oid_of(&self, table: &TableReference) -> Option<i32> {
+        let searched = self.settings.default_schema();
+        self.database.oid_of(table.schema().unwrap_or(&searched), table.table())
+    }
+
     /// The same with its answer, if that is always the same.
     fn worked_out(&self, mut prepared: Prepared) -> Result<Prepared, SqlError> {
         if let (Action::Query { plan, .. }, Some(schema), []) =
@@ -263,6 +270,7 @@ impl Session {
             }
         };
         let schema = names::rename(&written, schema);
+        let schema = origins::told(&plan, schema, |table| self.oid_of(table));
         let mut parameters = with_deep_stack(|| {
             drop(written);
             parameters::types(&plan, declared)

@@ -23,7 +23,7 @@ use datafusion::sql::sqlparser::ast::{self, visit_relations};
 use futures::future::BoxFuture;
 use vigil_udfs::json::json_as_text;
 
-use super::{duplicates, names};
+use super::{duplicates, names, origins};
 use crate::SqlError;
 use crate::access::{Access, OwnedTable, Via, denied_table};
 use crate::database::{DATABASE, DEFAULT_SCHEMA};
@@ -144,7 +144,8 @@ fn under_names(plan: LogicalPlan, view: &View) -> Result<LogicalPlan, SqlError> 
         let (qualifier, field) = place.and_then(|place| fields.get(place)).ok_or_else(|| {
             DataFusionError::Plan(format!("the view's column {} is not there", column.name))
         })?;
-        Ok(Expr::from((*qualifier, *field)).alias(&column.name))
+        let mark = Some(origins::mark_of_view(view.oid));
+        Ok(Expr::from((*qualifier, *field)).alias_qualified(mark, &column.name))
     });
     let columns = columns.collect::<Result<Vec<Expr>>>()?;
     Ok(LogicalPlanBuilder::from(plan).project(columns)?.build()?)

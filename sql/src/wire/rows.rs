@@ -23,6 +23,8 @@ use vigil_udfs::texts::is_uuid;
 use super::cells::Cells;
 use super::errors::{protocol_error, statement_error};
 use super::parameters::own_type;
+use crate::catalog::pg::{NO_MODIFIER, postgres_type};
+use crate::session::origins::Origin;
 use crate::text::{float4, float8, intervals, timestamps};
 use crate::types::VECTOR_KEY;
 use crate::{Session, SqlError};
@@ -71,18 +73,58 @@ pub(super) fn columns(
     let mut columns =
         arrow_schema_to_pg_fields(schema, format, style.map(|style| Arc::clone(&style.options)))?;
     for (field, column) in schema.fields().iter().zip(&mut columns) {
-        let kind = match field.metadata().get(VECTOR_KEY).map(String::as_str) {
-            Some("int2vector") => Type::INT2_VECTOR,
-            Some(_) => Type::OID_VECTOR,
-            None if is_oid_list(field) => Type::OID_ARRAY,
-            None => match form_type(field).or_else(|| own_type(field)) {
-                Some(kind) => kind,
-                None => continue,
-            },
+        let own = match field.metadata().get(VECTOR_KEY).map(String::as_str) {
+            Some("int2vector") => Some(Type::INT2_VECTOR),
+            Some(_) => Some(Type::OID_VECTOR),
+            None if is_oid_list(field) => Some(Type::OID_ARRAY),
+            None => form_type(field).or_else(|| own_type(field)),
         };
-        *column = FieldInfo::new(field.name().clone(), None, None, kind, column.format());
+        let options = own.is_none().then(|| Arc::clone(column.format_options()));
+        let kind = own.unwrap_or_else(|| column.datatype().clone());
+        let origin = Origin::of(field);
+        // What is computed has no modifier.
+        let modifier = origin.and_then(|_| postgres_type(field)).map(|(_, modifier)| modifier);
+        let length = type_length(&kind);
+        let (table, number) = (origin.map(|found| found.table), origin.map(|found| found.column));
+        let mut told = FieldInfo::new(field.name().clone(), table, number, kind, column.format())
+            .with_type_size(length)
+            .with_type_modifier(modifier.unwrap_or(NO_MODIFIER));
+        if let Some(options) = options {
+            told = told.with_format_options(options);
+        }
+        *column = told;
     }
     Ok(columns)
+}
+
+/// PostgreSQL's `typlen`: the bytes of a value, -1 for those that differ.
+fn type_length(kind: &Type) -> i16 {
+    match *kind {
+        Type::BOOL | Type::CHAR => 1,
+        Type::INT2 => 2,
+        Type::INT4
+        | Type::OID
+        | Type::FLOAT4
+        | Type::DATE
+        | Type::REGCLASS
+        | Type::REGCONFIG
+        | Type::REGDICTIONARY
+        | Type::REGNAMESPACE
+        | Type::REGOPER
+        | Type::REGOPERATOR
+        | Type::REGPROC
+        | Type::REGPROCEDURE
+        | Type::REGROLE
+        | Type::REGTYPE
+        | Type::XID
+        | Type::CID
+        | Type::VOID => 4,
+        Type::INT8 | Type::FLOAT8 | Type::TIME | Type::TIMESTAMP | Type::TIMESTAMPTZ => 8,
+        Type::INTERVAL | Type::UUID => 16,
+        Type::NAME => 64,
+        Type::UNKNOWN => -2,
+        _ => -1,
+    }
 }
 
 /// The type of a text of a form, or of an array of such.

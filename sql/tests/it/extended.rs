@@ -121,6 +121,50 @@ async fn parameters_are_arguments_of_functions_and_operators() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn columns_tell_which_column_of_a_table_they_are() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    client
+        .batch_execute("CREATE VIEW seen AS SELECT ts, source AS camera FROM frames")
+        .await
+        .expect("is made");
+    let oid = async |name: &str| -> Option<u32> {
+        let sql = format!("SELECT '{name}'::regclass::oid");
+        Some(client.query_one(&sql, &[]).await.expect("is there").get(0))
+    };
+    let (frames, captions, seen) = (oid("frames").await, oid("captions").await, oid("seen").await);
+    for (sql, expected) in [
+        ("SELECT ts, source AS s, 1 FROM frames", vec![(frames, 3), (frames, 1), (None, 0)]),
+        ("SELECT * FROM seen AS v", vec![(seen, 1), (seen, 2)]),
+        (
+            "WITH a AS (SELECT ts AS t FROM frames) SELECT t, t + INTERVAL '1 s' FROM (SELECT * FROM a) b ORDER BY 1",
+            vec![(frames, 3), (None, 0)],
+        ),
+        (
+            "SELECT f.ts, c.source FROM frames f LEFT JOIN captions c USING (frame_number) LIMIT 1",
+            vec![(frames, 3), (captions, 1)],
+        ),
+        (
+            "SELECT DISTINCT source, count(*) FROM frames WHERE frame_number > 0 GROUP BY source",
+            vec![(frames, 1), (None, 0)],
+        ),
+        ("SELECT source FROM frames UNION SELECT source FROM tracks", vec![(None, 0)]),
+    ] {
+        let statement = client.prepare(sql).await.expect("can be prepared");
+        let told = statement.columns().iter();
+        let told: Vec<_> =
+            told.map(|column| (column.table_oid(), column.column_id().unwrap_or(0))).collect();
+        assert_eq!(told, expected, "{sql}");
+    }
+    let statement =
+        client.prepare("SELECT embedding, caption FROM captions").await.expect("is one");
+    let modifiers = statement.columns().iter().map(|column| column.type_modifier());
+    let known = "SELECT atttypmod FROM pg_attribute WHERE attname = 'embedding' AND attrelid = 'captions'::regclass";
+    let known: i32 = client.query_one(known, &[]).await.expect("is there").get(0);
+    assert_eq!(modifiers.collect::<Vec<_>>(), [known, -1]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn our_statements_work_in_this_protocol_too() {
     let server = Server::start().await;
     let client = server.connect().await;

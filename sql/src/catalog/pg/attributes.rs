@@ -21,7 +21,7 @@ use crate::types::own_oid;
 const JSON_OID: u32 = 114;
 
 /// No type modifier.
-const NO_MODIFIER: i32 = -1;
+pub(crate) const NO_MODIFIER: i32 = -1;
 
 /// datafusion-pg-catalog's table with the types of our columns as the wire sends them.
 #[derive(Debug)]

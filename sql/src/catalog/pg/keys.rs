@@ -12,6 +12,7 @@ use arrow::datatypes::{Int32Type, SchemaRef};
 use datafusion::error::Result;
 
 use super::extra::{Extra, Values, batch};
+use super::owners::OWNER;
 use super::relations::Relations;
 use crate::IndexInfo;
 use crate::catalog::StandardTable;
@@ -357,8 +358,6 @@ fn action(key: &Constraint, action: &str) -> String {
 pub(super) struct Extensions;
 
 const VECTOR_EXTENSION: i32 = 1_430_000_000;
-/// PostgreSQL's OID of the role that owns what the system has.
-const OWNER: i32 = 10;
 /// The first version of pgvector that has iterative scans, as we have them.
 const PGVECTOR_VERSION: &str = "0.8.0";
 

@@ -8,6 +8,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
 
 use super::extra::{Extra, Values, batch};
+use super::owners::OWNER;
 use super::relations::Relations;
 use crate::views::{View, ViewColumn, ViewName};
 
@@ -107,9 +108,6 @@ impl Extra for Dependencies {
 /// The row of `pg_namespace`.
 #[derive(Debug)]
 pub(super) struct Namespaces;
-
-/// PostgreSQL's OID of the role that owns what the system has.
-const OWNER: i32 = 10;
 
 impl Extra for Namespaces {
     fn rows(&self, relations: &Relations, schema: &SchemaRef) -> Result<RecordBatch> {

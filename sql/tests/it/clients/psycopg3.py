@@ -73,6 +73,19 @@ with psycopg.connect(conninfo) as connection:
     with connection.cursor().copy("COPY (SELECT 7::int8) TO STDOUT (FORMAT binary)") as copy:
         copy.set_types(["int8"])
         assert list(copy.rows()) == [(7,)]
+    # In the simple protocol, too, columns say where they come from and how long their values are.
+    (frames,) = connection.execute("SELECT 'frames'::regclass::oid").fetchone()
+    told = connection.pgconn.exec_(
+        b"SELECT frame_number, keyframe, source, frame_number + 1, 1::int4, NULL::uuid, now() FROM frames LIMIT 1"
+    )
+    told = [(told.ftable(at), told.ftablecol(at), told.fsize(at), told.fmod(at)) for at in range(told.nfields)]
+    keyframe = connection.execute(
+        "SELECT attnum FROM pg_attribute WHERE attrelid = %s AND attname = 'keyframe'", (frames,)
+    ).fetchone()[0]
+    assert told == [
+        (frames, 2, 8, -1), (frames, keyframe, 1, -1), (frames, 1, -1, -1), (0, 0, 8, -1), (0, 0, 4, -1),
+        (0, 0, 16, -1), (0, 0, 8, -1),
+    ], told
 notices = []
 with psycopg.connect(conninfo, autocommit=True) as connection:
     connection.add_notice_handler(lambda notice: notices.append(notice.sqlstate))
