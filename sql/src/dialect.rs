@@ -29,6 +29,7 @@ mod lines;
 mod numbers;
 mod ordinary;
 mod postgres;
+mod quantified;
 mod row_values;
 mod sample;
 mod series;

@@ -6,8 +6,9 @@
 //! operators work on pairs of a row and a row of the sub-query ([`pairs`]), its limit becomes a rank within
 //! the number and its aggregates are of each number. The answers are right as they are; an engine with an
 //! index may put a search for each row in the place of the join of all pairs, below the rank. A sub-query
-//! that stands for a value is done the same way ([`scalar`]).
+//! that stands for a value is done the same way ([`scalar`]), and so is `IN (SELECT …)` ([`members`]).
 
+mod members;
 mod pairs;
 mod scalar;
 
@@ -43,6 +44,10 @@ impl AnalyzerRule for NearestOfEach {
                 LogicalPlan::Filter(filter) => filtered_first(filter)?,
                 _ => None,
             };
+            Ok(changed(plan, rewritten))
+        })?;
+        let plan = plan.data.transform_up_with_subqueries(|plan| {
+            let rewritten = members::rewrite(&plan)?;
             Ok(changed(plan, rewritten))
         })?;
         let plan = plan.data.transform_up_with_subqueries(|plan| {

@@ -20,8 +20,8 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 use super::array_subquery::ArraySubqueryToNull;
 use super::{
     Lines, Postgres, array_literal, array_of, base64, bits, bytea, calls, chains, composite_field,
-    depth, distinct_from, exists, expansion, fetch, inner_names, like_escape, row_values, sample,
-    series, sets, symmetric, templates, using, values, whole_row,
+    depth, distinct_from, exists, expansion, fetch, inner_names, like_escape, quantified,
+    row_values, sample, series, sets, symmetric, templates, using, values, whole_row,
 };
 use crate::{SqlError, intervals};
 
@@ -61,6 +61,7 @@ pub(super) fn parse(
     inner_names::rewrite(&mut statement);
     array_literal::rewrite(&mut statement)?;
     sample::refuse(&statement)?;
+    quantified::rewrite(&mut statement);
     row_values::rewrite(&mut statement);
     let mut planned = rewritten(statement, text, written.is_some());
     bits::rewrite(&mut planned);

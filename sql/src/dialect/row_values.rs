@@ -1,8 +1,9 @@
-//! Rows as values: `(a, b) IN (SELECT …)`, `(a, b) < (c, d)`, `OVERLAPS`; and `ANY` and `ALL` of a subquery.
+//! Rows as values: `(a, b) IN ((c, d), …)`, `(a, b) < (c, d)`, `OVERLAPS`; [`quantified`] has those in sub-queries.
 //!
-//! DataFusion compares structs, in which a NULL is a value like others, and knows subqueries of one
-//! column. So a comparison of rows becomes one of their fields, in PostgreSQL's order and with its NULLs,
-//! and a subquery that is compared becomes one that is asked whether it has such a row.
+//! DataFusion compares structs, in which a NULL is a value like others. So a comparison of rows becomes one of
+//! their fields, in PostgreSQL's order and with its NULLs.
+//!
+//! [`quantified`]: super::quantified
 
 use std::ops::ControlFlow;
 
@@ -70,39 +71,12 @@ fn rewritten(expr: &Expr) -> Option<String> {
             let equal = list.iter().map(equal).collect::<Option<Vec<_>>>()?;
             Some(format!("{}({})", not(*negated), equal.join(" OR ")))
         }
-        Expr::InSubquery { expr, subquery, negated } => {
-            let row = fields(expr)?;
-            let columns: Vec<String> = (1..=row.len()).map(column).collect();
-            let equal =
-                row.iter().zip(&columns).map(|(field, column)| format!("{field} = {column}"));
-            let equal = equal.collect::<Vec<_>>().join(" AND ");
-            // A row of which it is not known whether it is equal is not outside.
-            let condition = if *negated { format!("({equal}) IS NOT FALSE") } else { equal };
-            Some(exists(*negated, subquery, &columns.join(", "), &condition))
-        }
-        Expr::AnyOp { left, compare_op, right, .. } => {
-            let Expr::Subquery(query) = right.as_ref() else { return None };
-            let left = operand(left);
-            if *compare_op == BinaryOperator::Eq {
-                return Some(format!("({left} IN ({query}))"));
-            }
-            Some(exists(false, query, &column(1), &format!("{left} {compare_op} {}", column(1))))
-        }
-        Expr::AllOp { left, compare_op, right } => {
-            let Expr::Subquery(query) = right.as_ref() else { return None };
-            let left = operand(left);
-            if *compare_op == BinaryOperator::NotEq {
-                return Some(format!("({left} NOT IN ({query}))"));
-            }
-            let condition = format!("({left} {compare_op} {}) IS NOT TRUE", column(1));
-            Some(exists(true, query, &column(1), &condition))
-        }
         _ => None,
     }
 }
 
 /// The fields of `(a, b)` and `ROW(a, b)`, each as an operand.
-fn fields(expr: &Expr) -> Option<Vec<String>> {
+pub(super) fn fields(expr: &Expr) -> Option<Vec<String>> {
     match expr {
         Expr::Tuple(fields) => Some(fields.iter().map(operand).collect()),
         Expr::Function(function) if name_of(function).as_deref() == Some("row") => {
@@ -122,7 +96,7 @@ fn fields_of_call(function: &Function) -> Option<Vec<String>> {
     list.args.iter().map(field).collect()
 }
 
-fn operand(expr: &Expr) -> String {
+pub(super) fn operand(expr: &Expr) -> String {
     format!("({expr})")
 }
 
@@ -173,21 +147,11 @@ fn overlap(one: (&String, &String), other: (&String, &String)) -> Option<String>
     ))
 }
 
-/// A column of a subquery, under a name that nobody would write.
-fn column(number: usize) -> String {
-    format!("\"column {number} of the rows\"")
-}
-
-fn exists(is_negated: bool, query: &Query, columns: &str, condition: &str) -> String {
-    let not = not(is_negated);
-    format!("{not}EXISTS (SELECT 1 FROM ({query}) AS \"the rows\"({columns}) WHERE {condition})")
-}
-
 fn not(is_negated: bool) -> &'static str {
     if is_negated { "NOT " } else { "" }
 }
 
-fn parsed(text: &str) -> Option<Expr> {
+pub(super) fn parsed(text: &str) -> Option<Expr> {
     let dialect = PostgreSqlDialect {};
     Parser::new(&dialect).try_with_sql(text).ok()?.parse_expr().ok()
 }
@@ -209,25 +173,6 @@ mod tests {
         assert_eq!(
             planned("SELECT 1 FROM t WHERE (a, b) NOT IN ((1, 2), (3, 4))"),
             "SELECT 1 FROM t WHERE NOT (((a) = (1) AND (b) = (2)) OR ((a) = (3) AND (b) = (4)))"
-        );
-    }
-
-    #[test]
-    fn a_subquery_is_asked_for_a_row() {
-        assert_eq!(
-            planned("SELECT 1 FROM t WHERE (a, b) IN (SELECT c, d FROM u)"),
-            "SELECT 1 FROM t WHERE EXISTS (SELECT 1 FROM (SELECT c, d FROM u) AS \"the rows\" \
-             (\"column 1 of the rows\", \"column 2 of the rows\") \
-             WHERE (a) = \"column 1 of the rows\" AND (b) = \"column 2 of the rows\")"
-        );
-        assert_eq!(
-            planned("SELECT 1 FROM t WHERE a > ALL (SELECT c FROM u)"),
-            "SELECT 1 FROM t WHERE NOT EXISTS (SELECT 1 FROM (SELECT c FROM u) AS \"the rows\" \
-             (\"column 1 of the rows\") WHERE ((a) > \"column 1 of the rows\") IS NOT TRUE)"
-        );
-        assert_eq!(
-            planned("SELECT a = ANY (SELECT c FROM u) FROM t"),
-            "SELECT ((a) IN (SELECT c FROM u)) AS \"?column?\" FROM t"
         );
     }
 }

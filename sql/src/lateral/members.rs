@@ -1,0 +1,275 @@
+//! `x IN (SELECT y …)` as a value: true, false, or NULL where a NULL may be what is looked for.
+//!
+//! DataFusion knows it as a condition of `WHERE` that lets rows through or does not, and takes NULL for
+//! false where it stands within another expression. So there it becomes columns of the input: whether
+//! the value was found, and how many values and how many that are not NULL there are. Of a sub-query of
+//! each row the answer is an aggregate over pairs.
+
+use std::sync::Arc;
+
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{Column, DFSchema, JoinType, ScalarValue, TableReference};
+use datafusion::error::Result;
+use datafusion::functions_aggregate::expr_fn::{bool_or, count};
+use datafusion::logical_expr::expr::InSubquery;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, lit, when,
+};
+
+use super::has_subquery;
+use super::pairs::Pairs;
+
+/// What the columns begin with that are made here.
+const MEMBER: &str = "__member_";
+/// The column that DataFusion's mark join adds.
+const MARK: &str = "mark";
+
+/// A node whose `IN (SELECT …)` are columns of its input; `None` where it has none of those that are done
+/// here.
+pub(super) fn rewrite(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
+    let inputs = plan.inputs();
+    let [input] = inputs.as_slice() else { return Ok(None) };
+    let wanted = wanted(plan)?;
+    let mut input = (*input).clone();
+    let mut values: Vec<(InSubquery, Expr)> = Vec::new();
+    for member in wanted {
+        if !values.iter().any(|(known, _)| *known == member)
+            && let Some((with_value, value)) = with_value(&input, &member, values.len())?
+        {
+            input = with_value;
+            values.push((member, value));
+        }
+    }
+    if values.is_empty() {
+        return Ok(None);
+    }
+    let names_columns = matches!(
+        plan,
+        LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) | LogicalPlan::Window(_)
+    );
+    let names = NamePreserver::new(plan);
+    let mut exprs = Vec::new();
+    for expr in plan.expressions() {
+        let name = names.save(&expr);
+        let replaced = expr.transform_up(|expr| {
+            let value = match &expr {
+                Expr::InSubquery(member) => values.iter().find(|(known, _)| known == member),
+                _ => None,
+            };
+            Ok(match value {
+                Some((_, value)) => Transformed::yes(value.clone()),
+                None => Transformed::no(expr),
+            })
+        })?;
+        exprs.push(if names_columns { name.restore(replaced.data) } else { replaced.data });
+    }
+    let rewritten = plan.with_new_exprs(exprs, vec![input])?;
+    // What has the columns of its input has more of them now.
+    match rewritten {
+        LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) => Ok(Some(rewritten)),
+        other => {
+            let columns = plan.schema().iter().map(Expr::from).collect::<Vec<_>>();
+            LogicalPlanBuilder::from(other).project(columns)?.build().map(Some)
+        }
+    }
+}
+
+/// Those of a node that DataFusion answers wrongly or not at all.
+fn wanted(plan: &LogicalPlan) -> Result<Vec<InSubquery>> {
+    let mut found = Vec::new();
+    match plan {
+        LogicalPlan::Filter(filter) => {
+            in_condition(&filter.predicate, true, &mut found)?;
+            // Without NULLs there is nothing that DataFusion takes for false.
+            found.retain(|member| may_be_null(member, filter.input.schema()).unwrap_or(true));
+        }
+        LogicalPlan::Projection(_)
+        | LogicalPlan::Aggregate(_)
+        | LogicalPlan::Window(_)
+        | LogicalPlan::Sort(_) => {
+            plan.apply_expressions(|expr| {
+                in_value(expr, &mut found)?;
+                Ok(TreeNodeRecursion::Continue)
+            })?;
+        }
+        _ => {}
+    }
+    Ok(found)
+}
+
+fn in_value(expr: &Expr, found: &mut Vec<InSubquery>) -> Result<()> {
+    expr.apply(|expr| {
+        if let Expr::InSubquery(member) = expr {
+            found.push(member.clone());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(())
+}
+
+/// Those of a condition, of which it counts alone whether it is true. `is_whole` where rows that do not
+/// fulfil it are taken out, whatever else there is: DataFusion has joins for that.
+fn in_condition(condition: &Expr, is_whole: bool, found: &mut Vec<InSubquery>) -> Result<()> {
+    match condition {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
+            in_condition(left, is_whole, found)?;
+            in_condition(right, is_whole, found)
+        }
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
+            in_condition(left, false, found)?;
+            in_condition(right, false, found)
+        }
+        Expr::InSubquery(member) if !member.negated || (is_whole && !is_of_each_row(member)) => {
+            Ok(())
+        }
+        Expr::Not(inner) => match inner.as_ref() {
+            Expr::InSubquery(member) if member.negated || (is_whole && !is_of_each_row(member)) => {
+                Ok(())
+            }
+            _ => in_value(condition, found),
+        },
+        other => in_value(other, found),
+    }
+}
+
+fn may_be_null(member: &InSubquery, schema: &DFSchema) -> Result<bool> {
+    let query = member.subquery.subquery.schema();
+    let has_null = query.fields().first().is_some_and(|field| field.is_nullable());
+    Ok(has_null || member.expr.nullable(schema)?)
+}
+
+fn is_of_each_row(member: &InSubquery) -> bool {
+    !member.subquery.subquery.all_out_ref_exprs().is_empty()
+}
+
+/// The rows of `input` with columns more, and the value over them; `None` where it cannot be done.
+fn with_value(
+    input: &LogicalPlan,
+    member: &InSubquery,
+    number: usize,
+) -> Result<Option<(LogicalPlan, Expr)>> {
+    let sought = member.expr.as_ref();
+    let query = member.subquery.subquery.as_ref();
+    if sought.contains_outer() || sought.is_volatile() || has_subquery(sought) {
+        return Ok(None);
+    }
+    let Some(element) = query.schema().iter().next().map(Expr::from) else { return Ok(None) };
+    let outer = query.all_out_ref_exprs();
+    let (plan, value) = if !outer.is_empty() {
+        let is_known = |expr: &Expr| match expr {
+            Expr::OuterReferenceColumn(_, column) => input.schema().has_column(column),
+            _ => false,
+        };
+        if !outer.iter().all(is_known) {
+            return Ok(None);
+        }
+        let answer = answer(query, outer_reference(sought, input.schema())?.eq(element))?;
+        match of_each_row(input, &answer, number)? {
+            Some(found) => found,
+            None => return Ok(None),
+        }
+    } else if !sought.any_column_refs() {
+        let answer = answer(query, sought.clone().eq(element))?;
+        let name = format!("{MEMBER}{number}");
+        let answer = named(answer, &name)?;
+        let plan = LogicalPlanBuilder::from(input.clone()).cross_join(answer)?.build()?;
+        (plan, Expr::Column(Column::new_unqualified(name)))
+    } else {
+        marked(input, member, element, number)?
+    };
+    Ok(Some((plan, if member.negated { !value } else { value })))
+}
+
+/// `sought` as a query of each row sees it.
+fn outer_reference(sought: &Expr, schema: &DFSchema) -> Result<Expr> {
+    let outer = sought.clone().transform_up(|expr| {
+        let Expr::Column(column) = expr else { return Ok(Transformed::no(expr)) };
+        let (_, field) = schema.qualified_field_from_column(&column)?;
+        Ok(Transformed::yes(Expr::OuterReferenceColumn(Arc::clone(field), column)))
+    })?;
+    Ok(outer.data)
+}
+
+/// One row that says whether `is_it` is true of a row of `query`: NULL where it is of none and NULL of one.
+fn answer(query: &LogicalPlan, is_it: Expr) -> Result<LogicalPlan> {
+    let column = |name: &str| Expr::Column(Column::new_unqualified(format!("{MEMBER}{name}")));
+    let name = |name: &str| format!("{MEMBER}{name}");
+    let found = when(column("found"), lit(true))
+        .when(column("rows").not_eq(column("known")), lit(ScalarValue::Boolean(None)))
+        .otherwise(lit(false))?;
+    LogicalPlanBuilder::from(query.clone())
+        .project(vec![is_it.alias(name("is_it"))])?
+        .aggregate(
+            Vec::<Expr>::new(),
+            vec![
+                bool_or(column("is_it")).alias(name("found")),
+                count(lit(1_i64)).alias(name("rows")),
+                count(column("is_it")).alias(name("known")),
+            ],
+        )?
+        .project(vec![found.alias(name("answer"))])?
+        .build()
+}
+
+/// The query with its one column under another name.
+fn named(query: LogicalPlan, name: &str) -> Result<LogicalPlan> {
+    let columns = query.schema().iter().map(|column| Expr::from(column).alias(name));
+    let columns = columns.collect::<Vec<_>>();
+    LogicalPlanBuilder::from(query).project(columns)?.build()
+}
+
+/// The rows of `input`, each with its own answer.
+fn of_each_row(
+    input: &LogicalPlan,
+    answer: &LogicalPlan,
+    number: usize,
+) -> Result<Option<(LogicalPlan, Expr)>> {
+    let pairs = Pairs::new(input, false)?;
+    let Some(lifted) = pairs.lift(answer)? else { return Ok(None) };
+    let name = format!("{MEMBER}{number}");
+    let value = answer.schema().iter().map(|column| Expr::from(column).alias(&name));
+    let all = pairs.outer().chain(value).collect::<Vec<_>>();
+    let plan = LogicalPlanBuilder::from(lifted).project(all)?.build()?;
+    Ok(Some((plan, Expr::Column(Column::new_unqualified(name)))))
+}
+
+/// The rows of `input`, each with whether `sought` is among the values of `query`, and with how many those
+/// are where that matters.
+fn marked(
+    input: &LogicalPlan,
+    member: &InSubquery,
+    element: Expr,
+    number: usize,
+) -> Result<(LogicalPlan, Expr)> {
+    let sought = member.expr.as_ref();
+    let name = |what: &str| format!("{MEMBER}{what}_{number}");
+    let column = |what: &str| Expr::Column(Column::new_unqualified(name(what)));
+    let table = TableReference::bare(name("of"));
+    let list = LogicalPlanBuilder::from(member.subquery.subquery.as_ref().clone())
+        .project(vec![element.alias(name("element"))])?
+        .alias(table.clone())?
+        .build()?;
+    let element = Expr::Column(Column::new(Some(table.clone()), name("element")));
+    let mark = Expr::Column(Column::new(Some(table), MARK));
+    let mut columns: Vec<Expr> = input.schema().iter().map(Expr::from).collect();
+    columns.push(mark.alias(name("found")));
+    let plan = LogicalPlanBuilder::from(input.clone())
+        .join_on(list.clone(), JoinType::LeftMark, [sought.clone().eq(element.clone())])?
+        .project(columns)?;
+    if !may_be_null(member, input.schema())? {
+        return Ok((plan.build()?, column("found")));
+    }
+    let counts = LogicalPlanBuilder::from(list)
+        .aggregate(
+            Vec::<Expr>::new(),
+            vec![count(lit(1_i64)).alias(name("rows")), count(element).alias(name("known"))],
+        )?
+        .build()?;
+    let is_unknown = sought.clone().is_null().or(column("rows").not_eq(column("known")));
+    let value = when(column("found"), lit(true))
+        .when(column("rows").eq(lit(0_i64)), lit(false))
+        .when(is_unknown, lit(ScalarValue::Boolean(None)))
+        .otherwise(lit(false))?;
+    Ok((plan.cross_join(counts)?.build()?, value))
+}
