@@ -103,6 +103,30 @@ fn a_left_join_keeps_rows_that_no_other_is_near_to() {
     assert_eq!(fixture.rows(&asked).len(), 3072 - 3);
 }
 
+/// A bound on the distance, which names the vectors that the order names.
+#[test]
+fn a_bound_on_the_distance_of_each_row_is_answered() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..400);
+    fixture.reindex();
+    let pairs = |bound: &str| {
+        format!(
+            "SELECT a.frame_number, n.frame_number FROM captions a CROSS JOIN LATERAL (SELECT * \
+             FROM captions b WHERE b.embedding <=> a.embedding < {bound} \
+             ORDER BY b.embedding <=> a.embedding, b.frame_number LIMIT 2) n \
+             WHERE a.frame_number < 3 ORDER BY 1, 2"
+        )
+    };
+    let plan = fixture.plan(&pairs("3"));
+    assert!(plan.contains("NearestJoin"), "{plan}");
+    // No distance is 3, so the bound takes out nothing.
+    let without = pairs("3").replace("WHERE b.embedding <=> a.embedding < 3 ", "");
+    let all = fixture.rows(&without);
+    assert_eq!(all.len(), 6);
+    assert_eq!(fixture.rows(&pairs("3")), all);
+    assert!(fixture.rows(&pairs("-1")).is_empty());
+}
+
 /// A partial index serves a `LATERAL` whose sub-query asks for its rows, whatever it asks beside.
 #[test]
 fn a_partial_index_serves_each_row() {

@@ -14,7 +14,7 @@ use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::utils::take_function_args;
-use datafusion::common::{Column, DFSchema, exec_datafusion_err, internal_err};
+use datafusion::common::{Column, DFSchema, TableReference, exec_datafusion_err, internal_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
@@ -132,8 +132,12 @@ fn model_of(vector: &Expr, schema: &DFSchema) -> Option<Model> {
     }
     let name = field.metadata().get(MODEL_COLUMN_TAG)?;
     let Expr::Column(column) = vector else { return None };
-    let model = Column::new(column.relation.clone(), name);
-    schema.has_column(&model).then_some(Model::Each(model))
+    // A column without a table would find the models of any table.
+    let (table, _) = schema.qualified_field_from_column(column).ok()?;
+    let is_model =
+        |(of, field): (Option<&TableReference>, &FieldRef)| of == table && field.name() == name;
+    let model = Column::new(table.cloned(), name);
+    schema.iter().any(is_model).then_some(Model::Each(model))
 }
 
 /// The column of models that a comparison needs for its check and does not have: it compares a
