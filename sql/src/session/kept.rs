@@ -36,7 +36,6 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 
 use super::init_plan;
-use super::settings::Settings;
 use super::slot::Slot;
 use crate::access::Reads;
 use crate::{AtOnce, Cut, Engine, NotShort, SqlError};
@@ -69,7 +68,8 @@ pub(super) struct KeptPlan {
     memory: Arc<RuntimeEnv>,
     /// For each parameter its slot, or the value that the plan was made with.
     parameters: Vec<Parameter>,
-    settings: Settings,
+    /// The generation of the settings that it was made with.
+    settings: u64,
     generation: u64,
     /// The tables that it reads.
     pub(super) reads: Reads,
@@ -86,7 +86,7 @@ impl KeptPlan {
     pub(super) fn fits(
         &self,
         parameters: &[ScalarValue],
-        settings: &Settings,
+        settings: u64,
         generation: u64,
     ) -> bool {
         self.generation == generation
@@ -95,7 +95,7 @@ impl KeptPlan {
                 Parameter::Slot(_, data_type) => value.data_type() == *data_type,
                 Parameter::Fixed(known) => known == value,
             })
-            && self.settings == *settings
+            && self.settings == settings
     }
 
     /// Puts parameters that fit in, and gives what runs, on a thread with others to serve if it is
@@ -216,7 +216,7 @@ impl Candidate {
         state: &SessionState,
         memory: &Arc<RuntimeEnv>,
         engine: &dyn Engine,
-        settings: &Settings,
+        settings: u64,
         reads: Reads,
     ) -> Kept {
         if !leaves_may_run_again(plan, engine) {
@@ -230,7 +230,7 @@ impl Candidate {
             config: state.config().clone(),
             memory: Arc::clone(memory),
             parameters: self.parameters,
-            settings: settings.clone(),
+            settings,
             generation: engine.plan_generation(),
             reads,
         }))

@@ -86,7 +86,7 @@ impl Session {
         let engine = Arc::clone(self.database.engine());
         let fits = match &*kept {
             Kept::Plan(known) => known
-                .fits(&parameters, &self.settings, engine.plan_generation())
+                .fits(&parameters, self.settings.generation(), engine.plan_generation())
                 .then_some(&known.reads),
             Kept::New | Kept::RanOnce | Kept::Never => None,
         };
@@ -128,11 +128,11 @@ impl Session {
         self.access.check_reads(&reads)?;
         let state = self.state_at_cut();
         let memory = self.database.memory().of_query()?;
-        let (settings, described) = (self.settings.clone(), described.clone());
+        let (settings, described) = (self.settings.generation(), described.clone());
         let open = async move {
             let plan = parameters::bind(candidate.plan.clone(), parameters)?;
             let physical = physical_plan(&state, plan, &described).await?;
-            *kept = candidate.keep(&physical, &state, &memory, engine.as_ref(), &settings, reads);
+            *kept = candidate.keep(&physical, &state, &memory, engine.as_ref(), settings, reads);
             let context = Arc::new(TaskContext::from(&state).with_runtime(memory));
             let batches = execute_stream(physical, context)?;
             let batches = match &described {
