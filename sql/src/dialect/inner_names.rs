@@ -55,7 +55,7 @@ fn name_user(item: &mut SelectItem) {
         }
         _ => return,
     };
-    if matches!(name.as_str(), "current_user" | "current_role" | "user") {
+    if matches!(name.as_str(), "current_user" | "current_role" | "user" | "current_catalog") {
         let expr = replace(expr, Expr::value(Value::Null));
         *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', name) };
     }
