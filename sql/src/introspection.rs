@@ -304,12 +304,31 @@ fn names_of_columns(query: &ast::Query) -> Vec<String> {
             return None;
         };
         let name = match expr {
-            ast::Expr::Identifier(name) => Some(name),
-            ast::Expr::CompoundIdentifier(names) => names.last(),
-            _ => None,
+            ast::Expr::Function(call) => name_of_array(call),
+            expr => name_of_column(expr),
         };
-        Some(name.map(|name| name.value.to_ascii_lowercase()).unwrap_or_default())
+        Some(name.unwrap_or_default())
     };
     let names: Option<Vec<String>> = select.projection.iter().map(name_of).collect();
     names.unwrap_or_default()
+}
+
+fn name_of_column(expr: &ast::Expr) -> Option<String> {
+    let name = match expr {
+        ast::Expr::Identifier(name) => name,
+        ast::Expr::CompoundIdentifier(names) => names.last()?,
+        _ => return None,
+    };
+    Some(name.value.to_ascii_lowercase())
+}
+
+/// `name[]` for `array_agg(name)`.
+fn name_of_array(call: &ast::Function) -> Option<String> {
+    let function = call.name.0.last()?.as_ident()?;
+    let ast::FunctionArguments::List(list) = &call.args else { return None };
+    let [ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr))] = list.args.as_slice() else {
+        return None;
+    };
+    let name = name_of_column(expr)?;
+    function.value.eq_ignore_ascii_case("array_agg").then(|| format!("{name}[]"))
 }

@@ -11,8 +11,12 @@ use datafusion_postgres::datafusion_pg_catalog::pg_catalog::oid_type_planner::Pg
 
 use crate::SqlError;
 
-/// Marks a text of numbers that PostgreSQL has as an `int2vector` or `oidvector`, with that name.
+/// Marks a text of numbers that PostgreSQL has as an `int2vector` or `oidvector`, with that name, and an array of
+/// texts that it has as [`NAMES`].
 pub(crate) const VECTOR_KEY: &str = "vigil.catalog_vector";
+
+/// The type of an array of names.
+pub(crate) const NAMES: &str = "name[]";
 
 /// The OID of `halfvec`, behind those of `vector` and `vector[]`.
 pub(crate) const HALFVEC_OID: u32 = 16_387;

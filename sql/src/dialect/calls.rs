@@ -163,15 +163,23 @@ fn changed(expr: Expr) -> Result<Expr, SqlError> {
             call("date_part", vec![part, *expr])
         }
         Expr::Array(array) => forms::array(array),
-        // sqlparser takes it for a column, which none is called.
-        Expr::Identifier(name)
-            if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("current_role") =>
-        {
-            call("current_user", Vec::new())
+        Expr::Identifier(name) if name.quote_style.is_none() => {
+            bare_call(&name.value).unwrap_or(Expr::Identifier(name))
         }
         Expr::Function(function) => changed_call(function)?,
         other => other,
     })
+}
+
+/// The call that a name is without its parentheses; sqlparser takes some for columns, which none is called.
+fn bare_call(name: &str) -> Option<Expr> {
+    const CALLS: [(&str, &str); 3] = [
+        ("current_role", "current_user"),
+        ("current_catalog", "current_database"),
+        ("current_schema", "current_schema"),
+    ];
+    let (_, function) = CALLS.into_iter().find(|(bare, _)| name.eq_ignore_ascii_case(bare))?;
+    Some(call(function, Vec::new()))
 }
 
 /// A slice with the bounds that it leaves out: the first element, and more than any array has.
@@ -279,7 +287,7 @@ fn changed_call(mut function: Function) -> Result<Expr, SqlError> {
             },
             "user" | "current_role" | "current_user" => call("current_user", Vec::new()),
             "session_user" => call("session_user", Vec::new()),
-            _ => Expr::Function(function),
+            name => bare_call(name).unwrap_or(Expr::Function(function)),
         });
     };
     match name.as_str() {

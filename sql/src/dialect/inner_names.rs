@@ -45,7 +45,7 @@ impl VisitorMut for Inner {
     }
 }
 
-/// What DataFusion knows as `session_user` alone is called as it is written.
+/// What DataFusion knows by another name, or as a value, is called as it is written.
 fn name_user(item: &mut SelectItem) {
     let SelectItem::UnnamedExpr(expr) = item else { return };
     let name = match expr {
@@ -55,7 +55,9 @@ fn name_user(item: &mut SelectItem) {
         }
         _ => return,
     };
-    if matches!(name.as_str(), "current_user" | "current_role" | "user") {
+    const CALLS: [&str; 5] =
+        ["current_user", "current_role", "user", "current_catalog", "current_schema"];
+    if CALLS.contains(&name.as_str()) {
         let expr = replace(expr, Expr::value(Value::Null));
         *item = SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', name) };
     }

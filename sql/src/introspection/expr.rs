@@ -479,7 +479,15 @@ impl Engine<'_> {
                 Err(_) => self.look_up(*kind, text),
             },
             (Value::Text(text), Target::Oid) if text.trim().parse::<i64>().is_err() => {
-                self.look_up(Reg::Class, text).and_then(|value| cast(value, target))
+                let found = match self.look_up(Reg::Class, text) {
+                    Err(_) if self.is_dry() => return Ok(Value::Null),
+                    // Such as `'iou'::regproc::oid`.
+                    Err(_) if self.catalog.get(PG_CATALOG, "pg_proc").is_some() => {
+                        self.look_up(Reg::Procedure, text)?
+                    }
+                    found => found?,
+                };
+                cast(found, target)
             }
             (Value::Reg(..), Target::Text | Target::Char | Target::Json) => {
                 Ok(self.written(&value)?.map_or(Value::Null, Value::text))

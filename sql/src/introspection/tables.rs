@@ -11,7 +11,7 @@ use super::value::{Value, read_array};
 use crate::database::DEFAULT_SCHEMA;
 use crate::session::settings::Settings;
 
-/// A column of names of functions with the functions' OIDs, as PostgreSQL has it.
+/// A column of names of functions with the functions' OIDs, as PostgreSQL has it; 0 for those that `pg_proc` lacks.
 pub(super) fn with_oids(
     relation: Relation,
     column: &str,
@@ -35,9 +35,7 @@ pub(super) fn with_oids(
     let columns = relation.columns.clone();
     let rows = relation.into_rows().into_iter().map(|mut row| {
         let name = row[at].written().unwrap_or_default();
-        if let Some(oid) = oids.get(&name) {
-            row[at] = Value::Reg(Reg::Procedure, *oid);
-        }
+        row[at] = Value::Reg(Reg::Procedure, oids.get(&name).copied().unwrap_or_default());
         row
     });
     Relation::new(columns, rows.collect())

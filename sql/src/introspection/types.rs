@@ -6,7 +6,7 @@ use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::sql::sqlparser::ast;
 use datafusion_postgres::arrow_pg::datatypes::{PG_CHAR_KEY, PG_OID_ALIAS_KEY};
 
-use crate::types::VECTOR_KEY;
+use crate::types::{NAMES, VECTOR_KEY};
 
 /// What an OID of a `reg…` type stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -157,12 +157,16 @@ pub(super) fn field(name: &str, data_type: &DataType) -> Field {
 
 /// A column of an answer that is the catalog's column of this name, with the type that PostgreSQL gives
 /// it where drivers go by that: asyncpg wants `pg_type.typtype` as the one-byte type `"char"`, psqlODBC
-/// takes `pg_index.indkey` for an `int2vector`.
+/// takes `pg_index.indkey` for an `int2vector`, node-postgres leaves an array of names to Sequelize as its text.
 pub(super) fn of_catalog(field: Field, name: &str) -> Field {
     let mark = match (name, field.data_type()) {
         ("typtype", DataType::Utf8) => (PG_CHAR_KEY, ""),
         ("indkey" | "indoption", DataType::Utf8) => (VECTOR_KEY, "int2vector"),
         ("indclass" | "indcollation" | "proargtypes", DataType::Utf8) => (VECTOR_KEY, "oidvector"),
+        (
+            "attname[]" | "relname[]" | "nspname[]" | "conname[]" | "typname[]" | "rolname[]",
+            DataType::List(item),
+        ) if *item.data_type() == DataType::Utf8 => (VECTOR_KEY, NAMES),
         _ => return field,
     };
     let mut field = field;

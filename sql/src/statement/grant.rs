@@ -115,7 +115,7 @@ fn table(cursor: &mut Cursor) -> Result<Grant, SqlError> {
 }
 
 /// Refuses what does not exist.
-fn check(context: &Context<'_>, grant: &Grant) -> Result<(), SqlError> {
+pub(super) fn check(context: &Context<'_>, grant: &Grant) -> Result<(), SqlError> {
     let refused = |sqlstate, message| {
         Err(SqlError::Invalid { sqlstate, message, hint: None, position: None })
     };

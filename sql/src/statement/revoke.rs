@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::grant::{What, what};
+use super::grant::{What, check, what};
 use super::{Answer, Context, Definition, OwnStatement, StatementDoc, role_options};
 use crate::SqlError;
 use crate::dialect::Cursor;
@@ -16,8 +16,8 @@ static DOC: StatementDoc = StatementDoc {
     { [ TABLE ] table [, ...] | ALL TABLES IN SCHEMA schema [, ...]
     | SCHEMA schema [, ...] | SOURCE source [, ...] } FROM { role | PUBLIC } [, ...]
 REVOKE role [, ...] FROM role [, ...]",
-    description: "Takes back what `GRANT` gave; what was not given is no error. It holds from the \
-next statement on, also in sessions that are open. It takes a member of `vigil_admin`.",
+    description: "Takes back what `GRANT` gave; what was not given is no error, what there is not is one. It \
+holds from the next statement on, also in sessions that are open. It takes a member of `vigil_admin`.",
     example: "CREATE ROLE guards IN ROLE vigil_reader;
 REVOKE vigil_reader FROM guards;
 DROP ROLE guards;",
@@ -58,6 +58,14 @@ impl OwnStatement for Statement {
 
     async fn run(&self, context: &Context<'_>) -> Result<Answer, SqlError> {
         role_options::only_admins(context, "revoke")?;
+        if let What::Read(grants) = &self.what {
+            // What is gone may have been granted while it was there.
+            let roles = context.roles.all();
+            let mut unknown = grants
+                .iter()
+                .filter(|grant| !roles.values().any(|role| role.grants.contains(*grant)));
+            unknown.try_for_each(|grant| check(context, grant))?;
+        }
         context.roles.change(|roles| {
             if let What::Roles(groups) = &self.what {
                 groups.iter().try_for_each(|group| role_options::known(roles, group).map(drop))?;

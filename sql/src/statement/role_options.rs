@@ -170,6 +170,17 @@ fn verifier_of(password: &str) -> Result<Verifier, SqlError> {
             position: None,
         });
     }
+    // PostgreSQL keeps such a text as it is; nobody could log in here with it, or with the password.
+    let digits = password.strip_prefix("md5").map(str::as_bytes);
+    if digits.is_some_and(|all| all.len() == 32 && all.iter().all(u8::is_ascii_hexdigit)) {
+        return Err(SqlError::Unsupported {
+            what: "an MD5 hash as a password".into(),
+            hint: Some(
+                "Give the password or its SCRAM-SHA-256 verifier, as psql's \\password does."
+                    .into(),
+            ),
+        });
+    }
     match Verifier::parse(password) {
         Some(verifier) => Ok(verifier),
         None => Verifier::of_password(password).map_err(no_randomness),

@@ -211,10 +211,15 @@ impl<'a> Values<'a> {
             }
             DataType::Utf8 if *kind == Type::UUID => Self::Uuid(array.as_string()),
             DataType::List(_)
-                if is_binary && matches!(*kind, Type::UUID_ARRAY | Type::JSON_ARRAY) =>
+                if is_binary
+                    && matches!(*kind, Type::UUID_ARRAY | Type::JSON_ARRAY | Type::NAME_ARRAY) =>
             {
                 let list = array.as_list::<i32>();
-                let element = if *kind == Type::UUID_ARRAY { Type::UUID } else { Type::JSON };
+                let element = match *kind {
+                    Type::UUID_ARRAY => Type::UUID,
+                    Type::NAME_ARRAY => Type::NAME,
+                    _ => Type::JSON,
+                };
                 let values = list.values();
                 let of_element = match element {
                     Type::UUID => Self::Uuid(values.as_string()),

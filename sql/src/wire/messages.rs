@@ -281,7 +281,7 @@ fn decode<S>(
 enum Frame {
     /// A message, or a part of one.
     Good,
-    /// A whole message whose text is not UTF-8, or whose parts are not what its type says.
+    /// A whole message whose text is not UTF-8, whose parts are not what its type says, or that is not answered.
     Unreadable { length: usize, error: PgWireError, awaits_sync: bool },
 }
 
@@ -318,6 +318,14 @@ impl Frame {
         }
         let Some(message) = buffer.get(..length + 1) else { return Ok(Self::Good) };
         let (kind, body) = (message[0], &message[5..]);
+        if kind == b'F' {
+            // The library takes it for no message.
+            let error = statement_error(&SqlError::Unsupported {
+                what: "the message FunctionCall".into(),
+                hint: Some("Call the function in a SELECT.".into()),
+            });
+            return Ok(Self::Unreadable { length: length + 1, error, awaits_sync: false });
+        }
         let unreadable = |sqlstate, message: String| {
             let error = SqlError::Invalid { sqlstate, message, hint: None, position: None };
             let awaits_sync = matches!(kind, b'P' | b'B' | b'D' | b'C' | b'E' | b'H');

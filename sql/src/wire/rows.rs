@@ -26,7 +26,7 @@ use super::parameters::own_type;
 use crate::catalog::pg::{NO_MODIFIER, postgres_type};
 use crate::session::origins::Origin;
 use crate::text::{float4, float8, intervals, timestamps};
-use crate::types::VECTOR_KEY;
+use crate::types::{NAMES, VECTOR_KEY};
 use crate::{Session, SqlError};
 
 /// Bytes of an answer that are put together before they are sent. PostgreSQL sends 8 KiB at a time;
@@ -75,6 +75,7 @@ pub(super) fn columns(
     for (field, column) in schema.fields().iter().zip(&mut columns) {
         let own = match field.metadata().get(VECTOR_KEY).map(String::as_str) {
             Some("int2vector") => Some(Type::INT2_VECTOR),
+            Some(NAMES) => Some(Type::NAME_ARRAY),
             Some(_) => Some(Type::OID_VECTOR),
             None if is_oid_list(field) => Some(Type::OID_ARRAY),
             None => form_type(field).or_else(|| own_type(field)),

@@ -329,6 +329,29 @@ async fn texts_that_are_not_utf8_are_refused_and_forgotten() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn calls_of_functions_by_message_are_refused_and_forgotten() {
+    let server = Server::start().await;
+    let mut raw = Raw::started(&server).await;
+    // `pg_backend_pid()`, without arguments, its result in text.
+    let call = framed(Some(b'F'), b"\0\0\x07\xea\0\0\0\0\0\0");
+    for _ in 0..2 {
+        raw.send(&call).await;
+        let (severity, sqlstate, message) = raw.error().await.expect("is told of");
+        assert_eq!((severity.as_str(), sqlstate.as_str()), ("ERROR", "0A000"));
+        assert_eq!(message, "the message FunctionCall is not supported");
+        assert_eq!(raw.message().await.expect("goes on").0, b'Z');
+    }
+    // Up to a Sync it is passed over after an error.
+    raw.send(&framed(Some(b'P'), b"\0SELEC 1\0\0\0")).await;
+    raw.send(&call).await;
+    raw.send(&framed(Some(b'S'), b"")).await;
+    assert_eq!(raw.error().await.expect("is told of").1, "42601");
+    assert_eq!(raw.message().await.expect("goes on").0, b'Z');
+    raw.send(&query(b"SELECT 1")).await;
+    while raw.message().await.expect("is answered").0 != b'Z' {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn messages_end_where_their_type_says() {
     let server = Server::start().await;
     let mut raw = Raw::started(&server).await;

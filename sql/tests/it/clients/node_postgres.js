@@ -24,6 +24,12 @@ const [host, port] = process.argv.slice(2);
   }
   const bytes = await client.query("SELECT $1::bytea AS b", [Buffer.from([0, 255])]);
   assert.deepEqual([...bytes.rows[0].b], [0, 255]);
+  // Sequelize takes an array of names apart itself.
+  const names = await client.query(
+    "SELECT array_agg(attname) AS names FROM pg_attribute WHERE attrelid = 'frames'::regclass AND attnum = 2",
+  );
+  assert.equal(names.fields[0].dataTypeID, 1003);
+  assert.equal(names.rows[0].names, "{frame_number}");
   await assert.rejects(client.query("SELECT 1 / 0"), { code: "22012" });
   await client.query("BEGIN");
   await client.query("SAVEPOINT a");
