@@ -47,11 +47,12 @@ pub(super) fn is_plain(exists: &Exists) -> bool {
 /// One row that says in a column of this name whether the plan has more rows than so many.
 pub(super) fn counted(plan: LogicalPlan, skipped: usize, name: &str) -> Result<LogicalPlan> {
     let is_of_each_row = !plan.all_out_ref_exprs().is_empty();
-    let rows = LogicalPlanBuilder::from(plan);
-    let rows = if is_of_each_row { rows } else { rows.limit(0, skipped.checked_add(1))? };
+    let found = LogicalPlanBuilder::from(plan);
+    let found = if is_of_each_row { found } else { found.limit(0, skipped.checked_add(1))? };
     let skipped = lit(i64::try_from(skipped).unwrap_or(i64::MAX));
     let is_there = Expr::Column(Column::new_unqualified(ROWS)).gt(skipped);
-    rows.aggregate(Vec::<Expr>::new(), vec![count(lit(1_i64)).alias(ROWS)])?
+    found
+        .aggregate(Vec::<Expr>::new(), vec![count(lit(1_i64)).alias(ROWS)])?
         .project(vec![is_there.alias(name)])?
         .build()
 }
@@ -80,10 +81,20 @@ pub(super) fn presence(plan: &LogicalPlan) -> Result<Presence> {
             (_, FetchType::Literal(Some(0))) => Presence::Never,
             (SkipType::Literal(0), FetchType::Literal(_)) => presence(&limit.input)?,
             (SkipType::Literal(skipped), FetchType::Literal(_)) => {
-                Presence::MoreThan(limit.input.as_ref().clone(), skipped)
+                Presence::MoreThan(rows(&limit.input).clone(), skipped)
             }
             _ => Presence::MoreThan(plan.clone(), 0),
         },
         other => Presence::MoreThan(other.clone(), 0),
     })
+}
+
+/// As many rows, without what makes their columns and their order.
+fn rows(plan: &LogicalPlan) -> &LogicalPlan {
+    match plan {
+        LogicalPlan::Projection(projection) => rows(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => rows(&alias.input),
+        LogicalPlan::Sort(sort) if sort.fetch.is_none() => rows(&sort.input),
+        other => other,
+    }
 }
