@@ -29,7 +29,7 @@ use crate::roles::Roles;
 use crate::runtime::QueryRuntime;
 use crate::types::Types;
 use crate::views::Views;
-use crate::{Engine, Session, SqlError, functions, lateral, model_columns};
+use crate::{Engine, Session, SqlError, functions, input_order, lateral, model_columns};
 
 /// The name of the one database.
 pub const DATABASE: &str = "vigil";
@@ -259,6 +259,7 @@ fn base_state(
     let base = SessionStateBuilder::new_from_existing(state)
         .with_expr_planners(planners)
         .with_analyzer_rule(Arc::new(NullableSubqueries))
+        .with_analyzer_rule(input_order::rule())
         .with_analyzer_rule(lateral::rule())
         .with_analyzer_rule(model_columns::rule())
         .with_type_planner(Arc::new(Types))
@@ -277,6 +278,8 @@ fn config(cores: usize) -> SessionConfig {
     options.sql_parser.dialect = Dialect::PostgreSQL;
     // PostgreSQL has one text type, and so have our tables.
     options.sql_parser.map_string_types_to_utf8view = false;
+    // An order within the statement is that of the rows around it, as long as nothing else orders them.
+    options.sql_parser.enable_subquery_sort_elimination = false;
     options.execution.time_zone = Some("UTC".into());
     config
 }

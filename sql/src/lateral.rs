@@ -6,10 +6,12 @@
 //! operators work on pairs of a row and a row of the sub-query ([`pairs`]), its limit becomes a rank within
 //! the number and its aggregates are of each number. The answers are right as they are; an engine with an
 //! index may put a search for each row in the place of the join of all pairs, below the rank. A sub-query
-//! that stands for a value is done the same way ([`scalar`]), and so is `IN (SELECT …)` ([`members`]).
+//! that stands for a value is done the same way ([`scalar`]), and so are `IN (SELECT …)`
+//! ([`members`]) and `EXISTS` ([`presence`]).
 
 mod members;
 mod pairs;
+mod presence;
 mod scalar;
 
 use std::sync::Arc;
@@ -50,6 +52,13 @@ impl AnalyzerRule for NearestOfEach {
             let rewritten = members::rewrite(&plan)?;
             Ok(changed(plan, rewritten))
         })?;
+        let plan = match plan.transformed {
+            // What was never NULL may be it now.
+            true => plan.data.transform_up_with_subqueries(|plan| {
+                plan.recompute_schema().map(Transformed::yes)
+            })?,
+            false => plan,
+        };
         let plan = plan.data.transform_up_with_subqueries(|plan| {
             let rewritten = match &plan {
                 LogicalPlan::Join(join) => rewrite(join)?,

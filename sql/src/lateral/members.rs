@@ -11,7 +11,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema, JoinType, ScalarValue, TableReference};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::expr_fn::{bool_or, count};
-use datafusion::logical_expr::expr::InSubquery;
+use datafusion::logical_expr::expr::{Exists, InSubquery};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, lit, when,
@@ -19,26 +19,34 @@ use datafusion::logical_expr::{
 
 use super::has_subquery;
 use super::pairs::Pairs;
+use super::presence::{self, Presence};
 
 /// What the columns begin with that are made here.
 const MEMBER: &str = "__member_";
 /// The column that DataFusion's mark join adds.
 const MARK: &str = "mark";
 
-/// A node whose `IN (SELECT …)` are columns of its input; `None` where it has none of those that are done
-/// here.
+/// A node whose `IN (SELECT …)` and `EXISTS` are columns of its input; `None` where it has none of those that
+/// are done here.
 pub(super) fn rewrite(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
     let inputs = plan.inputs();
     let [input] = inputs.as_slice() else { return Ok(None) };
     let wanted = wanted(plan)?;
     let mut input = (*input).clone();
-    let mut values: Vec<(InSubquery, Expr)> = Vec::new();
-    for member in wanted {
-        if !values.iter().any(|(known, _)| *known == member)
-            && let Some((with_value, value)) = with_value(&input, &member, values.len())?
-        {
+    let mut values: Vec<(Expr, Expr)> = Vec::new();
+    for question in wanted {
+        if values.iter().any(|(known, _)| *known == question) {
+            continue;
+        }
+        let number = values.len();
+        let found = match &question {
+            Expr::InSubquery(member) => with_value(&input, member, number)?,
+            Expr::Exists(exists) => with_presence(plan, &input, exists, number)?,
+            _ => None,
+        };
+        if let Some((with_value, value)) = found {
             input = with_value;
-            values.push((member, value));
+            values.push((question, value));
         }
     }
     if values.is_empty() {
@@ -54,7 +62,9 @@ pub(super) fn rewrite(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
         let name = names.save(&expr);
         let replaced = expr.transform_up(|expr| {
             let value = match &expr {
-                Expr::InSubquery(member) => values.iter().find(|(known, _)| known == member),
+                Expr::InSubquery(_) | Expr::Exists(_) => {
+                    values.iter().find(|(known, _)| *known == expr)
+                }
                 _ => None,
             };
             Ok(match value {
@@ -76,13 +86,19 @@ pub(super) fn rewrite(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
 }
 
 /// Those of a node that DataFusion answers wrongly or not at all.
-fn wanted(plan: &LogicalPlan) -> Result<Vec<InSubquery>> {
+fn wanted(plan: &LogicalPlan) -> Result<Vec<Expr>> {
     let mut found = Vec::new();
     match plan {
         LogicalPlan::Filter(filter) => {
             in_condition(&filter.predicate, true, &mut found)?;
             // Without NULLs there is nothing that DataFusion takes for false.
-            found.retain(|member| may_be_null(member, filter.input.schema()).unwrap_or(true));
+            found.retain(|question| match question {
+                Expr::InSubquery(member) => {
+                    may_be_null(member, filter.input.schema()).unwrap_or(true)
+                }
+                Expr::Exists(exists) => !presence::is_plain(exists),
+                _ => false,
+            });
         }
         LogicalPlan::Projection(_)
         | LogicalPlan::Aggregate(_)
@@ -98,10 +114,10 @@ fn wanted(plan: &LogicalPlan) -> Result<Vec<InSubquery>> {
     Ok(found)
 }
 
-fn in_value(expr: &Expr, found: &mut Vec<InSubquery>) -> Result<()> {
+fn in_value(expr: &Expr, found: &mut Vec<Expr>) -> Result<()> {
     expr.apply(|expr| {
-        if let Expr::InSubquery(member) = expr {
-            found.push(member.clone());
+        if matches!(expr, Expr::InSubquery(_) | Expr::Exists(_)) {
+            found.push(expr.clone());
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
@@ -110,7 +126,7 @@ fn in_value(expr: &Expr, found: &mut Vec<InSubquery>) -> Result<()> {
 
 /// Those of a condition, of which it counts alone whether it is true. `is_whole` where rows that do not
 /// fulfil it are taken out, whatever else there is: DataFusion has joins for that.
-fn in_condition(condition: &Expr, is_whole: bool, found: &mut Vec<InSubquery>) -> Result<()> {
+fn in_condition(condition: &Expr, is_whole: bool, found: &mut Vec<Expr>) -> Result<()> {
     match condition {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
             in_condition(left, is_whole, found)?;
@@ -155,15 +171,7 @@ fn with_value(
         return Ok(None);
     }
     let Some(element) = query.schema().iter().next().map(Expr::from) else { return Ok(None) };
-    let outer = query.all_out_ref_exprs();
-    let (plan, value) = if !outer.is_empty() {
-        let is_known = |expr: &Expr| match expr {
-            Expr::OuterReferenceColumn(_, column) => input.schema().has_column(column),
-            _ => false,
-        };
-        if !outer.iter().all(is_known) {
-            return Ok(None);
-        }
+    let (plan, value) = if is_of_each_row(member) {
         let answer = answer(query, outer_reference(sought, input.schema())?.eq(element))?;
         match of_each_row(input, &answer, number)? {
             Some(found) => found,
@@ -172,13 +180,54 @@ fn with_value(
     } else if !sought.any_column_refs() {
         let answer = answer(query, sought.clone().eq(element))?;
         let name = format!("{MEMBER}{number}");
-        let answer = named(answer, &name)?;
-        let plan = LogicalPlanBuilder::from(input.clone()).cross_join(answer)?.build()?;
-        (plan, Expr::Column(Column::new_unqualified(name)))
+        beside(input, named(answer, &name)?, name)?
     } else {
         marked(input, member, element, number)?
     };
     Ok(Some((plan, if member.negated { !value } else { value })))
+}
+
+/// The same for a sub-query that is asked for rows.
+fn with_presence(
+    plan: &LogicalPlan,
+    input: &LogicalPlan,
+    exists: &Exists,
+    number: usize,
+) -> Result<Option<(LogicalPlan, Expr)>> {
+    let (rows, skipped) = match presence::presence(&exists.subquery.subquery)? {
+        Presence::Always => return Ok(Some((input.clone(), lit(!exists.negated)))),
+        Presence::Never => return Ok(Some((input.clone(), lit(exists.negated)))),
+        Presence::MoreThan(rows, skipped) => (rows, skipped),
+    };
+    let name = format!("{MEMBER}{number}");
+    let (with_value, value) = match plan {
+        LogicalPlan::Filter(_) if skipped == 0 => {
+            let subquery = presence::asked(rows, exists);
+            (input.clone(), Expr::Exists(Exists { subquery, negated: false }))
+        }
+        LogicalPlan::Filter(_) | LogicalPlan::Projection(_) => {
+            let counted = presence::counted(rows, skipped, &name)?;
+            (input.clone(), Expr::ScalarSubquery(presence::asked(counted, exists)))
+        }
+        _ => {
+            let counted = presence::counted(rows, skipped, &name)?;
+            if counted.all_out_ref_exprs().is_empty() {
+                beside(input, counted, name)?
+            } else {
+                match of_each_row(input, &counted, number)? {
+                    Some(found) => found,
+                    None => return Ok(None),
+                }
+            }
+        }
+    };
+    Ok(Some((with_value, if exists.negated { !value } else { value })))
+}
+
+/// The rows of `input` with the one row of `answer`, whose column has this name.
+fn beside(input: &LogicalPlan, answer: LogicalPlan, name: String) -> Result<(LogicalPlan, Expr)> {
+    let plan = LogicalPlanBuilder::from(input.clone()).cross_join(answer)?.build()?;
+    Ok((plan, Expr::Column(Column::new_unqualified(name))))
 }
 
 /// `sought` as a query of each row sees it.
@@ -219,12 +268,19 @@ fn named(query: LogicalPlan, name: &str) -> Result<LogicalPlan> {
     LogicalPlanBuilder::from(query).project(columns)?.build()
 }
 
-/// The rows of `input`, each with its own answer.
+/// The rows of `input`, each with its own answer; `None` where that depends on more than the row.
 fn of_each_row(
     input: &LogicalPlan,
     answer: &LogicalPlan,
     number: usize,
 ) -> Result<Option<(LogicalPlan, Expr)>> {
+    let is_known = |expr: &Expr| match expr {
+        Expr::OuterReferenceColumn(_, column) => input.schema().has_column(column),
+        _ => false,
+    };
+    if !answer.all_out_ref_exprs().iter().all(is_known) {
+        return Ok(None);
+    }
     let pairs = Pairs::new(input, false)?;
     let Some(lifted) = pairs.lift(answer)? else { return Ok(None) };
     let name = format!("{MEMBER}{number}");
