@@ -48,7 +48,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub(crate) use self::array_literal::elements as array_elements;
 pub(crate) use self::cursor::Cursor;
-pub(crate) use self::forms::VECTOR;
+pub(crate) use self::forms::{VECTOR, declare as declare_forms};
 pub use self::identifier::quote_identifier;
 pub(crate) use self::lines::Lines;
 use self::ordinary::Ordinary;

@@ -62,7 +62,11 @@ impl AnalyzerRule for NearestOfEach {
         let plan = plan.data.transform_up_with_subqueries(|plan| {
             let rewritten = match &plan {
                 LogicalPlan::Join(join) => rewrite(join)?,
-                LogicalPlan::Projection(_) | LogicalPlan::Filter(_) => scalar::rewrite(&plan)?,
+                LogicalPlan::Projection(_)
+                | LogicalPlan::Filter(_)
+                | LogicalPlan::Sort(_)
+                | LogicalPlan::Aggregate(_)
+                | LogicalPlan::Window(_) => scalar::rewrite(&plan)?,
                 _ => None,
             };
             Ok(changed(plan, rewritten))
@@ -123,10 +127,9 @@ fn has_subquery(expr: &Expr) -> bool {
 /// The sub-query of each row that a join has on its right, and its name; `None` for every other join
 /// and where DataFusion plans the sub-query itself.
 fn of_each_row(join: &Join) -> Result<Option<(&LogicalPlan, Option<&TableReference>)>> {
-    // What `ON` says of a `LEFT JOIN` would be asked after the limit, and keep the row all the same.
     let fits = match join.join_type {
         JoinType::Inner => true,
-        JoinType::Left => join.filter.as_ref().is_none_or(is_true),
+        JoinType::Left => join.filter.as_ref().is_none_or(|on| !has_subquery(on)),
         _ => false,
     };
     if !fits || !join.on.is_empty() {
@@ -147,7 +150,8 @@ fn of_each_row(join: &Join) -> Result<Option<(&LogicalPlan, Option<&TableReferen
 /// The join of rows with a sub-query of each; `None` for every other one.
 fn rewrite(join: &Join) -> Result<Option<LogicalPlan>> {
     let Some((subquery, alias)) = of_each_row(join)? else { return Ok(None) };
-    let pairs = Pairs::new(&join.left, join.join_type == JoinType::Left)?;
+    let keeps_all = join.join_type == JoinType::Left;
+    let pairs = Pairs::new(&join.left, keeps_all)?;
     let Some(lifted) = pairs.lift(subquery)? else { return Ok(None) };
     let inner = subquery.schema().iter().map(|(qualifier, field)| {
         let column = Expr::from((qualifier, field));
@@ -156,13 +160,20 @@ fn rewrite(join: &Join) -> Result<Option<LogicalPlan>> {
             None => column,
         }
     });
-    let plan =
-        LogicalPlanBuilder::from(lifted).project(pairs.outer().chain(inner).collect::<Vec<_>>())?;
-    let plan = match &join.filter {
-        Some(filter) => plan.filter(filter.clone())?,
-        None => plan,
-    };
-    plan.build().map(Some)
+    let all = pairs.columns().chain(inner).collect::<Vec<_>>();
+    let mut plan = LogicalPlanBuilder::from(lifted).project(all)?.build()?;
+    let on = join.filter.as_ref().filter(|on| !is_true(on));
+    if keeps_all && let Some(on) = on {
+        plan = pairs.passing(plan, pairs.named(on.clone())?)?;
+    }
+    let inner = join.right.schema().iter().map(Expr::from);
+    let all = pairs.outer().chain(inner).collect::<Vec<_>>();
+    let plan = LogicalPlanBuilder::from(plan).project(all)?;
+    match on {
+        Some(on) if !keeps_all => plan.filter(on.clone())?.build(),
+        _ => plan.build(),
+    }
+    .map(Some)
 }
 
 /// Whether a sub-query is of each row of the outer query and of a form that DataFusion does not plan. It

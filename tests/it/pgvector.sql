@@ -239,6 +239,32 @@ SELECT bit '101', pg_typeof(bit '101')
 SELECT format_type(1560, 3), format_type(1562, 3), format_type(1560, -1), format_type(1562, -1)
 SELECT v FROM (VALUES ('[1,0]'::vector), ('[0,1]'::vector), ('[1,1]'::vector)) AS t (v) ORDER BY binary_quantize(v) <~> binary_quantize('[1,-1]'::vector), v LIMIT 2
 SELECT B'11' UNION ALL SELECT B'101' ORDER BY 1
+SELECT i FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) WHERE e IN ('[1,2,3]', '[7,8,9]')
+SELECT i FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) WHERE e NOT IN ('[1,2,3]', '[7,8,9]')
+SELECT i, e IN ('[1,2,3]', NULL) FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) ORDER BY i
+SELECT i FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) WHERE e IN ('[1,2,3]', '[1,2]', '[0]', '[4,5,6]', '[2]')
+SELECT i FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) WHERE e IN ('[1,2,3]', 'x')
+SELECT i FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) WHERE e BETWEEN '[1,1,1]' AND '[2,2,2]'
+SELECT i FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) WHERE e NOT BETWEEN '[1,1,1]' AND '[2,2,2]'
+SELECT CASE WHEN i = 1 THEN e ELSE '[0,0,0]' END FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) ORDER BY i
+SELECT CASE WHEN i = 1 THEN '[0,0]' WHEN i = 2 THEN NULL ELSE e END FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) ORDER BY i
+SELECT CASE WHEN i = 1 THEN e END FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) ORDER BY i
+SELECT pg_typeof(CASE WHEN i = 1 THEN e END) FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) WHERE i = 1
+SELECT CASE e WHEN '[1,2,3]' THEN 'a' ELSE 'b' END FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) ORDER BY i
+SELECT (CASE WHEN i = 1 THEN e ELSE '[0,0,0]' END) <-> '[1,2,3]' FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) ORDER BY i
+SELECT coalesce(e, '[0,0,0]') FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) ORDER BY i
+SELECT coalesce(NULL, e, '[0,0,0]') FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) ORDER BY i
+SELECT nullif(e, '[1,2,3]') FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) ORDER BY i
+SELECT coalesce(e, '[0,0]') FROM (VALUES ('[1,2]'::halfvec(2)), (NULL)) AS t (e)
+SELECT e FROM (VALUES ('[1,2]'::halfvec(2)), ('[3,4]')) AS t (e) WHERE e IN ('[1,2]', '[5,6]')
+SELECT min(e) FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e)
+SELECT max(e) FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e)
+PREPARE near (vector) AS SELECT l2_distance('[1,2,4]', $1)
+EXECUTE near ('[1,2,3]')
+EXECUTE near ('[1,2,3]'::vector)
+EXECUTE near ('[1,x]')
+EXECUTE near (NULL)
+DEALLOCATE near
 SELECT 1 <-> 2
 SELECT vector_dims('[1]'::vector, 1)
 CREATE EXTENSION IF NOT EXISTS vector

@@ -123,10 +123,12 @@ pub fn expr_planners() -> Vec<Arc<dyn ExprPlanner>> {
     vec![Arc::new(vector::OperatorPlanner::default()), Arc::new(json::JsonPlanner::default())]
 }
 
-/// The rewrites of calls: casts to `vector`, the check that compared vectors have one model, and rounding.
+/// The rewrites of calls: casts to `vector`, literals beside vectors, the check that compared vectors have one
+/// model, and rounding.
 pub fn function_rewrites() -> Vec<Arc<dyn FunctionRewrite + Send + Sync>> {
     vec![
         Arc::new(vector::VectorCast::default()),
+        Arc::new(vector::VectorLiterals::default()),
         Arc::new(vector::ModelRewrite::default()),
         Arc::new(numbers::Rounding),
         Arc::new(others::BooleansInTexts),

@@ -22,6 +22,7 @@ mod kind;
 mod l1_distance;
 mod l2_distance;
 mod l2_normalize;
+mod literals;
 mod of_model;
 mod operand;
 mod operators;
@@ -51,6 +52,7 @@ pub use self::bits::{
 };
 pub use self::cast::VectorCast;
 pub use self::kind::{VectorKind, is_halfvec};
+pub use self::literals::VectorLiterals;
 pub use self::of_model::{
     MODEL_CHECK, MODEL_COLUMN_TAG, MODEL_TAG, ModelRewrite, check_model, missing_model_column,
 };

@@ -43,7 +43,7 @@ pub(crate) const VECTOR: &str = "vector";
 
 /// Reads parameters as the texts of a form that a client has declared them to be: `forms` are the functions
 /// that casts to the types are, by the parameters' numbers from 1.
-pub(super) fn declare(statement: &mut Statement, forms: &[Option<&'static str>]) {
+pub(crate) fn declare(statement: &mut Statement, forms: &[Option<&'static str>]) {
     let form = |expr: &Expr| -> Option<&'static str> {
         let Expr::Value(value) = expr else { return None };
         let Value::Placeholder(name) = &value.value else { return None };

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Query,
     SelectItem, SetExpr, Statement, TableAlias, TableAliasColumnDef, TableFactor, Value, VisitMut,
-    VisitorMut, visit_expressions_mut,
+    VisitorMut, visit_expressions, visit_expressions_mut,
 };
 
 use super::calls::{call, name_of};
@@ -25,6 +25,8 @@ const ARRAYS: [(&str, &str); 9] = [
     ("jsonb_object_keys", "jsonb_keys"),
     ("generate_series", "generate_series"),
 ];
+
+const UNNEST: &str = "unnest";
 
 /// Rewrites the calls in `statement`.
 pub(super) fn rewrite(statement: &mut Statement) {
@@ -50,6 +52,12 @@ impl VisitorMut for Sets {
                 numbered(alias, array_exprs, "unnest");
                 return ControlFlow::Continue(());
             }
+            TableFactor::UNNEST { alias, array_exprs, .. } => {
+                if array_exprs.len() == 1 {
+                    name_columns(alias, "unnest", &[]);
+                }
+                return ControlFlow::Continue(());
+            }
             TableFactor::Table { name, args: Some(args), alias, with_ordinality, .. } => {
                 (name, &mut args.args, alias, *with_ordinality)
             }
@@ -73,11 +81,15 @@ impl VisitorMut for Sets {
             return ControlFlow::Continue(());
         }
         let of_one = one_of(name).map(|name| (name, "make_array"));
-        let Some((name, array)) = of_one.or_else(|| array_of(name)) else {
+        // After `LATERAL` it is read as any other function.
+        let is_unnest = name.to_string().eq_ignore_ascii_case(UNNEST);
+        let unnested = is_unnest.then_some((UNNEST, UNNEST));
+        let Some((name, array)) = of_one.or_else(|| array_of(name)).or(unnested) else {
             return ControlFlow::Continue(());
         };
-        // A series without numbers is a table of DataFusion's, made while it is read.
-        if name == "generate_series" && !with_ordinality {
+        // A series without numbers is a table of DataFusion's, made while it is read, unless another
+        // table's columns say what is in it.
+        if name == "generate_series" && !with_ordinality && !has_column(args) {
             return ControlFlow::Continue(());
         }
         let values = args.iter().cloned().map(|argument| match argument {
@@ -88,13 +100,14 @@ impl VisitorMut for Sets {
             return ControlFlow::Continue(());
         };
         let mut alias = alias.take();
-        let mut array_exprs = vec![match of_one {
-            Some((name, array)) => call(array, vec![call(name, values)]),
-            None => call(array, values),
-        }];
+        let mut array_exprs = match of_one {
+            _ if name == UNNEST => values,
+            Some((name, array)) => vec![call(array, vec![call(name, values)])],
+            None => vec![call(array, values)],
+        };
         if with_ordinality {
             numbered(&mut alias, &mut array_exprs, column_of(name));
-        } else {
+        } else if array_exprs.len() == 1 {
             name_columns(&mut alias, column_of(name), &[]);
         }
         *table = unnest(alias, array_exprs);
@@ -134,6 +147,17 @@ fn one_of(name: &ObjectName) -> Option<&'static str> {
     let name = name.to_string().to_ascii_lowercase();
     let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
     SINGLES.into_iter().find(|known| *known == name)
+}
+
+/// Whether a column is named in the arguments.
+fn has_column(args: &[FunctionArg]) -> bool {
+    args.iter().any(|argument| {
+        let found = visit_expressions(argument, |expr| match expr {
+            Expr::Identifier(_) | Expr::CompoundIdentifier(_) => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        });
+        found.is_break()
+    })
 }
 
 fn unnest(alias: Option<TableAlias>, array_exprs: Vec<Expr>) -> TableFactor {
@@ -270,6 +294,22 @@ mod tests {
             "SELECT * FROM UNNEST(string_to_array('a,b', ','), \
              generate_series(1, cardinality(string_to_array('a,b', ',')))) AS t (x, n)"
         );
+    }
+
+    #[test]
+    fn arrays_of_other_tables_are_read() {
+        for (sql, wanted) in [
+            ("unnest(t.a) AS u", "UNNEST(t.a) AS u (u)"),
+            ("LATERAL unnest(t.a)", "UNNEST(t.a) AS unnest (unnest)"),
+            ("unnest(t.a, t.b) AS u", "UNNEST(t.a, t.b) AS u"),
+            ("generate_series(1, t.n) AS g", "UNNEST(generate_series(1, t.n)) AS g (g)"),
+            ("generate_series(1, 3) AS g", "generate_series(1, 3) AS g (g)"),
+        ] {
+            assert_eq!(
+                planned(&format!("SELECT * FROM t, {sql}")),
+                format!("SELECT * FROM t, {wanted}")
+            );
+        }
     }
 
     #[test]

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchemaRef, JoinType, NullEquality, ScalarValue};
+use datafusion::common::{Column, DFSchemaRef, JoinType, NullEquality, NullHandling, ScalarValue};
 use datafusion::error::Result;
 use datafusion::functions_aggregate::expr_fn::first_value;
+use datafusion::functions_nested::expr_fn::cardinality;
 use datafusion::functions_window::expr_fn::row_number;
 use datafusion::logical_expr::{
     Aggregate, Distinct, Expr, ExprFunctionExt, FetchType, Join, Limit, LogicalPlan,
-    LogicalPlanBuilder, SkipType, Sort, SortExpr, SubqueryAlias, Values, Window, case, col, lit,
+    LogicalPlanBuilder, SkipType, SortExpr, SubqueryAlias, Unnest, Values, Window, case, col, lit,
     when,
 };
 
@@ -23,6 +24,10 @@ const KEY: &str = "__lateral_key_";
 const LEFT: &str = "__lateral_left_";
 /// The column with the number of a row of `VALUES`.
 const VALUE: &str = "__lateral_value";
+/// The column that says whether a pair passes a condition.
+const PASSES: &str = "__lateral_passes";
+/// The column that counts the pairs of a row, those that pass first.
+const PLACE: &str = "__lateral_place";
 
 /// The pairs of a row of the left side and a row of the sub-query.
 #[derive(Clone, Debug)]
@@ -70,6 +75,24 @@ impl Pairs {
         Ok(expr.data)
     }
 
+    /// An expression of the outer query with the left side's columns under their names here.
+    pub(super) fn named(&self, expr: Expr) -> Result<Expr> {
+        let expr = expr.transform_up(|expr| {
+            let Expr::Column(column) = &expr else { return Ok(Transformed::no(expr)) };
+            let mut columns = self.outer.iter();
+            let place = columns.position(|(qualifier, field)| {
+                qualifier == column.relation.as_ref() && *field.name() == column.name
+            });
+            Ok(match place {
+                Some(place) => {
+                    Transformed::yes(Expr::Column(Column::new_unqualified(name_of_left(place))))
+                }
+                None => Transformed::no(expr),
+            })
+        })?;
+        Ok(expr.data)
+    }
+
     /// The plan over pairs of one of its rows and a row of the left side, whose columns come along; `None`
     /// where it cannot be done.
     pub(super) fn lift(&self, plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
@@ -78,12 +101,16 @@ impl Pairs {
         }
         match plan {
             LogicalPlan::Filter(filter) if self.keeps_all => {
-                // It must not take out the rows without another, so it says which are pairs.
                 let predicate = self.inner(filter.predicate.clone())?;
-                if is_correlated(&filter.input)? || has_subquery(&predicate) {
+                if has_subquery(&predicate) {
                     return Ok(None);
                 }
-                self.of(&filter.input, Some(predicate)).map(Some)
+                if !is_correlated(&filter.input)? {
+                    // It must not take out the rows without another, so it says which are pairs.
+                    return self.of(&filter.input, Some(predicate)).map(Some);
+                }
+                let Some(input) = self.lift(&filter.input)? else { return Ok(None) };
+                self.passing(input, predicate).map(Some)
             }
             LogicalPlan::Filter(filter) => {
                 let Some(input) = self.lift(&filter.input)? else { return Ok(None) };
@@ -113,8 +140,45 @@ impl Pairs {
             LogicalPlan::Window(window) if !self.keeps_all => self.lift_window(window),
             LogicalPlan::Values(values) => self.lift_values(values).map(Some),
             LogicalPlan::Join(join) if !self.keeps_all => self.lift_join(join),
+            LogicalPlan::Unnest(unnest) => self.lift_unnest(unnest),
             _ => Ok(None),
         }
+    }
+
+    /// The pairs that pass; where a row of the left side stays without another, one of those whose pairs do
+    /// not pass becomes that row.
+    pub(super) fn passing(&self, pairs: LogicalPlan, condition: Expr) -> Result<LogicalPlan> {
+        if !self.keeps_all {
+            return LogicalPlanBuilder::from(pairs).filter(condition)?.build();
+        }
+        let column = |name: &str| Expr::Column(Column::new_unqualified(name));
+        let passes = Expr::IsTrue(Box::new(column(IS_PAIR).and(condition))).alias(PASSES);
+        let mut marked: Vec<Expr> = pairs.schema().iter().map(Expr::from).collect();
+        marked.push(passes);
+        let place = row_number()
+            .partition_by(vec![column(ROW)])
+            .order_by(vec![column(PASSES).sort(false, false)])
+            .build()?
+            .alias(PLACE);
+        let mut kept = Vec::new();
+        for (qualifier, field) in pairs.schema().iter() {
+            let value = Expr::from((qualifier, field));
+            let is_of_left = qualifier.is_none()
+                && self.left.schema().has_column_with_unqualified_name(field.name());
+            kept.push(if is_of_left {
+                value
+            } else {
+                let value = when(column(PASSES), value).end()?;
+                value.alias_qualified(qualifier.cloned(), field.name())
+            });
+        }
+        let first = column(PLACE).eq(lit(ScalarValue::UInt64(Some(1))));
+        LogicalPlanBuilder::from(pairs)
+            .project(marked)?
+            .window(vec![place])?
+            .filter(column(PASSES).or(first))?
+            .project(kept)?
+            .build()
     }
 
     /// The pairs with the rows of a plan that knows nothing of the left side; `condition` says which.
@@ -129,7 +193,7 @@ impl Pairs {
     }
 
     /// The columns of the left side, and what tells pairs from rows without another.
-    fn columns(&self) -> impl Iterator<Item = Expr> {
+    pub(super) fn columns(&self) -> impl Iterator<Item = Expr> {
         let is_pair = self.keeps_all.then(|| Expr::Column(Column::new_unqualified(IS_PAIR)));
         self.left.schema().iter().map(Expr::from).chain(is_pair)
     }
@@ -254,26 +318,61 @@ impl Pairs {
         joined.project(all)?.build().map(Some)
     }
 
-    /// `LIMIT` over `ORDER BY`, perhaps with columns chosen in between.
+    /// Rows of the elements of arrays.
+    fn lift_unnest(&self, unnest: &Unnest) -> Result<Option<LogicalPlan>> {
+        let Some(mut lifted) = self.lift(&unnest.input)? else { return Ok(None) };
+        let mut options = unnest.options.clone();
+        if self.keeps_all {
+            if !unnest.struct_type_columns.is_empty() {
+                return Ok(None);
+            }
+            // A row whose arrays are empty stays, and is no pair.
+            let is_full = |column: &Column| {
+                let elements = cardinality(Expr::Column(column.clone()));
+                elements.gt(lit(ScalarValue::UInt64(Some(0))))
+            };
+            let Some(has_any) = unnest.exec_columns.iter().map(is_full).reduce(Expr::or) else {
+                return Ok(None);
+            };
+            let mut columns = Vec::new();
+            for (qualifier, field) in lifted.schema().iter() {
+                let column = Expr::from((qualifier, field));
+                columns.push(if qualifier.is_none() && field.name() == IS_PAIR {
+                    when(has_any.clone(), column).end()?.alias(IS_PAIR)
+                } else {
+                    column
+                });
+            }
+            lifted = LogicalPlanBuilder::from(lifted).project(columns)?.build()?;
+            options = options.with_null_handling(NullHandling::PreserveAndExpandEmpty);
+        }
+        LogicalPlanBuilder::from(lifted)
+            .unnest_columns_with_options(unnest.exec_columns.clone(), options)?
+            .build()
+            .map(Some)
+    }
+
+    /// `LIMIT`, mostly over `ORDER BY`, perhaps with columns chosen in between.
     fn lift_limit(&self, limit: &Limit) -> Result<Option<LogicalPlan>> {
         let (SkipType::Literal(skip), FetchType::Literal(fetch)) =
             (limit.get_skip_type()?, limit.get_fetch_type()?)
         else {
             return Ok(None);
         };
-        if self.keeps_all && (skip > 0 || fetch == Some(0)) {
-            // A row whose others are all left out would have to come back.
-            return Ok(None);
-        }
         let (sort, projection) = match limit.input.as_ref() {
-            LogicalPlan::Sort(sort) => (sort, None),
+            LogicalPlan::Sort(sort) => (Some(sort), None),
             LogicalPlan::Projection(projection) => match projection.input.as_ref() {
-                LogicalPlan::Sort(sort) => (sort, Some(projection)),
-                _ => return Ok(None),
+                LogicalPlan::Sort(sort) => (Some(sort), Some(projection)),
+                _ => (None, None),
             },
-            _ => return Ok(None),
+            _ => (None, None),
         };
-        let Sort { expr, input, .. } = sort;
+        let (input, expr) = match sort {
+            Some(sort) => (&sort.input, sort.expr.as_slice()),
+            // Whoever orders a sub-query and limits what is around it wants that order.
+            None if has_order(&limit.input) => return Ok(None),
+            None => (&limit.input, &[] as &[SortExpr]),
+        };
         let Some(lifted) = self.lift(input)? else { return Ok(None) };
         // The order's values become columns, so that what they are made of need not be sorted along.
         let mut keyed: Vec<Expr> = lifted.schema().iter().map(Expr::from).collect();
@@ -284,7 +383,10 @@ impl Pairs {
             order.push(col(name).sort(*asc, *nulls_first));
         }
         let row = Expr::Column(Column::new_unqualified(ROW));
-        let rank = row_number().partition_by(vec![row]).order_by(order).build()?.alias(RANK);
+        let rank = row_number().partition_by(vec![row]);
+        // With an order of nothing its frame would need one.
+        let rank = if order.is_empty() { rank } else { rank.order_by(order) };
+        let rank = rank.build()?.alias(RANK);
         let number = |count: usize| lit(ScalarValue::UInt64(Some(count as u64)));
         let rank_column = || Expr::Column(Column::new_unqualified(RANK));
         let mut wanted = rank_column().gt(number(skip));
@@ -292,12 +394,14 @@ impl Pairs {
             wanted = wanted.and(rank_column().lt_eq(number(skip.saturating_add(fetch))));
         }
         let names: Vec<Expr> = lifted.schema().iter().map(Expr::from).collect();
-        let nearest = LogicalPlanBuilder::from(lifted)
-            .project(keyed)?
-            .window(vec![rank])?
-            .filter(wanted)?
-            .project(names)?
-            .build()?;
+        let ranked = LogicalPlanBuilder::from(lifted).project(keyed)?.window(vec![rank])?;
+        // A row whose others are all left out stays all the same.
+        let nearest = if self.keeps_all && (skip > 0 || fetch == Some(0)) {
+            LogicalPlanBuilder::from(self.passing(ranked.build()?, wanted)?)
+        } else {
+            ranked.filter(wanted)?
+        };
+        let nearest = nearest.project(names)?.build()?;
         match projection {
             Some(projection) => self.project(nearest, &projection.expr),
             None => Ok(Some(nearest)),
@@ -321,6 +425,17 @@ impl Pairs {
             all.push(if is_same { lifted } else { lifted.alias_qualified(relation, name) });
         }
         LogicalPlanBuilder::from(input).project(all)?.build().map(Some)
+    }
+}
+
+/// Whether the rows of a sub-query come in an order.
+fn has_order(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Sort(_) => true,
+        LogicalPlan::Projection(projection) => has_order(&projection.input),
+        LogicalPlan::Filter(filter) => has_order(&filter.input),
+        LogicalPlan::SubqueryAlias(SubqueryAlias { input, .. }) => has_order(input),
+        _ => false,
     }
 }
 

@@ -5,7 +5,7 @@ use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    Expr, FetchType, LogicalPlan, LogicalPlanBuilder, Subquery, SubqueryAlias,
+    Distinct, Expr, FetchType, LogicalPlan, LogicalPlanBuilder, Subquery, SubqueryAlias,
 };
 
 use super::exceeds_datafusion;
@@ -14,8 +14,8 @@ use super::pairs::Pairs;
 /// What the columns with the values begin with.
 const VALUE: &str = "__lateral_value_of_";
 
-/// A projection or filter whose sub-queries are columns of its input; `None` where it has none of those
-/// that are done here.
+/// A projection, filter, sort, aggregate or window whose sub-queries are columns of its input; `None` where it
+/// has none of those that are done here.
 pub(super) fn rewrite(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
     let inputs = plan.inputs();
     let [input] = inputs.as_slice() else { return Ok(None) };
@@ -62,10 +62,12 @@ pub(super) fn rewrite(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
         exprs.push(name.restore(replaced.data));
     }
     let rewritten = plan.with_new_exprs(exprs, vec![input])?;
-    // A filter's columns are those of its input, and now it has more.
+    // Their columns are those of the input, and now it has more.
     let columns = plan.schema().iter().map(Expr::from).collect::<Vec<_>>();
     match rewritten {
-        LogicalPlan::Filter(_) => LogicalPlanBuilder::from(rewritten).project(columns)?.build(),
+        LogicalPlan::Filter(_) | LogicalPlan::Sort(_) | LogicalPlan::Window(_) => {
+            LogicalPlanBuilder::from(rewritten).project(columns)?.build()
+        }
         other => Ok(other),
     }
     .map(Some)
@@ -103,8 +105,17 @@ enum Rows {
 fn rows(plan: &LogicalPlan) -> Result<Rows> {
     Ok(match plan {
         LogicalPlan::Projection(projection) => rows(&projection.input)?,
-        LogicalPlan::SubqueryAlias(SubqueryAlias { input, .. }) => rows(input)?,
+        LogicalPlan::SubqueryAlias(SubqueryAlias { input, .. })
+        | LogicalPlan::Distinct(Distinct::All(input)) => rows(input)?,
+        LogicalPlan::Sort(sort) => rows(&sort.input)?,
+        LogicalPlan::Window(window) => rows(&window.input)?,
+        LogicalPlan::Filter(filter) => match rows(&filter.input)? {
+            Rows::One | Rows::AtMostOne => Rows::AtMostOne,
+            Rows::Any => Rows::Any,
+        },
         LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty() => Rows::One,
+        LogicalPlan::EmptyRelation(relation) if relation.produce_one_row => Rows::One,
+        LogicalPlan::Values(values) if values.values.len() == 1 => Rows::One,
         LogicalPlan::Limit(limit) => match limit.get_fetch_type()? {
             FetchType::Literal(Some(0 | 1)) => Rows::AtMostOne,
             _ => Rows::Any,

@@ -243,6 +243,21 @@ pub(super) fn of_operator(operator: &BinaryOperator, operands: Operands) -> Opti
     ALL.iter().position(is_it).map(udf)
 }
 
+/// `=` of vectors.
+pub(super) fn equal() -> ScalarUDF {
+    udf(0)
+}
+
+/// `<=` of vectors.
+pub(super) fn at_most() -> ScalarUDF {
+    udf(3)
+}
+
+/// `>=` of vectors.
+pub(super) fn at_least() -> ScalarUDF {
+    udf(5)
+}
+
 fn udf(which: usize) -> ScalarUDF {
     let signature = Signature::user_defined(Volatility::Immutable);
     ScalarUDF::from(Compare { which, signature })

@@ -125,9 +125,14 @@ fn is_text(expr: &Expr) -> bool {
     ))
 }
 
+/// Whether a field's values are of the type `vector`.
+pub(super) fn is_vector(field: &Field) -> bool {
+    !is_halfvec(field.data_type()) && field.metadata().contains_key(VECTOR_TAG.0)
+}
+
 /// SQL's name of a parameter's type, as far as a literal is read otherwise for it.
 fn type_of_parameter(field: &Field) -> Option<String> {
-    if !is_halfvec(field.data_type()) && field.metadata().contains_key(VECTOR_TAG.0) {
+    if is_vector(field) {
         return Some("vector".into());
     }
     parameters::sql_type(field.data_type()).map(|data_type| data_type.to_string())

@@ -5,11 +5,15 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::Token;
 
 use super::Command;
+use super::execute::is_vector;
 use crate::SqlError;
-use crate::dialect::{self, Cursor};
+use crate::dialect::{self, Cursor, VECTOR, with_deep_stack};
 use crate::session::classify::{Kind, classify};
 use crate::session::objects::Named;
-use crate::session::{Outcome, Session};
+use crate::session::{Outcome, Prepared, Session};
+
+/// A parameter's type, and its form where the type alone does not tell it.
+type Declared = (Option<DataType>, Option<&'static str>);
 
 /// The statement.
 #[derive(Clone, Debug)]
@@ -58,7 +62,12 @@ impl Session {
             Some(types) => self.named_types(types).await?,
             None => Vec::new(),
         };
-        let kind = classify(&prepare.query)?;
+        let (declared, forms): (Vec<_>, Vec<_>) = declared.into_iter().unzip();
+        let mut query = prepare.query.clone();
+        if forms.iter().any(Option::is_some) {
+            with_deep_stack(|| dialect::declare_forms(&mut query, &forms));
+        }
+        let kind = classify(&query)?;
         if matches!(kind, Kind::Session(_) | Kind::Own(_)) {
             return Err(SqlError::Unsupported {
                 what: "PREPARE of a statement that is no query".into(),
@@ -66,7 +75,8 @@ impl Session {
             });
         }
         let views = self.database.views().all();
-        let prepared = self.prepare_kind(kind, &declared).await?.written(&prepare.text, views);
+        let planned = self.prepare_kind(kind, &declared).await?.written(&prepare.text, views);
+        let prepared = Prepared { forms: forms.into(), ..planned };
         let text = self.backend.doing().query;
         let named = Named::new(&prepare.name, text.as_str().into(), &prepared, true);
         self.named.insert(prepare.name.clone(), named);
@@ -74,8 +84,8 @@ impl Session {
         Ok(Outcome::done("PREPARE", []))
     }
 
-    /// Arrow's types of a list of SQL's, found by planning casts to them.
-    async fn named_types(&self, types: &str) -> Result<Vec<Option<DataType>>, SqlError> {
+    /// Arrow's types of a list of SQL's, found by planning casts to them, and which of them are vectors.
+    async fn named_types(&self, types: &str) -> Result<Vec<Declared>, SqlError> {
         let casts: Vec<String> = split(types)
             .iter()
             .enumerate()
@@ -83,7 +93,11 @@ impl Session {
             .collect();
         let statement = dialect::parse_made(&format!("SELECT {}", casts.join(", ")))?;
         let (_, schema) = self.plan(*statement).await?;
-        Ok(schema.fields().iter().map(|field| Some(field.data_type().clone())).collect())
+        let declared = schema.fields().iter().map(|field| {
+            let form = is_vector(field).then_some(VECTOR);
+            (Some(field.data_type().clone()), form)
+        });
+        Ok(declared.collect())
     }
 }
 

@@ -1,0 +1,162 @@
+//! Literals and NULLs beside vectors in `IN`, `BETWEEN` and `CASE`, which PostgreSQL takes for vectors.
+//!
+//! DataFusion unites the types there by Arrow's, of which a vector and a text have none in common, and forgets
+//! what marks a `vector`. Comparisons become pgvector's; a `CASE` of vectors is one again. `min` and `max` of
+//! vectors do not exist, as in pgvector.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{AggregateFunction, Between, Case, InList};
+use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
+use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, not};
+
+use super::kind::VectorKind;
+use super::types::{field_type_names, kind_of};
+use super::{compare, to_vector};
+use crate::error::UdfError;
+
+/// Gives them their types.
+#[derive(Debug)]
+pub struct VectorLiterals {
+    equal: ScalarUDF,
+    at_least: ScalarUDF,
+    at_most: ScalarUDF,
+    to_vector: ScalarUDF,
+    to_halfvec: ScalarUDF,
+}
+
+impl Default for VectorLiterals {
+    fn default() -> Self {
+        Self {
+            equal: compare::equal(),
+            at_least: compare::at_least(),
+            at_most: compare::at_most(),
+            to_vector: to_vector::udf(VectorKind::Vector),
+            to_halfvec: to_vector::udf(VectorKind::Halfvec),
+        }
+    }
+}
+
+impl FunctionRewrite for VectorLiterals {
+    fn name(&self) -> &str {
+        "vector_literals"
+    }
+
+    fn rewrite(
+        &self,
+        expr: Expr,
+        schema: &DFSchema,
+        _config: &ConfigOptions,
+    ) -> Result<Transformed<Expr>> {
+        let kind = |expr: &Expr| kind_in(expr, schema);
+        Ok(match expr {
+            Expr::InList(InList { expr, list, negated })
+                if std::iter::once(expr.as_ref()).chain(&list).any(|one| kind(one).is_some()) =>
+            {
+                let is_one = |one: Expr| self.equal.call(vec![expr.as_ref().clone(), one]);
+                match any(list.into_iter().map(is_one).collect()) {
+                    Some(found) => Transformed::yes(if negated { not(found) } else { found }),
+                    None => Transformed::no(Expr::InList(InList::new(expr, Vec::new(), negated))),
+                }
+            }
+            Expr::Between(Between { expr, negated, low, high })
+                if [&expr, &low, &high].into_iter().any(|one| kind(one).is_some()) =>
+            {
+                let above = self.at_least.call(vec![expr.as_ref().clone(), *low]);
+                let within = above.and(self.at_most.call(vec![*expr, *high]));
+                Transformed::yes(if negated { not(within) } else { within })
+            }
+            Expr::Case(case) => self.case(case, schema),
+            Expr::AggregateFunction(call) => {
+                refuse_extremes(&call, schema)?;
+                Transformed::no(Expr::AggregateFunction(call))
+            }
+            other => Transformed::no(other),
+        })
+    }
+}
+
+impl VectorLiterals {
+    fn case(&self, case: Case, schema: &DFSchema) -> Transformed<Expr> {
+        let Case { mut expr, mut when_then_expr, mut else_expr } = case;
+        let mut is_changed = false;
+        let mut compared = expr.iter().chain(when_then_expr.iter().map(|(when, _)| when));
+        if compared.any(|one| kind_in(one, schema).is_some())
+            && let Some(base) = expr.take()
+        {
+            is_changed = true;
+            for (when, _) in &mut when_then_expr {
+                let value = std::mem::take(when.as_mut());
+                **when = self.equal.call(vec![base.as_ref().clone(), value]);
+            }
+        }
+        let results = || when_then_expr.iter().map(|(_, then)| then).chain(&else_expr);
+        let Some(kind) = results().find_map(|one| kind_in(one, schema)) else {
+            let case = Expr::Case(Case::new(expr, when_then_expr, else_expr));
+            return if is_changed { Transformed::yes(case) } else { Transformed::no(case) };
+        };
+        let function = match kind {
+            VectorKind::Vector => &self.to_vector,
+            VectorKind::Halfvec => &self.to_halfvec,
+        };
+        let results = when_then_expr.iter_mut().map(|(_, then)| then).chain(&mut else_expr);
+        for result in results {
+            // Vectors of a length and those of any are two types of Arrow's.
+            if has_no_type(result) || kind_in(result, schema).is_some() {
+                let value = std::mem::take(result.as_mut());
+                **result = function.call(vec![value]);
+            }
+        }
+        let case = Expr::Case(Case::new(expr, when_then_expr, else_expr));
+        Transformed::yes(function.call(vec![case]))
+    }
+}
+
+fn kind_in(expr: &Expr, schema: &DFSchema) -> Option<VectorKind> {
+    let (_, field) = expr.to_field(schema).ok()?;
+    kind_of(&field)
+}
+
+/// Whether an expression is a literal that takes its type from what is beside it.
+fn has_no_type(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(value, _) => value.is_null() || value.data_type() == DataType::Utf8,
+        _ => false,
+    }
+}
+
+/// The conditions joined by `OR` in a tree that is no deeper than it must be; `None` of no condition.
+fn any(mut conditions: Vec<Expr>) -> Option<Expr> {
+    while conditions.len() > 1 {
+        let mut pairs = Vec::with_capacity(conditions.len().div_ceil(2));
+        let mut rest = conditions.into_iter();
+        while let Some(one) = rest.next() {
+            pairs.push(match rest.next() {
+                Some(other) => one.or(other),
+                None => one,
+            });
+        }
+        conditions = pairs;
+    }
+    conditions.pop()
+}
+
+fn refuse_extremes(call: &AggregateFunction, schema: &DFSchema) -> Result<()> {
+    let function = match call.func.name() {
+        "min" => "min",
+        "max" => "max",
+        _ => return Ok(()),
+    };
+    let fields = call.params.args.iter().filter_map(|argument| argument.to_field(schema).ok());
+    let fields: Vec<_> = fields.map(|(_, field)| field).collect();
+    if fields.iter().any(|field| kind_of(field).is_some()) {
+        let arguments = field_type_names(&fields);
+        return Err(UdfError::NoFunction { function, arguments }.into());
+    }
+    Ok(())
+}
