@@ -83,12 +83,7 @@ enum Parameter {
 
 impl KeptPlan {
     /// Whether the plan is the one that these parameters would get now.
-    pub(super) fn fits(
-        &self,
-        parameters: &[ScalarValue],
-        settings: u64,
-        generation: u64,
-    ) -> bool {
+    pub(super) fn fits(&self, parameters: &[ScalarValue], settings: u64, generation: u64) -> bool {
         self.generation == generation
             && self.parameters.len() == parameters.len()
             && self.parameters.iter().zip(parameters).all(|(known, value)| match known {

@@ -4,8 +4,6 @@
 //! what marks a `vector`. Comparisons become pgvector's; a `CASE` of vectors is one again. `min` and `max` of
 //! vectors do not exist, as in pgvector.
 
-use std::sync::Arc;
-
 use arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
