@@ -3,12 +3,15 @@
 //!
 //! What runs here stops when whoever waits for it goes away, when its deadline is over, and when
 //! it panics; the panic becomes an error of that one statement.
+//!
+//! A single step of a statement, such as a function of one long text, may hold its thread for minutes. Where
+//! a statement does not begin because all threads are held, others are started for it.
 
 use std::any::Any;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -48,17 +51,29 @@ fn behind_the_engine() {
     }
 }
 
+/// So long a statement waits for a thread before others are started.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// So many crews there are at most: three may be held by steps that do not end.
+const CREWS: usize = 4;
+
 /// The threads that statements run on.
 #[derive(Debug)]
 pub(crate) struct QueryRuntime {
-    /// `None` only while it is dropped.
-    runtime: Option<Runtime>,
-    handle: Handle,
+    threads: usize,
+    /// The last one takes new work. The threads of those before it were held when it was started.
+    crews: Mutex<Vec<Crew>>,
 }
 
-impl QueryRuntime {
-    /// Starts `threads` threads.
-    pub(crate) fn new(threads: usize) -> std::io::Result<Self> {
+/// Some threads.
+#[derive(Debug)]
+struct Crew {
+    number: usize,
+    runtime: Runtime,
+}
+
+impl Crew {
+    fn new(number: usize, threads: usize) -> std::io::Result<Self> {
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("vigil-query")
@@ -66,13 +81,57 @@ impl QueryRuntime {
             .on_thread_start(behind_the_engine)
             .enable_all()
             .build()?;
-        let handle = runtime.handle().clone();
-        Ok(Self { runtime: Some(runtime), handle })
+        Ok(Self { number, runtime })
+    }
+
+    fn tasks(&self) -> usize {
+        self.runtime.metrics().num_alive_tasks()
+    }
+
+    fn reference(&self) -> (usize, Handle) {
+        (self.number, self.runtime.handle().clone())
+    }
+}
+
+impl QueryRuntime {
+    /// Starts `threads` threads.
+    pub(crate) fn new(threads: usize) -> std::io::Result<Self> {
+        Ok(Self { threads, crews: Mutex::new(vec![Crew::new(0, threads)?]) })
+    }
+
+    fn crews(&self) -> MutexGuard<'_, Vec<Crew>> {
+        self.crews.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Statements and parts of them that run at this moment.
     pub(crate) fn tasks(&self) -> usize {
-        self.handle.metrics().num_alive_tasks()
+        self.crews().iter().map(Crew::tasks).sum()
+    }
+
+    /// The number and the handle of the crew that takes new work. Those that have done theirs are sent away.
+    fn crew(&self) -> Option<(usize, Handle)> {
+        let mut crews = self.crews();
+        let newest = crews.last()?.number;
+        let done = crews.extract_if(.., |crew| crew.number != newest && crew.tasks() == 0);
+        // Waiting for threads is forbidden on a thread of another runtime, so nobody does.
+        done.for_each(|crew| crew.runtime.shutdown_background());
+        crews.last().map(Crew::reference)
+    }
+
+    /// Another crew than the one whose threads are held; `None` where there may be no more.
+    fn relief(&self, held: usize) -> Option<(usize, Handle)> {
+        let mut crews = self.crews();
+        let newest = crews.last()?.number;
+        if newest == held {
+            if crews.len() >= CREWS {
+                return None;
+            }
+            match Crew::new(newest + 1, self.threads) {
+                Ok(crew) => crews.push(crew),
+                Err(error) => tracing::warn!(%error, "all query threads are held"),
+            }
+        }
+        crews.last().filter(|crew| crew.number != held).map(Crew::reference)
     }
 
     /// Runs `work` to its end; dropping the returned future stops it.
@@ -95,18 +154,36 @@ impl QueryRuntime {
         W: Future<Output = Result<T, SqlError>> + Send + 'static,
     {
         let work = Aside { work: Box::pin(before(deadline, work)), has_begun: false };
-        let work = Interruptible::new(work, Arc::clone(&interrupt));
-        let mut task = AbortOnDrop { task: self.handle.spawn(work), interrupt };
+        let mut waiting = Waiting::new(Interruptible::new(work, Arc::clone(&interrupt)));
+        let (mut crew, handle) = self.crew().ok_or(SqlError::Stopping)?;
+        let mut task = AbortOnDrop { task: handle.spawn(waiting.begun()), interrupt };
+        let ended = async {
+            loop {
+                if let Ok(ended) = tokio::time::timeout(PATIENCE, &mut task.task).await {
+                    return ended;
+                }
+                // Work that has begun is gone from here; what has not may begin elsewhere.
+                if waiting.has_begun() {
+                    return (&mut task.task).await;
+                }
+                if let Some((number, handle)) = self.relief(crew)
+                    && let Some(moved) = waiting.moved()
+                {
+                    (crew, waiting) = (number, moved);
+                    task.task = handle.spawn(waiting.begun());
+                }
+            }
+        };
         let ended = match deadline {
             // The work ends itself at its deadline, unless a single step of it goes on; planning is one.
             Some(deadline) => {
                 let latest = deadline + STEP;
-                match tokio::time::timeout_at(latest.into(), &mut task.task).await {
+                match tokio::time::timeout_at(latest.into(), ended).await {
                     Ok(ended) => ended,
                     Err(_) => return Err(SqlError::Timeout),
                 }
             }
-            None => (&mut task.task).await,
+            None => ended.await,
         };
         ended.unwrap_or(Err(SqlError::Stopping))
     }
@@ -148,17 +225,52 @@ impl QueryRuntime {
                 let _ = sender.send(Err(error)).await;
             }
         };
-        let task = self.handle.spawn(Interruptible::new(reading, Arc::clone(&interrupt)));
+        let (_, handle) = self.crew().ok_or(SqlError::Stopping)?;
+        let task = handle.spawn(Interruptible::new(reading, Arc::clone(&interrupt)));
         Ok(Box::pin(Batches { schema, receiver, _task: AbortOnDrop { task, interrupt } }))
     }
 }
 
 impl Drop for QueryRuntime {
     fn drop(&mut self) {
-        // Waiting for its threads is forbidden on a thread of another runtime, so do not wait.
-        if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+        self.crews().drain(..).for_each(|crew| crew.runtime.shutdown_background());
+    }
+}
+
+/// Work that waits for a thread: whoever comes first takes it.
+struct Waiting<F>(Arc<Mutex<Option<F>>>);
+
+impl<T, F> Waiting<F>
+where
+    F: Future<Output = Result<T, SqlError>>,
+{
+    fn new(work: F) -> Self {
+        Self(Arc::new(Mutex::new(Some(work))))
+    }
+
+    fn take(work: &Mutex<Option<F>>) -> Option<F> {
+        work.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn has_begun(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
+    /// Takes it and does it.
+    fn begun(&self) -> impl Future<Output = Result<T, SqlError>> + use<T, F> {
+        let work = Arc::clone(&self.0);
+        async move {
+            match Self::take(&work) {
+                Some(work) => work.await,
+                // Others do it, and nobody waits for this.
+                None => Err(SqlError::Canceled),
+            }
         }
+    }
+
+    /// The same work, which can begin here no longer.
+    fn moved(&self) -> Option<Self> {
+        Self::take(&self.0).map(Self::new)
     }
 }
 
@@ -263,5 +375,34 @@ mod tests {
         let other = runtime.run(None, async { Ok(7) }).await.expect("is run");
         assert_eq!(other, 7);
         drop(release);
+    }
+
+    #[tokio::test]
+    async fn steps_that_hold_all_threads_keep_nobody_from_beginning() {
+        let runtime = Arc::new(QueryRuntime::new(1).expect("has a thread"));
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let (begin, begun) = tokio::sync::oneshot::channel();
+        let holding = Arc::clone(&runtime);
+        let holder = tokio::spawn(async move {
+            let work = async move {
+                // The first step is done aside; the second one holds the thread.
+                tokio::task::yield_now().await;
+                let _ = begin.send(());
+                let _ = held.recv();
+                Ok(3)
+            };
+            holding.run(None, work).await
+        });
+        begun.await.expect("has begun");
+        assert_eq!(runtime.run(None, async { Ok(7) }).await.expect("is run"), 7);
+        assert_eq!(runtime.crews().len(), 2);
+        drop(release);
+        assert_eq!(holder.await.expect("ends").expect("is run"), 3);
+        // The first crew has done its work and goes.
+        while runtime.crews().iter().any(|crew| crew.tasks() > 0) {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(runtime.run(None, async { Ok(8) }).await.expect("is run"), 8);
+        assert_eq!(runtime.crews().len(), 1);
     }
 }
