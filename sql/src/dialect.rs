@@ -47,12 +47,14 @@ use datafusion::sql::sqlparser::ast;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub(crate) use self::array_literal::elements as array_elements;
+pub(crate) use self::calls::call;
 pub(crate) use self::cursor::Cursor;
 pub(crate) use self::forms::{VECTOR, declare as declare_forms};
 pub use self::identifier::quote_identifier;
 pub(crate) use self::lines::Lines;
 use self::ordinary::Ordinary;
 pub(crate) use self::postgres::Postgres;
+pub(crate) use self::using::rewrite as tell_joined_columns;
 use crate::SqlError;
 use crate::session::command::{self, Command};
 use crate::statement::{self, OwnStatement};

@@ -10,7 +10,7 @@
 //! | --- | --- |
 //! | `catalog` | the tables that a query names, and names looked up in them |
 //! | `objects` | the session's cursors and prepared statements |
-//! | `views` | the views of `information_schema` and `pg_catalog` |
+//! | `views`, `listed` | the views of `information_schema` and `pg_catalog`, and their own rows in the catalog |
 //! | `select`, `from` | queries and joins |
 //! | `expr`, `pattern` | expressions |
 //! | `functions`, `sets`, `aggregate` | functions |
@@ -25,6 +25,7 @@ mod expr;
 mod from;
 mod functions;
 mod infer;
+mod listed;
 mod objects;
 mod pattern;
 mod relation;

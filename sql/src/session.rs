@@ -16,6 +16,7 @@ mod duplicates;
 mod explain;
 mod identity;
 mod init_plan;
+mod joins;
 mod kept;
 pub(crate) mod names;
 pub(crate) mod objects;

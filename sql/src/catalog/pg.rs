@@ -64,6 +64,7 @@ use crate::database::{DATABASE, Kept};
 use crate::roles::Roles;
 
 pub(crate) use self::attributes::{NO_MODIFIER, postgres_type};
+pub(crate) use self::relations::INFORMATION_VIEWS;
 
 /// The schema's name.
 const SCHEMA: &str = "pg_catalog";

@@ -16,7 +16,7 @@ use super::relation::Relation;
 use super::scope::{Scope, fold};
 use super::types::{OID, Reg, Target};
 use super::value::{Key, Value};
-use super::{Engine, Stop, acl, objects, tables, views};
+use super::{Engine, Stop, acl, listed, objects, tables, views};
 use crate::dialect::quote_identifier;
 use crate::session::settings::Settings;
 use crate::views::{SeesTemporary, TEMPORARY, temporary_schema};
@@ -91,6 +91,13 @@ impl Names {
         let mut names = Self::default();
         let _ = query.visit(&mut With(&mut names.with));
         let _ = query.visit(&mut names);
+        names.expand();
+        names
+    }
+
+    /// Those of some tables and of what they are made of.
+    pub(super) fn of_tables(tables: BTreeSet<TableName>) -> Self {
+        let mut names = Self { tables, ..Self::default() };
         names.expand();
         names
     }
@@ -215,7 +222,10 @@ impl Catalog {
                 "pg_prepared_statements" => Some(Arc::new(objects::statements(state))),
                 _ => read(schema, name, state, want).await?,
             };
-            if let Some(relation) = relation {
+            if let Some(mut relation) = relation {
+                if schema == PG_CATALOG {
+                    relation = listed::with_views(relation, name, state, settings, want).await?;
+                }
                 catalog.tables.insert(key, relation);
             }
         }

@@ -393,6 +393,11 @@ pub(super) fn find(schema: &str, name: &str) -> Option<&'static Query> {
     views.find(|((s, n), _)| *s == schema && *n == name).map(|(_, query)| query)
 }
 
+/// All views: schema, name and query.
+pub(super) fn all() -> impl Iterator<Item = (&'static str, &'static str, &'static Query)> {
+    PARSED.iter().map(|((schema, name), query)| (*schema, *name, query))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,7 +20,7 @@ use vigil_udfs::json::json_as_text;
 use super::kept::{Candidate, Kept};
 use super::prepare::Prepared;
 use super::views::ViewPlanner;
-use super::{Session, TransactionStatus, init_plan, parameters};
+use super::{Session, TransactionStatus, init_plan, joins, parameters};
 use crate::SqlError;
 use crate::access::Reads;
 use crate::planner;
@@ -37,7 +37,7 @@ impl Session {
     /// The plan of `statement` and the columns of its answer.
     pub(super) async fn plan(
         &self,
-        statement: ast::Statement,
+        mut statement: ast::Statement,
     ) -> Result<(LogicalPlan, SchemaRef), SqlError> {
         let state = self.state();
         let (views, roles) = (self.database.views().all(), Arc::clone(self.database.roles()));
@@ -46,6 +46,7 @@ impl Session {
             // In a box, as most statements have no view and threads' stacks are small.
             let planner = ViewPlanner { views, roles, session };
             let state = Box::pin(planner.state_for(state, &statement)).await?;
+            Box::pin(joins::mend(&mut statement, &state)).await;
             let statement = DataFusionStatement::Statement(Box::new(statement));
             let plan = json_as_text(planner::plan(&state, statement).await?)?;
             // Coercion may give columns another type; with parameters it can also be too early

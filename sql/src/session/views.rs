@@ -23,7 +23,7 @@ use datafusion::sql::sqlparser::ast::{self, visit_relations};
 use futures::future::BoxFuture;
 use vigil_udfs::json::json_as_text;
 
-use super::{duplicates, names, origins};
+use super::{duplicates, joins, names, origins};
 use crate::SqlError;
 use crate::access::{Access, OwnedTable, Via, denied_table};
 use crate::database::{DATABASE, DEFAULT_SCHEMA};
@@ -104,6 +104,7 @@ impl ViewPlanner {
                 }
             }
             let state = with_views(state.clone(), inner, Some(via))?;
+            joins::mend(&mut statement, &state).await;
             with_deep_stack(|| prepare(&mut statement));
             let statement = DataFusionStatement::Statement(statement);
             let plan = json_as_text(planner::plan(&state, statement).await?)?;

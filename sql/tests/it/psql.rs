@@ -113,7 +113,7 @@ async fn script(server: &Server, script: &'static str) -> (String, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_rest_of_the_backslash_commands_answer() {
     let server = Server::start().await;
-    let cases: [(&str, &[&str]); 24] = [
+    let cases: [(&str, &[&str]); 26] = [
         ("\\dn+", &["public", "Description"]),
         ("\\dT", &["List of data types"]),
         ("\\dTS vec*", &["vector"]),
@@ -127,6 +127,8 @@ async fn the_rest_of_the_backslash_commands_answer() {
         ("\\df iou", &["iou", "double precision"]),
         ("\\dfS+ lower", &["lower"]),
         ("\\sf iou", &["CREATE OR REPLACE FUNCTION public.iou(", "RETURNS double precision"]),
+        ("\\dnS", &["information_schema", "pg_catalog"]),
+        ("\\d information_schema.tables", &["View \"information_schema.tables\"", "table_type"]),
         ("\\dAp", &["List of support functions", "btint4cmp"]),
         ("\\du+", &["List of roles", "vigil_admin"]),
         ("\\l+", &["vigil"]),

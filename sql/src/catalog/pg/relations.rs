@@ -4,6 +4,7 @@
 //! are always the same, so they are asked for once.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -45,6 +46,9 @@ pub(super) struct Relations {
     /// The pid of the session whose temporary views are among them.
     session: Option<i32>,
 }
+
+/// The OIDs of the views of `information_schema`, which have none in the library.
+pub(crate) const INFORMATION_VIEWS: Range<i32> = 13_000..14_000;
 
 /// The OID of the schema of the temporary views that a session sees, its own.
 const TEMPORARY_SCHEMA: i32 = 1_429_999_999;
@@ -124,7 +128,7 @@ impl Relations {
             },
             None => match self.views().iter().find(|(_, view)| view.oid == oid) {
                 Some((found, _)) => found.session.is_some() || !is_shadowed(&found.name),
-                None => true,
+                None => !INFORMATION_VIEWS.contains(&oid),
             },
         }
     }

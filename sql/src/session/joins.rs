@@ -1,0 +1,289 @@
+//! Joins whose columns are known by their tables alone: `NATURAL` becomes `USING`, so that its columns are
+//! found as those are, and the `*` of a right or full join with `USING` is written out, as DataFusion (55.2)
+//! gives the left table's values for the columns of both.
+//!
+//! What is joined with a query of `WITH` or with a function is left as it is.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use datafusion::common::TableReference;
+use datafusion::execution::session_state::SessionState;
+use datafusion::sql::sqlparser::ast::{
+    Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
+    SetExpr, Statement, TableAlias, TableFactor, TableWithJoins, Visit, VisitMut, Visitor,
+    VisitorMut,
+};
+
+use super::names::{self, folded};
+use crate::dialect::{call, tell_joined_columns, with_deep_stack};
+
+/// Rewrites the joins of `statement`, whose tables are looked up in `state`.
+pub(super) async fn mend(statement: &mut Statement, state: &SessionState) {
+    let Some(names) = with_deep_stack(|| tables_to_know(statement)) else { return };
+    let mut tables = Tables::new();
+    for name in names {
+        if let Some(columns) = columns_of(&name, state).await {
+            tables.insert(name, columns);
+        }
+    }
+    with_deep_stack(|| {
+        let _ = statement.visit(&mut Mender { tables: &tables });
+        tell_joined_columns(statement);
+    });
+}
+
+/// The columns of tables, by the parts of their names.
+type Tables = BTreeMap<Vec<String>, Vec<String>>;
+
+/// The names of all tables, if there is a join that needs them.
+fn tables_to_know(statement: &Statement) -> Option<BTreeSet<Vec<String>>> {
+    let mut names = Names::default();
+    let _ = statement.visit(&mut names);
+    names.is_needed.then(|| {
+        let Names { mut tables, with, .. } = names;
+        tables.retain(|name| !matches!(name.as_slice(), [name] if with.contains(name)));
+        tables
+    })
+}
+
+#[derive(Default)]
+struct Names {
+    tables: BTreeSet<Vec<String>>,
+    with: BTreeSet<String>,
+    is_needed: bool,
+}
+
+impl Visitor for Names {
+    type Break = ();
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
+        let tables = query.with.iter().flat_map(|with| &with.cte_tables);
+        self.with.extend(tables.map(|cte| folded(&cte.alias.name)));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<()> {
+        let has_star = has_star(select);
+        self.is_needed |= select.from.iter().any(|from| is_needed(from, has_star));
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_relation(&mut self, name: &ObjectName) -> ControlFlow<()> {
+        self.tables.extend(path(name));
+        ControlFlow::Continue(())
+    }
+}
+
+fn has_star(select: &Select) -> bool {
+    select.projection.iter().any(|item| matches!(item, SelectItem::Wildcard(_)))
+}
+
+fn is_needed(from: &TableWithJoins, has_star: bool) -> bool {
+    let nested = |table: &TableFactor| match table {
+        TableFactor::NestedJoin { table_with_joins, .. } => is_needed(table_with_joins, has_star),
+        _ => false,
+    };
+    let is_it = |join: &Join| match constraint(&join.join_operator) {
+        Some((JoinConstraint::Natural, _)) => true,
+        Some((JoinConstraint::Using(_), side)) => has_star && side != Side::Left,
+        _ => false,
+    };
+    nested(&from.relation) || from.joins.iter().any(|join| is_it(join) || nested(&join.relation))
+}
+
+fn path(name: &ObjectName) -> Option<Vec<String>> {
+    name.0.iter().map(|part| part.as_ident().map(folded)).collect()
+}
+
+async fn columns_of(name: &[String], state: &SessionState) -> Option<Vec<String>> {
+    let reference = match name {
+        [table] => TableReference::bare(table.as_str()),
+        [schema, table] => TableReference::partial(schema.as_str(), table.as_str()),
+        _ => return None,
+    };
+    let schema = state.schema_for_ref(reference).ok()?;
+    let table = schema.table(name.last()?).await.ok()??;
+    Some(table.schema().fields().iter().map(|field| field.name().clone()).collect())
+}
+
+/// Whose value the column of a join has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Left,
+    Right,
+    Either,
+}
+
+fn constraint(operator: &JoinOperator) -> Option<(&JoinConstraint, Side)> {
+    Some(match operator {
+        JoinOperator::Join(on)
+        | JoinOperator::Inner(on)
+        | JoinOperator::Left(on)
+        | JoinOperator::LeftOuter(on) => (on, Side::Left),
+        JoinOperator::Right(on) | JoinOperator::RightOuter(on) => (on, Side::Right),
+        JoinOperator::FullOuter(on) => (on, Side::Either),
+        _ => return None,
+    })
+}
+
+fn constraint_mut(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
+    match operator {
+        JoinOperator::Join(on)
+        | JoinOperator::Inner(on)
+        | JoinOperator::Left(on)
+        | JoinOperator::LeftOuter(on)
+        | JoinOperator::Right(on)
+        | JoinOperator::RightOuter(on)
+        | JoinOperator::FullOuter(on) => Some(on),
+        _ => None,
+    }
+}
+
+/// A column of what is joined, and what it stands for.
+#[derive(Clone)]
+struct Column {
+    name: String,
+    value: Expr,
+}
+
+struct Mender<'a> {
+    tables: &'a Tables,
+}
+
+impl VisitorMut for Mender<'_> {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let mut columns = Some(Vec::new());
+        for from in &mut select.from {
+            let more = self.columns(from);
+            columns = columns.zip(more).map(|(mut columns, more)| {
+                columns.extend(more);
+                columns
+            });
+        }
+        // What is still needed now that there is no NATURAL left is a list.
+        let is_needed = has_star(select) && select.from.iter().any(|from| is_needed(from, true));
+        if let Some(columns) = columns.filter(|_| is_needed) {
+            let items = std::mem::take(&mut select.projection).into_iter();
+            let items = items.flat_map(|item| match item {
+                SelectItem::Wildcard(_) => columns.iter().cloned().map(item_of).collect::<Vec<_>>(),
+                item => vec![item],
+            });
+            select.projection = items.collect();
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn item_of(Column { name, value }: Column) -> SelectItem {
+    match value {
+        Expr::CompoundIdentifier(_) => SelectItem::UnnamedExpr(value),
+        expr => SelectItem::ExprWithAlias { expr, alias: Ident::with_quote('"', name) },
+    }
+}
+
+impl Mender<'_> {
+    /// The columns of what is joined, as a `*` gives them; `None` where they are not known.
+    fn columns(&self, from: &mut TableWithJoins) -> Option<Vec<Column>> {
+        let mut left = self.of_table(&mut from.relation);
+        for join in &mut from.joins {
+            let right = self.of_table(&mut join.relation);
+            left = match (left, right) {
+                (Some(left), Some(right)) => joined(left, right, &mut join.join_operator),
+                _ => None,
+            };
+        }
+        left
+    }
+
+    fn of_table(&self, table: &mut TableFactor) -> Option<Vec<Column>> {
+        let (names, alias) = match table {
+            TableFactor::Table { name, alias, args: None, .. } => {
+                let qualifier = match alias {
+                    Some(alias) => alias.name.clone(),
+                    None => name.0.last()?.as_ident()?.clone(),
+                };
+                (self.tables.get(&path(name)?)?.clone(), (qualifier, alias.as_ref()))
+            }
+            TableFactor::Derived { subquery, alias: Some(alias), .. } => {
+                (outputs(&subquery.body)?, (alias.name.clone(), Some(&*alias)))
+            }
+            TableFactor::NestedJoin { table_with_joins, alias: None } => {
+                return self.columns(table_with_joins);
+            }
+            _ => return None,
+        };
+        let (qualifier, alias) = alias;
+        let named = |(at, name): (usize, String)| {
+            let name = alias_of_column(alias, at).unwrap_or(name);
+            let column = Ident::with_quote('"', name.clone());
+            Column { name, value: Expr::CompoundIdentifier(vec![qualifier.clone(), column]) }
+        };
+        Some(names.into_iter().enumerate().map(named).collect())
+    }
+}
+
+fn alias_of_column(alias: Option<&TableAlias>, at: usize) -> Option<String> {
+    alias?.columns.get(at).map(|column| folded(&column.name))
+}
+
+/// The names of a sub-query's columns; `None` where it has a `*`.
+fn outputs(body: &SetExpr) -> Option<Vec<String>> {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::Query(query) => return outputs(&query.body),
+        SetExpr::SetOperation { left, .. } => return outputs(left),
+        _ => return None,
+    };
+    let name = |item: &SelectItem| match item {
+        SelectItem::UnnamedExpr(expr) => Some(names::of_expression(expr)),
+        SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
+        _ => None,
+    };
+    select.projection.iter().map(name).collect()
+}
+
+/// The columns of a join: those that both have first. `NATURAL` becomes `USING`.
+fn joined(
+    left: Vec<Column>,
+    right: Vec<Column>,
+    operator: &mut JoinOperator,
+) -> Option<Vec<Column>> {
+    if let JoinOperator::CrossJoin(_) = operator {
+        return Some(left.into_iter().chain(right).collect());
+    }
+    let (_, side) = constraint(operator)?;
+    let on = constraint_mut(operator)?;
+    if matches!(on, JoinConstraint::Natural) {
+        let is_of_right = |column: &&Column| right.iter().any(|other| other.name == column.name);
+        let common = left.iter().filter(is_of_right);
+        let common = common.map(|column| Ident::with_quote('"', column.name.clone()));
+        let common: Vec<ObjectName> = common.map(|name| ObjectName::from(vec![name])).collect();
+        if !common.is_empty() {
+            *on = JoinConstraint::Using(common);
+        }
+    }
+    let common: Vec<String> = match on {
+        JoinConstraint::Using(names) => {
+            let last = |name: &ObjectName| name.0.last()?.as_ident().map(folded);
+            names.iter().map(last).collect::<Option<_>>()?
+        }
+        _ => Vec::new(),
+    };
+    let mut columns = Vec::with_capacity(left.len() + right.len());
+    for name in &common {
+        let of = |columns: &[Column]| columns.iter().find(|column| column.name == *name).cloned();
+        let (of_left, of_right) = (of(&left)?, of(&right)?);
+        let value = match side {
+            Side::Left => of_left.value,
+            Side::Right => of_right.value,
+            Side::Either => call("coalesce", vec![of_left.value, of_right.value]),
+        };
+        columns.push(Column { name: name.clone(), value });
+    }
+    let others = left.into_iter().chain(right);
+    columns.extend(others.filter(|column| !common.contains(&column.name)));
+    Some(columns)
+}
