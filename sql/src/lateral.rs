@@ -111,7 +111,8 @@ fn filtered_first(filter: &Filter) -> Result<Option<LogicalPlan>> {
     }
 }
 
-fn has_subquery(expr: &Expr) -> bool {
+/// Whether a sub-query is in an expression.
+pub(crate) fn has_subquery(expr: &Expr) -> bool {
     let is_one = |expr: &Expr| {
         Ok(matches!(
             expr,

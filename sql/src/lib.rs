@@ -49,6 +49,7 @@ mod dialect;
 mod engine;
 mod error;
 mod functions;
+mod guarded;
 mod input_order;
 mod interrupt;
 mod intervals;

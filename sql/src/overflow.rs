@@ -115,6 +115,18 @@ fn replaced(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     }
 }
 
+/// Whether an expression divides, or asks a function that has no answer for some numbers; what is below it
+/// is not looked at.
+pub(crate) fn may_fail(expr: &Expr) -> bool {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { op: Operator::Divide | Operator::Modulo, right, .. }) => {
+            !is_known_divisor(right)
+        }
+        Expr::ScalarFunction(call) => math::is_checked(call) || chain::divides(expr),
+        _ => false,
+    }
+}
+
 fn has_check(op: Operator) -> bool {
     use Operator::{Divide, Minus, Modulo, Multiply, Plus};
 

@@ -16,6 +16,7 @@ use datafusion::logical_expr::{
 };
 use datafusion::scalar::ScalarValue;
 
+use super::is_known_divisor;
 use crate::SqlError;
 
 /// `left operator right` as a call that checks. Where `left` is such a call, it is made longer.
@@ -44,6 +45,17 @@ pub(super) fn operands(expr: &Expr) -> Option<&[Expr]> {
         }
         _ => None,
     }
+}
+
+/// Whether a call that checks divides by what may be 0.
+pub(super) fn divides(expr: &Expr) -> bool {
+    let Expr::ScalarFunction(ScalarFunction { func, args }) = expr else { return false };
+    func.inner().downcast_ref::<Checked>().is_some_and(|chain| {
+        let mut divisors = chain.operators.iter().zip(args.iter().skip(1));
+        divisors.any(|(operator, operand)| {
+            matches!(operator, Operator::Divide | Operator::Modulo) && !is_known_divisor(operand)
+        })
+    })
 }
 
 /// The type that operators give between operands of these types.

@@ -65,6 +65,11 @@ pub(super) fn checked(call: ScalarFunction, schema: &DFSchema) -> Transformed<Ex
     Transformed::yes(Expr::ScalarFunction(ScalarFunction::new_udf(function, call.args)))
 }
 
+/// Whether a call is one with a check.
+pub(super) fn is_checked(call: &ScalarFunction) -> bool {
+    call.func.inner().is::<CheckedCall>()
+}
+
 /// The 32 bits of an integer as a `bigint`, of which `to_hex` writes all.
 fn without_sign(number: &Expr, schema: &DFSchema) -> Option<Expr> {
     let is_integer =

@@ -1,0 +1,221 @@
+//! `x <> 0 AND 1 / x > 1` divides by no 0: what may fail is computed for the rows alone for which the other
+//! conditions leave it open, as in PostgreSQL.
+//!
+//! DataFusion computes both sides of most `AND`s and `OR`s for all rows, and makes such of a `CASE` whose
+//! values are booleans. A `CASE` whose values are numbers it leaves alone, and computes of it what is
+//! needed. So an analyzer rule puts one of numbers around what may fail, in which 1 is true and 0 is false.
+
+use std::sync::Arc;
+
+use arrow::datatypes::DataType;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, TableReference};
+use datafusion::config::ConfigOptions;
+use datafusion::error::Result;
+use datafusion::logical_expr::expr::{Case, Cast};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::{merge_schema, split_binary, split_binary_owned};
+use datafusion::logical_expr::{
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, binary_expr, cast, lit,
+};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::scalar::ScalarValue;
+
+use crate::lateral::has_subquery;
+use crate::overflow;
+
+/// Conditions in a chain; a longer one is left alone, as its parts would be written twice.
+const MAX_PARTS: usize = 16;
+
+/// The rule.
+#[derive(Debug)]
+pub(crate) struct Guarded;
+
+impl AnalyzerRule for Guarded {
+    fn name(&self) -> &str {
+        "guarded"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        Ok(plan.transform_up_with_subqueries(guarded)?.data)
+    }
+}
+
+fn guarded(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let is_filter = match &plan {
+        LogicalPlan::Filter(_) => true,
+        LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) | LogicalPlan::Window(_) => false,
+        _ => return Ok(Transformed::no(plan)),
+    };
+    let schema = merge_schema(&plan.inputs());
+    let names = NamePreserver::new(&plan);
+    let plan = plan.map_expressions(|expr| {
+        if !may_fail(&expr, &schema)? {
+            return Ok(Transformed::no(expr));
+        }
+        let name = names.save(&expr);
+        let expr = match is_filter {
+            true => condition(expr, &schema)?,
+            false => value(expr, &schema)?,
+        };
+        Ok(Transformed::yes(name.restore(expr)))
+    })?;
+    match plan.transformed {
+        true => plan.map_data(LogicalPlan::recompute_schema),
+        false => Ok(plan),
+    }
+}
+
+/// The condition of a `WHERE`. What may fail of one table is guarded by what else is said of that table:
+/// the conditions of a table are asked before it is joined.
+fn condition(predicate: Expr, schema: &DFSchema) -> Result<Expr> {
+    let parts = parts(predicate, Operator::And, schema)?;
+    let mut others = Vec::new();
+    let mut by_table: Vec<(Vec<Option<TableReference>>, Vec<Expr>)> = Vec::new();
+    for part in parts {
+        let tables = tables(&part);
+        if tables.len() > 1 || !is_movable(&part) || !may_fail(&part, schema)? {
+            others.push(part);
+            continue;
+        }
+        match by_table.iter_mut().find(|(known, _)| *known == tables) {
+            Some((_, risky)) => risky.push(part),
+            None => by_table.push((tables, vec![part])),
+        }
+    }
+    let mut all = Vec::new();
+    for (of, risky) in by_table {
+        let is_guard =
+            |part: &&Expr| is_movable(part) && tables(part).iter().all(|table| of.contains(table));
+        let mut guards = Vec::new();
+        for part in others.iter().filter(is_guard) {
+            if !may_fail(part, schema)? {
+                guards.push(part.clone());
+            }
+        }
+        all.extend(guarded_by(guards, risky, Operator::And));
+    }
+    Ok(joined(others.into_iter().chain(all), Operator::And))
+}
+
+/// An expression whose `AND`s, `OR`s and `CASE`s compute what is needed.
+fn value(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { op: op @ (Operator::And | Operator::Or), .. }) => {
+            let parts = parts(expr, op, schema)?;
+            let (mut others, mut risky, mut guards) = (Vec::new(), Vec::new(), Vec::new());
+            for part in parts {
+                if is_movable(&part) && may_fail(&part, schema)? {
+                    risky.push(part);
+                    continue;
+                }
+                if is_movable(&part) {
+                    guards.push(part.clone());
+                }
+                others.push(part);
+            }
+            let risky = guarded_by(guards, risky, op);
+            Ok(joined(others.into_iter().chain(risky), op))
+        }
+        Expr::Case(case) => {
+            let is_boolean = case.expr.is_none()
+                && matches!(Expr::Case(case.clone()).get_type(schema), Ok(DataType::Boolean))
+                && may_fail(&Expr::Case(case.clone()), schema)?;
+            let case =
+                Expr::Case(case).map_children(|expr| value(expr, schema).map(Transformed::yes))?;
+            Ok(match case.data {
+                Expr::Case(Case { expr, when_then_expr, else_expr }) if is_boolean => {
+                    let number = |value: Box<Expr>| Box::new(cast(*value, DataType::Int8));
+                    let cases = when_then_expr.into_iter();
+                    let cases = cases.map(|(when, then)| (when, number(then))).collect();
+                    Expr::Case(Case::new(expr, cases, else_expr.map(number))).eq(lit(1_i8))
+                }
+                other => other,
+            })
+        }
+        other if is_guarded(&other) => Ok(other),
+        other => Ok(other.map_children(|expr| value(expr, schema).map(Transformed::yes))?.data),
+    }
+}
+
+/// The parts of a chain, each guarded within.
+fn parts(chain: Expr, operator: Operator, schema: &DFSchema) -> Result<Vec<Expr>> {
+    if split_binary(&chain, operator).len() > MAX_PARTS {
+        return Ok(vec![chain]);
+    }
+    let parts = split_binary_owned(chain, operator);
+    parts.into_iter().map(|part| value(part, schema)).collect()
+}
+
+/// The conditions in `risky`, each computed where the guards and those before it leave it open.
+fn guarded_by(guards: Vec<Expr>, risky: Vec<Expr>, operator: Operator) -> Vec<Expr> {
+    if risky.is_empty() || (guards.is_empty() && risky.len() == 1) {
+        return risky;
+    }
+    let is_and = operator == Operator::And;
+    let decided = |expr: Expr| if is_and { expr.is_false() } else { expr.is_true() };
+    let decision = if is_and { lit(0_i8) } else { lit(1_i8) };
+    let before = risky.iter().take(risky.len() - 1).cloned();
+    let guard = (!guards.is_empty()).then(|| joined(guards, operator));
+    let cases = guard.into_iter().chain(before);
+    let cases = cases.map(|expr| (Box::new(decided(expr)), Box::new(decision.clone())));
+    let cases = cases.collect();
+    let otherwise = cast(joined(risky, operator), DataType::Int8);
+    vec![Expr::Case(Case::new(None, cases, Some(Box::new(otherwise)))).eq(lit(1_i8))]
+}
+
+/// A chain of `parts`: what an empty one of the operator is, where there is none.
+fn joined(parts: impl IntoIterator<Item = Expr>, operator: Operator) -> Expr {
+    let chain = parts.into_iter().reduce(|left, right| binary_expr(left, operator, right));
+    chain.unwrap_or_else(|| lit(operator == Operator::And))
+}
+
+/// Whether an expression can be computed at another place, or twice.
+fn is_movable(expr: &Expr) -> bool {
+    !has_subquery(expr) && !expr.contains_outer() && !expr.is_volatile()
+}
+
+/// The tables whose columns are in an expression.
+fn tables(expr: &Expr) -> Vec<Option<TableReference>> {
+    let mut tables = Vec::new();
+    for column in expr.column_refs() {
+        if !tables.contains(&column.relation) {
+            tables.push(column.relation.clone());
+        }
+    }
+    tables
+}
+
+/// What this rule has made.
+fn is_guarded(expr: &Expr) -> bool {
+    let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = expr else { return false };
+    matches!(left.as_ref(), Expr::Case(_))
+        && matches!(right.as_ref(), Expr::Literal(ScalarValue::Int8(Some(1)), _))
+}
+
+/// Whether there is something in the expression that may fail for some rows and is not guarded.
+fn may_fail(expr: &Expr, schema: &DFSchema) -> Result<bool> {
+    let mut may_fail = false;
+    expr.apply(|expr| {
+        if is_guarded(expr) {
+            return Ok(TreeNodeRecursion::Jump);
+        }
+        may_fail = overflow::may_fail(expr) || reads_text(expr, schema);
+        Ok(if may_fail { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    })?;
+    Ok(may_fail)
+}
+
+/// Whether a text, which may be any, is read as something else.
+fn reads_text(expr: &Expr, schema: &DFSchema) -> bool {
+    let Expr::Cast(Cast { expr: text, field }) = expr else { return false };
+    let read = field.data_type();
+    !matches!(text.as_ref(), Expr::Literal(..))
+        && (read.is_numeric() || read.is_temporal() || *read == DataType::Boolean)
+        && matches!(text.get_type(schema), Ok(DataType::Utf8 | DataType::LargeUtf8))
+}
+
+/// The rule, ready for a session's state.
+pub(crate) fn rule() -> Arc<dyn AnalyzerRule + Send + Sync> {
+    Arc::new(Guarded)
+}
