@@ -2,6 +2,7 @@
 //! index are compared with what is computed by hand, or with the same statement without one.
 
 mod appearances;
+mod blocks;
 mod fixture;
 mod functions;
 mod halfvec;
