@@ -245,7 +245,7 @@ fn wrong_indexes_are_refused_as_pgvector_does() {
         (
             "SET hnsw.ef_search = 0".into(),
             "22023",
-            "invalid value for parameter \"hnsw.ef_search\": \"0\"",
+            "0 is outside the valid range for parameter \"hnsw.ef_search\" (1 .. 1000)",
         ),
         ("SET hnsw.foo = 1".into(), "42602", "invalid configuration parameter name \"hnsw.foo\""),
     ];
