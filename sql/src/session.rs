@@ -274,6 +274,7 @@ impl Session {
         let prepared = newest.as_deref().unwrap_or(prepared);
         match &prepared.action {
             Action::Own(statement) => {
+                self.refuse_in_block(statement.stands_alone())?;
                 let tag = statement.tag();
                 // One with rows only tells.
                 let has_effect = statement.schema().is_none();

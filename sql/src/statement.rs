@@ -69,6 +69,11 @@ pub(crate) trait OwnStatement: Debug + Send + Sync {
         true
     }
 
+    /// What it is called in the refusal when it cannot be part of a transaction; `None` where it can.
+    fn stands_alone(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Does it. The answer has rows exactly when [`OwnStatement::schema`] has columns.
     async fn run(&self, context: &Context<'_>) -> Result<Answer, SqlError>;
 }

@@ -94,11 +94,10 @@ impl Side {
         }
         let function = expr.downcast_ref::<ScalarFunctionExpr>()?;
         if let ("to_halfvec", [column, _]) = (function.name(), function.args())
-            && let Some(column) = column.downcast_ref::<Column>()
             && let DataType::FixedSizeList(_, dimensions) = function.return_type()
         {
-            let halfvec = Some(*dimensions);
-            return Some(Self { column: column.index(), halfvec, model: None });
+            let inner = Self::read(column).filter(|inner| inner.halfvec.is_none())?;
+            return Some(Self { halfvec: Some(*dimensions), ..inner });
         }
         let [vector, model, expected] = function.args() else { return None };
         if function.name() != vigil_udfs::MODEL_CHECK {

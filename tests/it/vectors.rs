@@ -2,6 +2,7 @@
 //! index are compared with what is computed by hand, or with the same statement without one.
 
 mod appearances;
+mod blocks;
 mod fixture;
 mod functions;
 mod halfvec;
@@ -244,7 +245,7 @@ fn wrong_indexes_are_refused_as_pgvector_does() {
         (
             "SET hnsw.ef_search = 0".into(),
             "22023",
-            "invalid value for parameter \"hnsw.ef_search\": \"0\"",
+            "0 is outside the valid range for parameter \"hnsw.ef_search\" (1 .. 1000)",
         ),
         ("SET hnsw.foo = 1".into(), "42602", "invalid configuration parameter name \"hnsw.foo\""),
     ];
@@ -302,6 +303,21 @@ fn vectors_of_two_models_are_not_compared() {
         format!("SELECT count(*) FROM captions WHERE embedding <#> {embed} < 0"),
         "SELECT * FROM vector_search('captions', 'two dogs run')".to_owned(),
         format!("SELECT a.frame_number FROM captions a ORDER BY a.embedding <=> {embed} LIMIT 1"),
+        format!(
+            "WITH c AS (SELECT frame_number, embedding FROM captions) \
+             SELECT frame_number FROM c ORDER BY embedding <=> {embed} LIMIT 5"
+        ),
+        format!("SELECT s.v <-> {embed} FROM (SELECT embedding AS v FROM captions LIMIT 3) s"),
+        format!(
+            "SELECT count(*) FROM (SELECT embedding FROM captions) s WHERE s.embedding <#> {embed} < 0"
+        ),
+        format!("SELECT l2_normalize(embedding) <-> {embed} FROM captions LIMIT 1"),
+        format!("SELECT embedding <-> l2_normalize({embed}) FROM captions LIMIT 1"),
+        format!("SELECT subvector(embedding, 1, 9) <-> subvector({embed}, 1, 9) FROM captions"),
+        format!(
+            "SELECT frame_number FROM captions \
+             ORDER BY embedding::halfvec(384) <=> {embed}::halfvec(384) LIMIT 1"
+        ),
     ] {
         assert_eq!(fixture.refused(&sql).0, "22023", "{sql}");
     }

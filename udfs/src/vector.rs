@@ -54,7 +54,8 @@ pub use self::cast::VectorCast;
 pub use self::kind::{VectorKind, is_halfvec};
 pub use self::literals::VectorLiterals;
 pub use self::of_model::{
-    MODEL_CHECK, MODEL_COLUMN_TAG, MODEL_TAG, ModelRewrite, check_model, missing_model_column,
+    MODEL_CHECK, MODEL_COLUMN_TAG, MODEL_TAG, ModelRewrite, check_model, source_column,
+    vectors_without_models,
 };
 pub use self::operators::OperatorPlanner;
 pub(crate) use self::output::VectorColumn;

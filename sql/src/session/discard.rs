@@ -10,14 +10,7 @@ impl Session {
     /// # Errors
     /// SQLSTATE 25001 in a transaction block.
     pub(super) fn discard_all(&mut self) -> Result<Outcome, SqlError> {
-        if !self.transaction.is_alone() {
-            return Err(SqlError::Invalid {
-                sqlstate: "25001",
-                message: "DISCARD ALL cannot run inside a transaction block".into(),
-                hint: None,
-                position: None,
-            });
-        }
+        self.refuse_in_block(Some("DISCARD ALL"))?;
         self.set_authorization(None)?;
         self.settings.reset_all();
         self.prepared.clear();
@@ -28,6 +21,22 @@ impl Session {
         self.deallocated.push(None);
         self.discard_temporary()?;
         Ok(Outcome::done("DISCARD ALL", []))
+    }
+
+    /// Refuses a statement that cannot be part of a transaction where it would be; `None` is one that can.
+    ///
+    /// # Errors
+    /// SQLSTATE 25001 in a transaction block.
+    pub(super) fn refuse_in_block(&self, statement: Option<&str>) -> Result<(), SqlError> {
+        match statement {
+            Some(statement) if !self.transaction.is_alone() => Err(SqlError::Invalid {
+                sqlstate: "25001",
+                message: format!("{statement} cannot run inside a transaction block"),
+                hint: None,
+                position: None,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// `DISCARD TEMP`: the session's temporary views are gone.

@@ -252,8 +252,9 @@ impl Session {
         }
         let mut spare = with_deep_stack(|| statement.clone());
         let planned = match self.plan(*statement).await {
-            // DataFusion leaves casts and the like out of a column's name, so others may be called alike.
-            Err(error) if matches!(error.sqlstate(), "42000" | "42701" | "42712") => {
+            // DataFusion leaves casts and the like out of a column's name, so others may be called alike, and
+            // it names a sub-query like its column, which may be the name of another one beside it.
+            Err(error) if matches!(error.sqlstate(), "42000" | "42701" | "42702" | "42712") => {
                 with_deep_stack(|| duplicates::name_all(&mut spare));
                 self.plan(*spare).await.map_err(|_| error)
             }

@@ -58,7 +58,8 @@ impl Settings {
                     sqlstate: "42602",
                     message: format!("invalid configuration parameter name \"{lower}\""),
                     hint: Some(
-                        "Its prefix is reserved for ef_search, iterative_scan and max_scan_tuples."
+                        "Its prefix is reserved for ef_search, iterative_scan, max_scan_tuples and \
+                         scan_mem_multiplier."
                             .into(),
                     ),
                     position: None,
@@ -318,16 +319,35 @@ fn check(known: &Known, value: &str) -> Result<String, SqlError> {
             .find(|allowed| allowed.eq_ignore_ascii_case(value))
             .map(|allowed| (*allowed).to_owned())
             .ok_or_else(|| refused(format!("Available values: {}.", values.join(", ")))),
-        Takes::Integer(low, high) => match value.trim().parse::<i64>() {
-            Ok(number) if (low..=high).contains(&number) => Ok(number.to_string()),
+        Takes::Integer(low, high) => match value.trim().parse::<f64>().map(f64::round_ties_even) {
+            Ok(number) if number.abs() > f64::from(i32::MAX) => {
+                Err(refused("Value exceeds integer range.".into()))
+            }
+            Ok(number) if number < low as f64 || number > high as f64 => {
+                Err(outside(known, &number.to_string(), &format!("{low} .. {high}")))
+            }
+            Ok(number) if number.is_finite() => Ok((number as i64).to_string()),
             _ => Err(refused(format!("It takes a whole number from {low} to {high}."))),
+        },
+        Takes::Number(low, high) => match value.trim().parse::<f64>() {
+            Ok(number) if (low..=high).contains(&number) => Ok(number.to_string()),
+            Ok(number) if number.is_finite() => {
+                Err(outside(known, &number.to_string(), &format!("{low} .. {high}")))
+            }
+            _ => Err(refused(format!("It takes a number from {low} to {high}."))),
         },
         Takes::Duration => match parse_duration(value) {
             Some(duration) => Ok(written_duration(duration)),
-            None => Err(refused(
-                "Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\"."
-                    .into(),
-            )),
+            None => match value.trim().strip_prefix('-').and_then(parse_duration) {
+                Some(duration) => {
+                    let millis = format!("-{} ms", duration.as_millis());
+                    Err(outside(known, &millis, &format!("0 ms .. {} ms", i32::MAX)))
+                }
+                None => Err(refused(
+                    "Valid units for this parameter are \"us\", \"ms\", \"s\", \"min\", \"h\", and \"d\"."
+                        .into(),
+                )),
+            },
         },
         Takes::Memory => match value.parse::<Size>() {
             Ok(size) => Ok(size.to_string()),
@@ -344,6 +364,19 @@ fn check(known: &Known, value: &str) -> Result<String, SqlError> {
                 .map(|_| zone.to_owned())
                 .map_err(|_| refused("It takes a name such as Europe/Berlin or +02:00.".into()))
         }
+    }
+}
+
+/// A number that is too small or too large, in PostgreSQL's words.
+fn outside(known: &Known, value: &str, range: &str) -> SqlError {
+    SqlError::Invalid {
+        sqlstate: "22023",
+        message: format!(
+            "{value} is outside the valid range for parameter \"{}\" ({range})",
+            known.name
+        ),
+        hint: None,
+        position: None,
     }
 }
 

@@ -1,8 +1,11 @@
-//! What a transaction block, or a string of statements without one, has done to views, so that `ROLLBACK` takes it back: views themselves, what was
-//! granted on them, and comments. Others see the change meanwhile, as they see a source at once.
+//! What a transaction block, or a string of statements without one, has done to views, so that `ROLLBACK` takes it
+//! back: views themselves, what was granted on them, and comments; and the indexes that it made. Others see the
+//! change meanwhile, as they see a source at once.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+use futures::FutureExt;
 
 use super::Session;
 use crate::SqlError;
@@ -21,6 +24,8 @@ pub(crate) struct Change {
     taken: BTreeSet<(String, Grant)>,
     given: BTreeSet<(String, Grant)>,
     comments: Vec<Said>,
+    /// The names of indexes that were made.
+    indexes: Vec<String>,
 }
 
 /// A view before and after; `None` is one that is not there.
@@ -58,9 +63,18 @@ impl Change {
         self.comments.push(said);
     }
 
+    /// Notes that an index was made.
+    pub(crate) fn made_index(&mut self, name: String) {
+        self.indexes.push(name);
+    }
+
     fn is_empty(&self) -> bool {
-        let Self { depth: _, views, taken, given, comments } = self;
-        views.is_empty() && taken.is_empty() && given.is_empty() && comments.is_empty()
+        let Self { depth: _, views, taken, given, comments, indexes } = self;
+        views.is_empty()
+            && taken.is_empty()
+            && given.is_empty()
+            && comments.is_empty()
+            && indexes.is_empty()
     }
 
     /// The same of grants.
@@ -116,6 +130,13 @@ impl Undo {
     ) -> Result<(), SqlError> {
         while self.0.last().is_some_and(|last| savepoint.is_none_or(|at| last.depth > at)) {
             let Some(change) = self.0.pop() else { break };
+            for name in &change.indexes {
+                // The engine only takes it off a list. One that somebody has dropped is gone already.
+                let dropped = database.engine().drop_index(name).now_or_never();
+                if !matches!(dropped, Some(Ok(()))) {
+                    tracing::debug!(name, "an index that was taken back had gone");
+                }
+            }
             // What somebody else has done since stays.
             for said in change.comments.iter().rev() {
                 database.comments().take_back(said)?;

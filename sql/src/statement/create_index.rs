@@ -1,6 +1,6 @@
 //! `CREATE INDEX`: makes a graph over a column of vectors.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use async_trait::async_trait;
 use datafusion::sql::sqlparser::tokenizer::Token;
@@ -28,7 +28,7 @@ only the rows that fulfil the condition are in the index, and a query uses it wh
 the same condition.
 
 The statement returns when the rows of the moment are in the graph; sources run on meanwhile, with \
-and without `CONCURRENTLY`.",
+and without `CONCURRENTLY`, which is refused in a transaction block. Without it `ROLLBACK` removes the index.",
     example: "CREATE INDEX IF NOT EXISTS captions_l2 ON captions
     USING hnsw (embedding vector_l2_ops) WITH (m = 16, ef_construction = 100);",
 };
@@ -41,6 +41,7 @@ pub(super) fn definition() -> Definition {
 struct Statement {
     index: CreateIndex,
     existing: Existing,
+    is_concurrent: bool,
 }
 
 /// What becomes of a name that is taken.
@@ -53,7 +54,7 @@ enum Existing {
 }
 
 fn parse(cursor: &mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError> {
-    cursor.accept(&["CONCURRENTLY"]);
+    let is_concurrent = cursor.accept(&["CONCURRENTLY"]);
     let existing =
         if cursor.accept(&["IF", "NOT", "EXISTS"]) { Existing::Kept } else { Existing::Refused };
     let name = if existing == Existing::Refused && cursor.begins_with(&["ON"]) {
@@ -93,7 +94,7 @@ fn parse(cursor: &mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError> {
     let options = if cursor.accept(&["WITH"]) { cursor.options()? } else { Vec::new() };
     let predicate = if cursor.accept(&["WHERE"]) { Some(cursor.rest_as_written()?) } else { None };
     let index = CreateIndex { name, table, column, halfvec, operator_class, options, predicate };
-    Ok(Arc::new(Statement { index, existing }))
+    Ok(Arc::new(Statement { index, existing, is_concurrent }))
 }
 
 /// `column`, or `(column::halfvec(n))` as it is written or as `CAST`, with its n.
@@ -155,9 +156,16 @@ impl OwnStatement for Statement {
         DOC.name
     }
 
+    fn stands_alone(&self) -> Option<&'static str> {
+        self.is_concurrent.then_some("CREATE INDEX CONCURRENTLY")
+    }
+
     async fn run(&self, context: &Context<'_>) -> Result<Answer, SqlError> {
         match context.engine.create_index(self.index.clone()).await {
-            Ok(_) => Ok(Answer::Done(Vec::new())),
+            Ok(name) => {
+                context.change.lock().unwrap_or_else(PoisonError::into_inner).made_index(name);
+                Ok(Answer::Done(Vec::new()))
+            }
             Err(error) if error.sqlstate == "42P07" && self.existing == Existing::Kept => {
                 let message = format!("{}, skipping", error.message);
                 Ok(Answer::Done(vec![Notice::new("42P07", message)]))

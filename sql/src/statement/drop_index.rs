@@ -14,7 +14,8 @@ static DOC: StatementDoc = StatementDoc {
     name: "DROP INDEX",
     syntax: "DROP INDEX [ CONCURRENTLY ] [ IF EXISTS ] name [, ...] [ CASCADE | RESTRICT ]",
     description: "Removes indexes over vectors. Queries that they served scan the table from then \
-on. When one of several is not there, none is removed.",
+on. When one of several is not there, none is removed. No `ROLLBACK` brings one back; with `CONCURRENTLY` it is \
+refused in a transaction block.",
     example: "DROP INDEX IF EXISTS captions_l2;",
 };
 
@@ -26,6 +27,7 @@ pub(super) fn definition() -> Definition {
 struct Statement {
     names: Vec<String>,
     missing: Missing,
+    is_concurrent: bool,
 }
 
 /// What becomes of a name that is not there.
@@ -38,7 +40,7 @@ enum Missing {
 }
 
 fn parse(cursor: &mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError> {
-    cursor.accept(&["CONCURRENTLY"]);
+    let is_concurrent = cursor.accept(&["CONCURRENTLY"]);
     let missing =
         if cursor.accept(&["IF", "EXISTS"]) { Missing::Skipped } else { Missing::Refused };
     let mut names = vec![cursor.index_name()?];
@@ -46,16 +48,35 @@ fn parse(cursor: &mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError> {
         names.push(cursor.index_name()?);
     }
     // Nothing depends on an index.
-    if !cursor.accept(&["CASCADE"]) {
+    let cascades = cursor.accept(&["CASCADE"]);
+    if !cascades {
         cursor.accept(&["RESTRICT"]);
     }
-    Ok(Arc::new(Statement { names, missing }))
+    let lacks = match (names.len(), cascades) {
+        _ if !is_concurrent => None,
+        (2.., _) => Some("dropping multiple objects"),
+        (_, true) => Some("CASCADE"),
+        _ => None,
+    };
+    if let Some(what) = lacks {
+        return Err(SqlError::Invalid {
+            sqlstate: "0A000",
+            message: format!("DROP INDEX CONCURRENTLY does not support {what}"),
+            hint: Some("Write DROP INDEX, which waits for nothing either.".into()),
+            position: None,
+        });
+    }
+    Ok(Arc::new(Statement { names, missing, is_concurrent }))
 }
 
 #[async_trait]
 impl OwnStatement for Statement {
     fn tag(&self) -> &'static str {
         DOC.name
+    }
+
+    fn stands_alone(&self) -> Option<&'static str> {
+        self.is_concurrent.then_some("DROP INDEX CONCURRENTLY")
     }
 
     async fn run(&self, context: &Context<'_>) -> Result<Answer, SqlError> {

@@ -28,6 +28,7 @@ pub(super) fn definition() -> Definition {
 struct Statement {
     name: String,
     what: What,
+    is_concurrent: bool,
 }
 
 /// What the name is of.
@@ -50,14 +51,18 @@ fn parse(cursor: &mut Cursor) -> Result<Arc<dyn OwnStatement>, SqlError> {
         cursor.expect(&["INDEX"])?;
         What::Index
     };
-    cursor.accept(&["CONCURRENTLY"]);
-    Ok(Arc::new(Statement { name: cursor.index_name()?, what }))
+    let is_concurrent = cursor.accept(&["CONCURRENTLY"]);
+    Ok(Arc::new(Statement { name: cursor.index_name()?, what, is_concurrent }))
 }
 
 #[async_trait]
 impl OwnStatement for Statement {
     fn tag(&self) -> &'static str {
         DOC.name
+    }
+
+    fn stands_alone(&self) -> Option<&'static str> {
+        self.is_concurrent.then_some("REINDEX CONCURRENTLY")
     }
 
     async fn run(&self, context: &Context<'_>) -> Result<Answer, SqlError> {

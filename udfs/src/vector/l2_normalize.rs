@@ -12,6 +12,7 @@ use datafusion::logical_expr::{
 };
 
 use super::kind::VectorKind;
+use super::of_model::in_space_of;
 use super::operand::Operand;
 use super::output::map_vectors;
 use super::types::{check_operands, coerce, field_of};
@@ -65,7 +66,8 @@ impl ScalarUDFImpl for L2Normalize {
             Some(DataType::FixedSizeList(_, length)) => Some(*length),
             _ => None,
         };
-        Ok(Arc::new(field_of(VectorKind::of_fields(args.arg_fields), DOC.name, dimensions)))
+        let field = field_of(VectorKind::of_fields(args.arg_fields), DOC.name, dimensions);
+        Ok(Arc::new(in_space_of(field, args.arg_fields)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -4,13 +4,14 @@
 //!
 //! What knows its model: what `embed` gives (its field says so, [`MODEL_TAG`]), and a column whose
 //! field names the column with the models ([`MODEL_COLUMN_TAG`]) as long as that one is there as
-//! well. A literal, a parameter and what was computed have no model and compare with everything.
+//! well. What keeps a vector in its space (`KEEPS_SPACE`) keeps its model. A literal, a parameter and what
+//! was computed otherwise have no model and compare with everything.
 //! A row that `WHERE` takes out is not compared and raises nothing.
 
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray};
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::common::utils::take_function_args;
@@ -36,6 +37,32 @@ pub const MODEL_CHECK: &str = "of_model";
 
 /// The functions that compare two vectors.
 const COMPARISONS: [&str; 4] = ["cosine_distance", "l2_distance", "l1_distance", "inner_product"];
+
+/// The functions whose answer is in the space of their first argument.
+const KEEPS_SPACE: [&str; 4] = ["l2_normalize", "subvector", "to_vector", "to_halfvec"];
+
+/// The field of a vector that is in the space of a function's first argument.
+pub(super) fn in_space_of(mut field: Field, args: &[FieldRef]) -> Field {
+    let known = args.first().map(|first| first.metadata());
+    for key in [MODEL_TAG, MODEL_COLUMN_TAG] {
+        if let Some(value) = known.and_then(|known| known.get(key)) {
+            field.metadata_mut().insert(key.to_owned(), value.clone());
+        }
+    }
+    field
+}
+
+/// The column whose vectors an expression has, perhaps normalised, cut or cast.
+pub fn source_column(vector: &Expr) -> Option<&Column> {
+    match vector {
+        Expr::Column(column) => Some(column),
+        Expr::Alias(alias) => source_column(&alias.expr),
+        Expr::ScalarFunction(call) if KEEPS_SPACE.contains(&call.name()) => {
+            source_column(call.args.first()?)
+        }
+        _ => None,
+    }
+}
 
 /// Refuses vectors of two models.
 ///
@@ -85,9 +112,7 @@ impl FunctionRewrite for ModelRewrite {
         };
         let models = [model_of(&args[0], schema), model_of(&args[1], schema)];
         let [left, right] = args;
-        let check = |vector: Expr, model: Column, expected: Expr| {
-            self.check.call(vec![vector, Expr::Column(model), expected])
-        };
+        let check = |vector, model, expected| self.checked(vector, model, expected);
         let (left, right, is_checked) = match models {
             [Some(Model::Each(model)), Some(other)] => {
                 (check(left, model, other.into_expr()), right, true)
@@ -105,6 +130,22 @@ impl FunctionRewrite for ModelRewrite {
         let call = ScalarFunction { func: call.func, args: vec![left, right] };
         let call = Expr::ScalarFunction(call);
         Ok(if is_checked { Transformed::yes(call) } else { Transformed::no(call) })
+    }
+}
+
+impl ModelRewrite {
+    /// The vector with the check around the column that it is made of.
+    fn checked(&self, vector: Expr, model: Column, expected: Expr) -> Expr {
+        match vector {
+            Expr::ScalarFunction(mut call) if KEEPS_SPACE.contains(&call.name()) => {
+                if let Some(first) = call.args.first_mut() {
+                    *first = self.checked(std::mem::take(first), model, expected);
+                }
+                Expr::ScalarFunction(call)
+            }
+            Expr::Alias(alias) => self.checked(*alias.expr, model, expected),
+            vector => self.check.call(vec![vector, Expr::Column(model), expected]),
+        }
     }
 }
 
@@ -131,7 +172,7 @@ fn model_of(vector: &Expr, schema: &DFSchema) -> Option<Model> {
         return Some(Model::All(model.clone()));
     }
     let name = field.metadata().get(MODEL_COLUMN_TAG)?;
-    let Expr::Column(column) = vector else { return None };
+    let column = source_column(vector)?;
     // A column without a table would find the models of any table.
     let (table, _) = schema.qualified_field_from_column(column).ok()?;
     let is_model =
@@ -140,26 +181,26 @@ fn model_of(vector: &Expr, schema: &DFSchema) -> Option<Model> {
     schema.iter().any(is_model).then_some(Model::Each(model))
 }
 
-/// The column of models that a comparison needs for its check and does not have: it compares a
-/// column of vectors with vectors whose model is known, over a schema without it.
-pub fn missing_model_column(expr: &Expr, schema: &DFSchema) -> Option<Column> {
-    let Expr::ScalarFunction(call) = expr else { return None };
-    let [left, right] = call.args.as_slice() else { return None };
+/// The columns of vectors in a comparison that lack the column with their models: they are compared with vectors
+/// whose models are known, over a schema without it.
+pub fn vectors_without_models(expr: &Expr, schema: &DFSchema) -> Vec<Column> {
+    let Expr::ScalarFunction(call) = expr else { return Vec::new() };
+    let [left, right] = call.args.as_slice() else { return Vec::new() };
     if !COMPARISONS.contains(&call.name()) {
-        return None;
+        return Vec::new();
     }
-    let tag = |vector: &Expr, key: &str| {
-        let (_, field) = vector.to_field(schema).ok()?;
-        field.metadata().get(key).cloned()
+    let is_known = |vector: &Expr, keys: &[&str]| {
+        let field = vector.to_field(schema).map(|(_, field)| field);
+        field.is_ok_and(|field| keys.iter().any(|key| field.metadata().contains_key(*key)))
     };
-    let missing = |vector: &Expr, other: &Expr| {
-        let name = tag(vector, MODEL_COLUMN_TAG)?;
-        let Expr::Column(column) = vector else { return None };
-        let model = Column::new(column.relation.clone(), name);
-        let is_compared = tag(other, MODEL_TAG).or_else(|| tag(other, MODEL_COLUMN_TAG)).is_some();
-        (is_compared && !schema.has_column(&model)).then_some(model)
+    let lacks = |vector: &Expr, other: &Expr| {
+        let column = source_column(vector)?;
+        let is_it = is_known(vector, &[MODEL_COLUMN_TAG])
+            && is_known(other, &[MODEL_TAG, MODEL_COLUMN_TAG])
+            && model_of(vector, schema).is_none();
+        is_it.then(|| column.clone())
     };
-    missing(left, right).or_else(|| missing(right, left))
+    lacks(left, right).into_iter().chain(lacks(right, left)).collect()
 }
 
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
 };
 
 use super::kind::VectorKind;
+use super::of_model::in_space_of;
 use super::operand::Operand;
 use super::output::VectorColumn;
 use super::types::{check_operands, coerce, field_of, field_type_names};
@@ -82,7 +83,8 @@ impl ScalarUDFImpl for Subvector {
                 return Err(UdfError::NoFunction { function: DOC.name, arguments }.into());
             }
         }
-        Ok(Arc::new(field_of(VectorKind::of_fields(args.arg_fields), DOC.name, None)))
+        let field = field_of(VectorKind::of_fields(args.arg_fields), DOC.name, None);
+        Ok(Arc::new(in_space_of(field, args.arg_fields)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

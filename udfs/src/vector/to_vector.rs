@@ -13,6 +13,7 @@ use datafusion::logical_expr::{
 use datafusion::scalar::ScalarValue;
 
 use super::kind::VectorKind;
+use super::of_model::in_space_of;
 use super::operand::Operand;
 use super::output::map_vectors;
 use super::types::{MAX_DIMENSIONS, check_operands, coerce, field_of};
@@ -121,7 +122,8 @@ impl ScalarUDFImpl for ToVector {
             }
             _ => return Err(UdfError::DimensionsNotConstant { kind }.into()),
         };
-        Ok(Arc::new(field_of(kind, self.name(), dimensions)))
+        let field = field_of(kind, self.name(), dimensions);
+        Ok(Arc::new(in_space_of(field, args.arg_fields)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -21,6 +21,7 @@ pub(super) enum Takes {
     Boolean,
     OneOf(&'static [&'static str]),
     Integer(i64, i64),
+    Number(f64, f64),
     /// Milliseconds, or a number with a unit.
     Duration,
     /// Kilobytes, or a number with a unit.
@@ -100,6 +101,12 @@ pub(super) const KNOWN: &[Known] = &[
         "20000",
         Takes::Integer(1, 2_147_483_647),
         "Rows that a search visits in the graph before the matching rows are scanned instead.",
+    ),
+    parameter(
+        "hnsw.scan_mem_multiplier",
+        "1",
+        Takes::Number(1.0, 1000.0),
+        "Accepted without effect; a search keeps what it needs.",
     ),
     parameter(
         "idle_in_transaction_session_timeout",

@@ -60,6 +60,49 @@ fn wrong_names_and_values_are_refused_with_a_hint() {
 }
 
 #[test]
+fn numbers_out_of_range_are_refused_in_postgresqls_words() {
+    let mut settings = Settings::default();
+    for (name, value, message) in [
+        (
+            "hnsw.ef_search",
+            "1001",
+            "1001 is outside the valid range for parameter \"hnsw.ef_search\" (1 .. 1000)",
+        ),
+        (
+            "hnsw.ef_search",
+            "99999999999",
+            "invalid value for parameter \"hnsw.ef_search\": \"99999999999\"",
+        ),
+        ("hnsw.ef_search", "x", "invalid value for parameter \"hnsw.ef_search\": \"x\""),
+        (
+            "hnsw.scan_mem_multiplier",
+            "0.5",
+            "0.5 is outside the valid range for parameter \"hnsw.scan_mem_multiplier\" (1 .. 1000)",
+        ),
+        (
+            "extra_float_digits",
+            "99",
+            "99 is outside the valid range for parameter \"extra_float_digits\" (-15 .. 3)",
+        ),
+        (
+            "statement_timeout",
+            "-5",
+            "-5 ms is outside the valid range for parameter \"statement_timeout\" \
+             (0 ms .. 2147483647 ms)",
+        ),
+    ] {
+        let error = settings.set(name, value).expect_err(name);
+        assert_eq!((error.sqlstate(), error.to_string().as_str()), ("22023", message));
+    }
+    for (name, value, shown) in
+        [("hnsw.ef_search", "1.5", "2"), ("hnsw.scan_mem_multiplier", "1.50", "1.5")]
+    {
+        settings.set(name, value).expect(name);
+        assert_eq!(settings.show(name).expect("is known").1, shown);
+    }
+}
+
+#[test]
 fn durations_have_units() {
     assert_eq!(parse_duration("250"), Some(Duration::from_millis(250)));
     assert_eq!(parse_duration("2s"), Some(Duration::from_secs(2)));
