@@ -25,7 +25,7 @@ use super::errors::{protocol_error, statement_error};
 use super::parameters::own_type;
 use crate::catalog::pg::{NO_MODIFIER, postgres_type};
 use crate::session::origins::Origin;
-use crate::text::{float4, float8, intervals, timestamps};
+use crate::text::{array as array_text, float4, float8, intervals, timestamps};
 use crate::types::{NAMES, VECTOR_KEY};
 use crate::{Session, SqlError};
 
@@ -302,32 +302,12 @@ fn lists(array: &ListArray, style: &Style) -> Result<ArrayRef, SqlError> {
             texts.append_null();
             continue;
         }
-        let mut text = String::from("{");
         let (start, end) = (array.value_offsets()[row], array.value_offsets()[row + 1]);
-        for at in start..end {
-            text.push_str(if at == start { "" } else { "," });
-            match usize::try_from(at).ok().and_then(|at| elements.get(at)?.as_deref()) {
-                Some(element) => push_element(&mut text, element),
-                None => text.push_str("NULL"),
-            }
-        }
-        text.push('}');
-        texts.append_value(text);
+        let elements = (start..end)
+            .map(|at| usize::try_from(at).ok().and_then(|at| elements.get(at)?.as_deref()));
+        texts.append_value(array_text(elements));
     }
     Ok(Arc::new(texts.finish()))
-}
-
-fn push_element(text: &mut String, element: &str) {
-    let needs_quotes =
-        |next: char| next.is_ascii_whitespace() || matches!(next, '"' | '\\' | '{' | '}' | ',');
-    if element.is_empty() || element.eq_ignore_ascii_case("null") || element.contains(needs_quotes)
-    {
-        text.push('"');
-        text.push_str(&element.replace('\\', "\\\\").replace('"', "\\\""));
-        text.push('"');
-    } else {
-        text.push_str(element);
-    }
 }
 
 /// The text of each element as a client is shown it.

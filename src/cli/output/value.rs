@@ -4,7 +4,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Float16Type, Float32Type, Float64Type, Schema};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use vigil_sql::text::{float4, float8, intervals};
+use vigil_sql::text::{array as array_text, float4, float8, intervals};
 
 use super::TextRows;
 
@@ -72,6 +72,10 @@ fn texts(array: &dyn Array) -> Result<Vec<Option<String>>, ArrowError> {
                 }
                 DataType::List(item) if item.data_type().is_floating() => {
                     vector(array.as_list::<i32>().value(row).as_ref())?
+                }
+                DataType::List(_) => {
+                    let items = texts(array.as_list::<i32>().value(row).as_ref())?;
+                    array_text(items.iter().map(Option::as_deref))
                 }
                 _ => formatter.value(row).try_to_string()?,
             };
