@@ -23,6 +23,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio::time::Timeout;
 
 use crate::SqlError;
 use crate::interrupt::{Interrupt, Interruptible};
@@ -63,6 +64,40 @@ pub(crate) struct QueryRuntime {
     threads: usize,
     /// The last one takes new work. The threads of those before it were held when it was started.
     crews: Mutex<Vec<Crew>>,
+    timer: Timer,
+}
+
+/// The thread that wakes who waits for a moment, whatever holds the others. Programs that embed the engine may
+/// have a runtime without timers.
+#[derive(Debug)]
+struct Timer {
+    /// `None` only while it is dropped.
+    runtime: Option<Runtime>,
+    handle: Handle,
+}
+
+impl Timer {
+    fn new() -> std::io::Result<Self> {
+        let mut builder = Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).thread_name("vigil-timer").enable_time().build()?;
+        let handle = runtime.handle().clone();
+        Ok(Self { runtime: Some(runtime), handle })
+    }
+}
+
+impl Drop for Timer {
+    fn drop(&mut self) {
+        // Waiting for threads is forbidden on a thread of another runtime, so nobody does.
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+/// `work` up to a moment that `timer` tells.
+fn until<F: Future>(timer: &Handle, moment: Instant, work: F) -> Timeout<F> {
+    let _entered = timer.enter();
+    tokio::time::timeout_at(moment.into(), work)
 }
 
 /// Some threads.
@@ -96,7 +131,8 @@ impl Crew {
 impl QueryRuntime {
     /// Starts `threads` threads.
     pub(crate) fn new(threads: usize) -> std::io::Result<Self> {
-        Ok(Self { threads, crews: Mutex::new(vec![Crew::new(0, threads)?]) })
+        let crews = Mutex::new(vec![Crew::new(0, threads)?]);
+        Ok(Self { threads, crews, timer: Timer::new()? })
     }
 
     fn crews(&self) -> MutexGuard<'_, Vec<Crew>> {
@@ -113,7 +149,6 @@ impl QueryRuntime {
         let mut crews = self.crews();
         let newest = crews.last()?.number;
         let done = crews.extract_if(.., |crew| crew.number != newest && crew.tasks() == 0);
-        // Waiting for threads is forbidden on a thread of another runtime, so nobody does.
         done.for_each(|crew| crew.runtime.shutdown_background());
         crews.last().map(Crew::reference)
     }
@@ -153,13 +188,16 @@ impl QueryRuntime {
         T: Send + 'static,
         W: Future<Output = Result<T, SqlError>> + Send + 'static,
     {
-        let work = Aside { work: Box::pin(before(deadline, work)), has_begun: false };
+        let timer = &self.timer.handle;
+        let work = before(timer.clone(), deadline, work);
+        let work = Aside { work: Box::pin(work), has_begun: false };
         let mut waiting = Waiting::new(Interruptible::new(work, Arc::clone(&interrupt)));
         let (mut crew, handle) = self.crew().ok_or(SqlError::Stopping)?;
         let mut task = AbortOnDrop { task: handle.spawn(waiting.begun()), interrupt };
         let ended = async {
             loop {
-                if let Ok(ended) = tokio::time::timeout(PATIENCE, &mut task.task).await {
+                let patience = Instant::now() + PATIENCE;
+                if let Ok(ended) = until(timer, patience, &mut task.task).await {
                     return ended;
                 }
                 // Work that has begun is gone from here; what has not may begin elsewhere.
@@ -178,7 +216,7 @@ impl QueryRuntime {
             // The work ends itself at its deadline, unless a single step of it goes on; planning is one.
             Some(deadline) => {
                 let latest = deadline + STEP;
-                match tokio::time::timeout_at(latest.into(), ended).await {
+                match until(timer, latest, ended).await {
                     Ok(ended) => ended,
                     Err(_) => return Err(SqlError::Timeout),
                 }
@@ -190,10 +228,11 @@ impl QueryRuntime {
 
     /// Runs `work` on the caller's thread: for what takes less time than to hand it over.
     pub(crate) async fn here<T>(
+        &self,
         deadline: Option<Instant>,
         work: impl Future<Output = Result<T, SqlError>>,
     ) -> Result<T, SqlError> {
-        before(deadline, work).await
+        before(self.timer.handle.clone(), deadline, work).await
     }
 
     /// Reads the stream that `open` makes and passes its batches on; dropping the stream that is
@@ -210,8 +249,9 @@ impl QueryRuntime {
         let mut batches = self.run_until(Arc::clone(&interrupt), deadline, open).await?;
         let schema = batches.schema();
         let (sender, receiver) = mpsc::channel(BATCHES_AHEAD);
+        let timer = self.timer.handle.clone();
         let reading = async move {
-            let reading = before(deadline, async {
+            let reading = before(timer, deadline, async {
                 while let Some(batch) = batches.next().await {
                     // The reader is gone: nobody wants the rest.
                     if sender.send(Ok(batch?)).await.is_err() {
@@ -276,14 +316,13 @@ where
 
 /// `work` with its panics as errors, up to `deadline`.
 async fn before<T>(
+    timer: Handle,
     deadline: Option<Instant>,
     work: impl Future<Output = Result<T, SqlError>>,
 ) -> Result<T, SqlError> {
     let work = AssertUnwindSafe(work).catch_unwind();
     let outcome = match deadline {
-        Some(deadline) => {
-            tokio::time::timeout_at(deadline.into(), work).await.map_err(|_| SqlError::Timeout)?
-        }
+        Some(deadline) => until(&timer, deadline, work).await.map_err(|_| SqlError::Timeout)?,
         None => work.await,
     };
     outcome.unwrap_or_else(|panic| Err(SqlError::Panicked { detail: panic_text(panic.as_ref()) }))

@@ -141,6 +141,8 @@ impl Pairs {
             LogicalPlan::Values(values) => self.lift_values(values).map(Some),
             LogicalPlan::Join(join) if !self.keeps_all => self.lift_join(join),
             LogicalPlan::Unnest(unnest) => self.lift_unnest(unnest),
+            // A function of the outer query's columns in the `FROM` of a sub-query.
+            LogicalPlan::Subquery(subquery) => self.lift(&subquery.subquery),
             _ => Ok(None),
         }
     }

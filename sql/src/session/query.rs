@@ -24,7 +24,6 @@ use super::{Session, TransactionStatus, init_plan, joins, parameters};
 use crate::SqlError;
 use crate::access::Reads;
 use crate::planner;
-use crate::runtime::QueryRuntime;
 
 impl Session {
     pub(super) fn refuse_in_failed_transaction(&self) -> Result<(), SqlError> {
@@ -99,7 +98,8 @@ impl Session {
                 && known.is_short
             {
                 let run = known.ready(parameters.clone(), Arc::clone(&cut), true)?;
-                short = QueryRuntime::here(self.deadline(), run.collect_if_short()).await?;
+                let runtime = self.database.runtime();
+                short = runtime.here(self.deadline(), run.collect_if_short()).await?;
             }
             let (schema, batches) = match short {
                 Some(answer) => answer,
