@@ -27,7 +27,7 @@ impl VisitorMut for Queries {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         let Query { body, order_by, .. } = query;
-        if let SetExpr::Select(select) = body.as_ref()
+        if let SetExpr::Select(select) = &**body
             && let Some(order_by) = order_by
             && let OrderByKind::Expressions(keys) = &mut order_by.kind
         {
