@@ -9,6 +9,7 @@
 //! | file | what is in it |
 //! | --- | --- |
 //! | `catalog` | the tables that a query names, and names looked up in them |
+//! | `origins` | which columns of which table a query's are |
 //! | `objects` | the session's cursors and prepared statements |
 //! | `views`, `listed` | the views of `information_schema` and `pg_catalog`, and their own rows in the catalog |
 //! | `select`, `from` | queries and joins |
@@ -27,6 +28,7 @@ mod functions;
 mod infer;
 mod listed;
 mod objects;
+mod origins;
 mod pattern;
 mod relation;
 mod scope;
@@ -141,12 +143,16 @@ impl CatalogQuery {
         let engine = Engine::new(&catalog, state, settings, &[], self, End::default());
         let relation = engine.dry(|| engine.query(&self.query, &Scope::EMPTY))?;
         engine.dry(|| engine.knows_functions(&self.query))?;
-        let named = names_of_columns(&self.query);
+        let (named, origins) = (names_of_columns(&self.query), engine.origins(&self.query));
         let fields = relation.columns.iter().enumerate().map(|(at, column)| {
             let field = types::field(&column.name, &column.data_type);
-            match named.get(at) {
+            let field = match named.get(at) {
                 Some(name) => types::of_catalog(field, name),
                 None => field,
+            };
+            match origins.get(at) {
+                Some(Some(origin)) => origin.on(field),
+                _ => field,
             }
         });
         let schema = Arc::new(Schema::new(fields.collect::<Vec<Field>>()));

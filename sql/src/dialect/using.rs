@@ -27,19 +27,15 @@ impl VisitorMut for Queries {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<()> {
         let Query { body, order_by, .. } = query;
-        if let SetExpr::Select(select) = body.as_ref()
+        if let SetExpr::Select(select) = &**body
             && let Some(order_by) = order_by
             && let OrderByKind::Expressions(keys) = &mut order_by.kind
+            && let Some(outputs) = outputs(select)
         {
-            let (elsewhere, outputs) = (Joined::of(select).elsewhere(), outputs(select));
-            for key in keys {
-                // A name is a column of the answer first.
-                let is_output = matches!(&key.expr, Expr::Identifier(name)
-                    if outputs.as_ref().is_none_or(|outputs| outputs.contains(&folded(name))));
-                if !is_output {
-                    qualify(&mut key.expr, &elsewhere);
-                }
-            }
+            // A name is a column of the answer first, and DataFusion takes no other one beside that.
+            let mut elsewhere = Joined::of(select).elsewhere();
+            elsewhere.retain(|name, _| !outputs.contains(name));
+            keys.iter_mut().for_each(|key| qualify(&mut key.expr, &elsewhere));
         }
         ControlFlow::Continue(())
     }

@@ -411,6 +411,15 @@ impl Engine<'_> {
         found.first().and_then(|[oid]| oid.int())
     }
 
+    /// The OID that `pg_class` has for a table.
+    pub(super) fn oid_in_schema(&self, schema: &str, table: &str) -> Option<i64> {
+        let wanted = self.first_oid("pg_namespace", "nspname", schema.to_owned())?;
+        let key = Key::Text(table.into());
+        let rows = self.found("pg_class", "relname", &key, ["oid", "relnamespace"]);
+        let mut matching = rows.iter().filter(|[_, namespace]| namespace.int() == Some(wanted));
+        matching.next().and_then(|[oid, _]| oid.int())
+    }
+
     fn class_oid(&self, name: &str) -> Option<i64> {
         let parts = split_name(name);
         let is_own = |name: &str| OWN_OIDS.iter().find(|(own, _)| *own == name);
@@ -427,8 +436,6 @@ impl Engine<'_> {
             [.., schema, table] => (Some(schema.clone()), table.clone()),
             [] => return None,
         };
-        let rows =
-            self.found("pg_class", "relname", &Key::Text(table.into()), ["oid", "relnamespace"]);
         let schemas: Vec<String> = match schema {
             Some(schema) if schema == TEMPORARY => self.temporary_schema().into_iter().collect(),
             Some(schema) => vec![schema],
@@ -437,11 +444,7 @@ impl Engine<'_> {
                 self.temporary_schema().into_iter().chain(others).collect()
             }
         };
-        schemas.iter().find_map(|schema| {
-            let wanted = self.first_oid("pg_namespace", "nspname", schema.clone())?;
-            let mut matching = rows.iter().filter(|[_, namespace]| namespace.int() == Some(wanted));
-            matching.next().and_then(|[oid, _]| oid.int())
-        })
+        schemas.iter().find_map(|schema| self.oid_in_schema(schema, &table))
     }
 
     /// The schema of the session's temporary views, whether there is one or not.

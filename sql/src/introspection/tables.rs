@@ -35,7 +35,8 @@ pub(super) fn with_oids(
     let columns = relation.columns.clone();
     let rows = relation.into_rows().into_iter().map(|mut row| {
         let name = row[at].written().unwrap_or_default();
-        row[at] = Value::Reg(Reg::Procedure, oids.get(&name).copied().unwrap_or_default());
+        let name = name.strip_prefix("pg_catalog.").unwrap_or(&name);
+        row[at] = Value::Reg(Reg::Procedure, oids.get(name).copied().unwrap_or_default());
         row
     });
     Relation::new(columns, rows.collect())

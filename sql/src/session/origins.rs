@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, FieldRef, Fields, Schema, SchemaRef};
+use arrow::datatypes::{Field, Fields, Schema, SchemaRef};
 use datafusion::common::TableReference;
 use datafusion::logical_expr::{Distinct, Expr, JoinType, LogicalPlan};
 
@@ -31,10 +31,11 @@ impl Origin {
         Some(Self { table: table.parse().ok()?, column: column.parse().ok()? })
     }
 
-    fn put_on(self, field: &FieldRef) -> FieldRef {
-        let mut metadata = field.metadata().clone();
-        metadata.insert(ORIGIN_KEY.into(), format!("{}.{}", self.table, self.column));
-        Arc::new(field.as_ref().clone().with_metadata(metadata))
+    /// The field as this column.
+    pub(crate) fn on(self, mut field: Field) -> Field {
+        let origin = format!("{}.{}", self.table, self.column);
+        field.metadata_mut().insert(ORIGIN_KEY.into(), origin);
+        field
     }
 }
 
@@ -78,7 +79,7 @@ fn with_origins(schema: SchemaRef, origins: &[Option<Origin>]) -> SchemaRef {
         return schema;
     }
     let fields = schema.fields().iter().zip(origins).map(|(field, origin)| match origin {
-        Some(origin) => origin.put_on(field),
+        Some(origin) => Arc::new(origin.on(field.as_ref().clone())),
         None => Arc::clone(field),
     });
     Arc::new(Schema::new_with_metadata(fields.collect::<Fields>(), schema.metadata().clone()))

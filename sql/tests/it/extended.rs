@@ -133,6 +133,8 @@ async fn columns_tell_which_column_of_a_table_they_are() {
         Some(client.query_one(&sql, &[]).await.expect("is there").get(0))
     };
     let (frames, captions, seen) = (oid("frames").await, oid("captions").await, oid("seen").await);
+    let class = "SELECT oid::oid FROM pg_class WHERE relname = 'pg_class'";
+    let class = Some(client.query_one(class, &[]).await.expect("is there").get::<_, u32>(0));
     for (sql, expected) in [
         ("SELECT ts, source AS s, 1 FROM frames", vec![(frames, 3), (frames, 1), (None, 0)]),
         ("SELECT * FROM seen AS v", vec![(seen, 1), (seen, 2)]),
@@ -149,6 +151,10 @@ async fn columns_tell_which_column_of_a_table_they_are() {
             vec![(frames, 1), (None, 0)],
         ),
         ("SELECT source FROM frames UNION SELECT source FROM tracks", vec![(None, 0)]),
+        (
+            "SELECT relname AS n, oid::int8, oid FROM pg_class c",
+            vec![(class, 2), (None, 0), (class, 1)],
+        ),
     ] {
         let statement = client.prepare(sql).await.expect("can be prepared");
         let told = statement.columns().iter();

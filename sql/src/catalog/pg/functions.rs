@@ -200,8 +200,19 @@ impl ScalarUDFImpl for Lookup {
             }
             Kind::TableComment => {
                 let oids = integers(0)?;
-                let comments = oids.as_primitive::<Int32Type>().iter();
-                let comments = comments.map(|oid| self.relations.table_comment(oid?));
+                // What is in another table of the catalog may have the same number.
+                let catalogs = match arguments.args.get(1) {
+                    Some(catalog) => Some(cast(&catalog.to_array(rows)?, &DataType::Utf8)?),
+                    None => None,
+                };
+                let mut catalogs = catalogs.as_ref().map(|names| names.as_string::<i32>().iter());
+                let comments = oids.as_primitive::<Int32Type>().iter().map(|oid| {
+                    let is_table = match &mut catalogs {
+                        Some(catalogs) => catalogs.next().flatten() == Some("pg_class"),
+                        None => true,
+                    };
+                    self.relations.table_comment(oid.filter(|_| is_table)?)
+                });
                 Arc::new(comments.collect::<StringArray>())
             }
             Kind::ConstraintDefinition => {

@@ -4,7 +4,7 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, Int32Array, StringArray};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int32Array, Int64Array, StringArray};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion::error::Result;
@@ -40,6 +40,28 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         ("pg_opclass_is_visible", Kind::Yes, TypeSignature::Any(1)),
         ("pg_opfamily_is_visible", Kind::Yes, TypeSignature::Any(1)),
         ("pg_conversion_is_visible", Kind::Yes, TypeSignature::Any(1)),
+        ("pg_statistics_obj_is_visible", Kind::Yes, TypeSignature::Any(1)),
+        ("pg_ts_parser_is_visible", Kind::Yes, TypeSignature::Any(1)),
+        ("pg_ts_template_is_visible", Kind::Yes, TypeSignature::Any(1)),
+        ("pg_ts_dict_is_visible", Kind::Yes, TypeSignature::Any(1)),
+        ("pg_jit_available", Kind::No, TypeSignature::Nullary),
+        // Rows come from sources alone, in tables that have no parts, files or triggers.
+        ("pg_column_is_updatable", Kind::No, TypeSignature::Any(3)),
+        ("pg_relation_is_updatable", Kind::Zero, TypeSignature::Any(2)),
+        ("pg_trigger_depth", Kind::Zero, TypeSignature::Nullary),
+        ("pg_relation_filepath", Kind::Nothing, TypeSignature::Any(1)),
+        ("pg_get_partition_constraintdef", Kind::Nothing, TypeSignature::Any(1)),
+        ("pg_get_statisticsobjdef", Kind::Nothing, TypeSignature::Any(1)),
+        ("pg_get_function_arg_default", Kind::Nothing, TypeSignature::Any(2)),
+        ("pg_last_wal_receive_lsn", Kind::Nothing, TypeSignature::Nullary),
+        ("pg_last_wal_replay_lsn", Kind::Nothing, TypeSignature::Nullary),
+        ("pg_partition_root", Kind::NoOid, TypeSignature::Any(1)),
+        ("pg_get_replica_identity_index", Kind::NoOid, TypeSignature::Any(1)),
+        ("pg_relation_filenode", Kind::NoOid, TypeSignature::Any(1)),
+        ("pg_sequence_last_value", Kind::NoNumber, TypeSignature::Any(1)),
+        ("pg_current_xact_id_if_assigned", Kind::NoNumber, TypeSignature::Nullary),
+        ("txid_current_if_assigned", Kind::NoNumber, TypeSignature::Nullary),
+        ("txid_current", Kind::One, TypeSignature::Nullary),
     ] {
         let signature = Signature::new(signature, Volatility::Stable);
         let relations = Arc::clone(relations);
@@ -66,6 +88,14 @@ enum Kind {
     Type,
     /// NULL as `text`: there is nothing of the kind.
     Nothing,
+    /// NULL as an OID.
+    NoOid,
+    /// NULL as a `bigint`.
+    NoNumber,
+    /// 0 as an `integer`.
+    Zero,
+    /// 1 as a `bigint`.
+    One,
     /// `UTF8`, in which all texts are.
     Encoding,
     Yes,
@@ -105,7 +135,8 @@ impl ScalarUDFImpl for Lookup {
 
     fn return_type(&self, _arguments: &[DataType]) -> Result<DataType> {
         Ok(match self.kind {
-            Kind::Relation | Kind::Type => DataType::Int32,
+            Kind::Relation | Kind::Type | Kind::NoOid | Kind::Zero => DataType::Int32,
+            Kind::NoNumber | Kind::One => DataType::Int64,
             Kind::Nothing | Kind::Encoding => DataType::Utf8,
             Kind::Yes | Kind::No => DataType::Boolean,
         })
@@ -134,6 +165,10 @@ impl ScalarUDFImpl for Lookup {
             })?,
             Kind::Type => oids(&type_oid)?,
             Kind::Nothing => Arc::new(StringArray::new_null(rows)),
+            Kind::NoOid => Arc::new(Int32Array::new_null(rows)),
+            Kind::NoNumber => Arc::new(Int64Array::new_null(rows)),
+            Kind::Zero => Arc::new(Int32Array::from(vec![0; rows])),
+            Kind::One => Arc::new(Int64Array::from(vec![1; rows])),
             Kind::Encoding => Arc::new(StringArray::from(vec!["UTF8"; rows])),
             Kind::Yes => Arc::new(BooleanArray::from(vec![true; rows])),
             Kind::No => Arc::new(BooleanArray::from(vec![false; rows])),
