@@ -24,6 +24,7 @@ mod descriptions;
 mod expr;
 mod from;
 mod functions;
+mod grouping;
 mod infer;
 mod objects;
 mod pattern;
