@@ -17,6 +17,7 @@ mod explain;
 mod identity;
 mod init_plan;
 mod kept;
+mod literals;
 pub(crate) mod names;
 pub(crate) mod objects;
 mod parameters;
