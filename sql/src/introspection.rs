@@ -25,6 +25,7 @@ mod descriptions;
 mod expr;
 mod from;
 mod functions;
+mod grouping;
 mod infer;
 mod listed;
 mod objects;

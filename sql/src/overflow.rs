@@ -87,7 +87,10 @@ fn replaced(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
                 }
                 (Ok(left_type), Ok(right_type)) if is_float(left_type) && is_float(right_type) => {
                     match op {
-                        Operator::Divide | Operator::Modulo => !is_known_divisor(&right),
+                        Operator::Divide => {
+                            !is_known_divisor(&right) || exceeds(&left, known_number(&right), op)
+                        }
+                        Operator::Modulo => !is_known_divisor(&right),
                         _ => may_overflow(&left, op, &right),
                     }
                 }
@@ -151,15 +154,34 @@ fn type_of(expr: &Expr, schema: &DFSchema) -> Result<DataType> {
     }
 }
 
-/// Whether two floats are worth a check. One of a column with a number of everyday size stays what it is,
-/// so that the planner sees through it: orders by a distance, statistics.
+/// Whether two floats are worth a check. What a function gives and a number of everyday size stay what they
+/// are, so that the planner sees through it: orders by a distance.
 fn may_overflow(left: &Expr, operator: Operator, right: &Expr) -> bool {
     const EVERYDAY: f64 = 1e100;
-    let is_everyday = |expr: &Expr| known_number(expr).is_some_and(|n| n.abs() <= EVERYDAY);
     if !left.any_column_refs() && !right.any_column_refs() {
         return true;
     }
-    operator == Operator::Multiply && !is_everyday(left) && !is_everyday(right)
+    if operator != Operator::Multiply {
+        return false;
+    }
+    let everyday = |expr: &Expr| known_number(expr).filter(|number| number.abs() <= EVERYDAY);
+    match (everyday(left), everyday(right)) {
+        (Some(number), _) => exceeds(right, Some(number), operator),
+        (_, Some(number)) => exceeds(left, Some(number), operator),
+        (None, None) => true,
+    }
+}
+
+/// Whether a product with a number, or a quotient, can be beyond what floats hold.
+fn exceeds(other: &Expr, number: Option<f64>, operator: Operator) -> bool {
+    let Some(number) = number else { return true };
+    let grows = if operator == Operator::Divide { number.abs() < 1.0 } else { number.abs() > 1.0 };
+    grows && !calls_function(other)
+}
+
+fn calls_function(expr: &Expr) -> bool {
+    let is_call = |expr: &Expr| Ok(matches!(expr, Expr::ScalarFunction(_)));
+    expr.exists(is_call).unwrap_or(true)
 }
 
 /// A number that is not 0, by which every other one can be divided.

@@ -18,6 +18,7 @@ mod identity;
 mod init_plan;
 mod joins;
 mod kept;
+mod literals;
 pub(crate) mod names;
 pub(crate) mod objects;
 pub(crate) mod origins;

@@ -89,8 +89,9 @@ impl Dialect for Postgres {
         GIVEN.is_custom_operator_part(character)
     }
 
+    /// What `NOT` stands before is not read once more as what a function of that name is called with.
     fn is_reserved_for_identifier(&self, keyword: Keyword) -> bool {
-        GIVEN.is_reserved_for_identifier(keyword)
+        keyword == Keyword::NOT || GIVEN.is_reserved_for_identifier(keyword)
     }
 
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
@@ -180,6 +181,15 @@ mod tests {
         ] {
             assert_eq!(read(sql).expect(sql)[0].to_string(), written);
         }
+    }
+
+    #[test]
+    fn not_is_no_function() {
+        let nested =
+            |levels: usize| format!("SELECT {}a{}", "NOT (".repeat(levels), ")".repeat(levels));
+        assert!(read(&nested(10)).is_ok());
+        assert_eq!(read(&nested(40)), Err(ParserError::RecursionLimitExceeded));
+        assert!(read("SELECT NOT a, a IS NOT NULL, a NOT IN (1), NOT EXISTS (SELECT 1)").is_ok());
     }
 
     /// What sqlparser's own dialect reads is read as the same tree.

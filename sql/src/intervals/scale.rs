@@ -8,12 +8,12 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray};
 use arrow::datatypes::{
-    DataType, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
+    DataType, Field, Float64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, TimeUnit,
 };
 use datafusion::common::utils::take_function_args;
 use datafusion::common::{DFSchema, Result};
 use datafusion::error::DataFusionError;
-use datafusion::logical_expr::expr::ScalarFunction;
+use datafusion::logical_expr::expr::{Placeholder, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ExprSchemable, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -45,6 +45,7 @@ impl ExprPlanner for IntervalPlanner {
         if !matches!(expr.op, Plus | Minus | Multiply | Divide) {
             return Ok(PlannerResult::Original(expr));
         }
+        let expr = with_types(expr, schema);
         let is_interval = |side: &Expr| {
             matches!(side.get_type(schema), Ok(DataType::Interval(_) | DataType::Duration(_)))
         };
@@ -82,6 +83,29 @@ impl ExprPlanner for IntervalPlanner {
         let call = ScalarFunction::new_udf(Arc::clone(function), args);
         Ok(PlannerResult::Planned(Expr::ScalarFunction(call)))
     }
+}
+
+/// The operation with PostgreSQL's types for parameters beside times and intervals: DataFusion takes a
+/// parameter for what stands on the other side.
+fn with_types(expr: RawBinaryExpr, schema: &DFSchema) -> RawBinaryExpr {
+    let RawBinaryExpr { op, left, right } = expr;
+    let beside = |other: &Expr| match (&op, other.get_type(schema)) {
+        (BinaryOperator::Plus, Ok(DataType::Timestamp(..))) => Some(INTERVAL),
+        (BinaryOperator::Multiply | BinaryOperator::Divide, Ok(DataType::Interval(_))) => {
+            Some(DataType::Float64)
+        }
+        _ => None,
+    };
+    let (of_left, of_right) = (beside(&right), beside(&left));
+    let typed = |side: Expr, data_type: Option<DataType>| match (side, data_type) {
+        (Expr::Placeholder(Placeholder { id, field: None }), Some(data_type)) => {
+            let field = Some(Arc::new(Field::new(&id, data_type, true)));
+            Expr::Placeholder(Placeholder { id, field })
+        }
+        (side, _) => side,
+    };
+    let (left, right) = (typed(left, of_left), typed(right, of_right));
+    RawBinaryExpr { op, left, right }
 }
 
 static MULTIPLY: LazyLock<Arc<ScalarUDF>> =

@@ -14,6 +14,7 @@ use super::aggregate::{Computed, Special, sort_by_keys};
 use super::from::conjuncts;
 use super::functions::arguments_of;
 use super::functions::name_of;
+use super::grouping::Keys;
 use super::relation::{Column, Relation, Row};
 use super::scope::{Ctes, Scope, fold};
 use super::value::{Value, same_key};
@@ -201,6 +202,7 @@ impl Engine<'_> {
         let output = self.output(select, &columns, &base)?;
         let groups = self.group_keys(select, &output)?;
         if !groups.is_empty() || !special.aggregates.is_empty() || select.having.is_some() {
+            self.check_groups(select, order, &output, &Keys::new(&columns, &groups))?;
             rows = self.grouped(rows, &groups, &special, &base)?;
             if let Some(having) = &select.having {
                 let mut kept = Vec::new();
@@ -327,6 +329,25 @@ impl Engine<'_> {
             None => Ok(key.clone()),
         });
         keys.collect()
+    }
+
+    /// Refuses what has several values in a group.
+    fn check_groups(
+        &self,
+        select: &Select,
+        order: &[OrderByExpr],
+        output: &[Item],
+        keys: &Keys,
+    ) -> Result<(), Stop> {
+        for item in output {
+            match item {
+                Item::Column(place, _) => keys.check_column(*place)?,
+                Item::Expression(expr, _) => keys.check(expr)?,
+            }
+        }
+        let order = order.iter().map(|key| &key.expr);
+        let order = order.filter(|expr| self.sorted_by(expr, output).is_none());
+        order.chain(&select.having).try_for_each(|expr| keys.check(expr))
     }
 
     /// One row for each group, with its aggregates.

@@ -149,6 +149,9 @@ fn applied(
     let array = done.map_err(|error| out_of_range(error, result_type))?;
     if result_type.is_floating() {
         refuse_overflow(left.as_ref(), right.as_ref(), &array)?;
+        if matches!(operator, Operator::Multiply | Operator::Divide) {
+            refuse_underflow(left.as_ref(), operator, right.as_ref(), &array)?;
+        }
     }
     if is_scalar {
         return Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&array, 0)?));
@@ -187,18 +190,56 @@ fn refuse_overflow(left: &dyn Datum, right: &dyn Datum, answers: &ArrayRef) -> R
     if infinite.peek().is_none() {
         return Ok(());
     }
-    let operand = |operand: &dyn Datum| -> Result<(ArrayRef, bool)> {
-        let (array, is_scalar) = operand.get();
-        Ok((cast(array, &DataType::Float64)?, is_scalar))
-    };
-    let (left, right) = (operand(left)?, operand(right)?);
-    let is_finite = |(array, is_scalar): &(ArrayRef, bool), row: usize| {
-        array.as_primitive::<Float64Type>().value(if *is_scalar { 0 } else { row }).is_finite()
-    };
-    if infinite.any(|row| is_finite(&left, row) && is_finite(&right, row)) {
+    let (left, right) = (Floats::of(left)?, Floats::of(right)?);
+    if infinite.any(|row| left.at(row).is_finite() && right.at(row).is_finite()) {
         return Err(failed("22003", "value out of range: overflow"));
     }
     Ok(())
+}
+
+/// Refuses answers that are 0 although no operand makes them so.
+fn refuse_underflow(
+    left: &dyn Datum,
+    operator: Operator,
+    right: &dyn Datum,
+    answers: &ArrayRef,
+) -> Result<()> {
+    let answers = cast(answers, &DataType::Float64)?;
+    let answers = answers.as_primitive::<Float64Type>();
+    let is_zero = |row: &usize| answers.is_valid(*row) && answers.value(*row) == 0.0;
+    let mut zeros = (0..answers.len()).filter(is_zero).peekable();
+    if zeros.peek().is_none() {
+        return Ok(());
+    }
+    let (left, right) = (Floats::of(left)?, Floats::of(right)?);
+    let may_be_zero = |row: usize| {
+        left.at(row) == 0.0
+            || match operator {
+                Operator::Divide => right.at(row).is_infinite(),
+                _ => right.at(row) == 0.0,
+            }
+    };
+    if zeros.all(may_be_zero) {
+        return Ok(());
+    }
+    Err(failed("22003", "value out of range: underflow"))
+}
+
+/// The numbers of an operand, which may be one for all rows.
+struct Floats {
+    numbers: ArrayRef,
+    is_scalar: bool,
+}
+
+impl Floats {
+    fn of(operand: &dyn Datum) -> Result<Self> {
+        let (array, is_scalar) = operand.get();
+        Ok(Self { numbers: cast(array, &DataType::Float64)?, is_scalar })
+    }
+
+    fn at(&self, row: usize) -> f64 {
+        self.numbers.as_primitive::<Float64Type>().value(if self.is_scalar { 0 } else { row })
+    }
 }
 
 pub(super) fn failed(sqlstate: &'static str, message: &str) -> DataFusionError {

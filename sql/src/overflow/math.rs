@@ -23,6 +23,8 @@ use super::chain::failed;
 enum Check {
     /// An answer that no float holds.
     Overflow,
+    /// The same, or one that is 0 where it cannot be.
+    Exponential,
     /// A logarithm of what is not above zero.
     Logarithm,
     SquareRoot,
@@ -35,7 +37,8 @@ enum Check {
 
 fn check_of(name: &str) -> Option<Check> {
     Some(match name {
-        "exp" | "sinh" | "cosh" => Check::Overflow,
+        "degrees" => Check::Overflow,
+        "exp" => Check::Exponential,
         "ln" | "log" | "log2" | "log10" => Check::Logarithm,
         "sqrt" => Check::SquareRoot,
         "acos" | "asin" | "acosh" | "atanh" => Check::Domain,
@@ -134,16 +137,20 @@ impl ScalarUDFImpl for CheckedCall {
             numbers
         };
         let count = given.len().min(MOST_ARGUMENTS);
-        if !matches!(self.check, Check::Overflow | Check::Domain) {
+        if !matches!(self.check, Check::Overflow | Check::Exponential | Check::Domain) {
             for row in (0..rows).filter(|row| is_asked(*row)) {
                 self.check.question(&numbers(row)[..count])?;
             }
         }
         let answer = self.inner.invoke_with_args(args)?;
-        if matches!(self.check, Check::Overflow | Check::Power | Check::Domain) {
+        let checks_zero = matches!(self.check, Check::Exponential | Check::Power);
+        if checks_zero || matches!(self.check, Check::Overflow | Check::Domain) {
             let answers = cast(&answer.to_array(rows)?, &DataType::Float64)?;
             let answers = answers.as_primitive::<Float64Type>();
-            let is_odd = |row: &usize| answers.is_valid(*row) && !answers.value(*row).is_finite();
+            let is_odd = |row: &usize| {
+                let answer = answers.value(*row);
+                answers.is_valid(*row) && (!answer.is_finite() || (checks_zero && answer == 0.0))
+            };
             for row in (0..rows).filter(is_odd).filter(|row| is_asked(*row)) {
                 self.check.answer(&numbers(row)[..count], answers.value(row))?;
             }
@@ -186,6 +193,15 @@ impl Check {
     fn answer(self, numbers: &[f64], answer: f64) -> Result<(), DataFusionError> {
         if answer.is_infinite() && numbers.iter().all(|number| number.is_finite()) {
             return Err(failed("22003", "value out of range: overflow"));
+        }
+        // The power of 0 is 0, that of anything else never.
+        let is_of_zero = self == Self::Power && numbers.first() == Some(&0.0);
+        if answer == 0.0
+            && matches!(self, Self::Exponential | Self::Power)
+            && !is_of_zero
+            && numbers.iter().all(|number| number.is_finite())
+        {
+            return Err(failed("22003", "value out of range: underflow"));
         }
         if self == Self::Domain && answer.is_nan() && !numbers.iter().any(|number| number.is_nan())
         {

@@ -7,6 +7,7 @@ use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::execution::session_state::SessionState;
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Volatility};
+use datafusion::scalar::ScalarValue;
 
 use crate::SqlError;
 
@@ -34,6 +35,11 @@ pub(super) fn answer(
             Some(value) if value.data_type() == *field.data_type() => {
                 arrays.push(value.to_array()?)
             }
+            // What does not fit is told when it runs.
+            Some(ScalarValue::Int64(Some(number))) if *field.data_type() == DataType::Int32 => {
+                let Ok(number) = i32::try_from(*number) else { return Ok(None) };
+                arrays.push(ScalarValue::Int32(Some(number)).to_array()?);
+            }
             _ => return Ok(None),
         }
     }
@@ -45,7 +51,7 @@ pub(super) fn answer(
     Ok(Some(batch.map_err(datafusion::error::DataFusionError::from)?))
 }
 
-fn literal(expr: &Expr) -> Option<&datafusion::scalar::ScalarValue> {
+fn literal(expr: &Expr) -> Option<&ScalarValue> {
     match expr {
         Expr::Literal(value, _) => Some(value),
         Expr::Alias(alias) => literal(&alias.expr),

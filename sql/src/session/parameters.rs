@@ -2,7 +2,11 @@
 //!
 //! DataFusion finds the type of a parameter that is compared with a column, and fails on one that
 //! is an argument of a function. So those get a cast before the statement is planned: to the type
-//! that the client declared, or to `text`, PostgreSQL's choice for a literal of unknown type.
+//! that the client declared, to the one that the function has there ([`arguments`]), or to `text`, PostgreSQL's
+//! choice for a literal of unknown type. Where the others say what it is, as in `coalesce(a, $1)`, it gets the type
+//! that DataFusion's coercion gives it ([`settled`]).
+
+mod arguments;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
@@ -10,13 +14,13 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef};
 use datafusion::common::ParamValues;
-use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{Expr, LogicalPlan};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
     self, ArrayElemTypeDef, BinaryOperator, CastKind, DataType as SqlType, ExactNumberInfo,
     FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, SelectItem, SetExpr,
-    TimezoneInfo, Value, VisitMut, VisitorMut,
+    TimezoneInfo, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 use vigil_udfs::json::json_field;
 use vigil_udfs::texts::uuid_field;
@@ -63,6 +67,37 @@ impl Caster<'_> {
             format: None,
         };
     }
+
+    /// Casts those arguments of a function that are parameters.
+    fn cast_arguments(&self, name: &str, arguments: &mut [FunctionArg]) {
+        let written = arguments.iter().filter_map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Some(expr),
+            _ => None,
+        });
+        let others_tell = arguments::are_alike(name) && arguments::has_type(written.clone());
+        let is_series =
+            name == "generate_series" && written.clone().any(arguments::is_whole_number);
+        let contains = name == "array_contains";
+        let any = arguments.get(1).filter(|_| contains).and_then(of_column).unwrap_or_else(texts);
+        let is_among_numbers = contains
+            && matches!(written.clone().next(), Some(ast::Expr::Array(array))
+                if array.elem.iter().any(arguments::is_whole_number));
+        let count = arguments.len();
+        for (at, argument) in arguments.iter_mut().enumerate() {
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else { continue };
+            if others_tell {
+                self.cast_as_declared(expr, |_| true);
+                continue;
+            }
+            let otherwise = match at {
+                0 if contains => any.clone(),
+                1 if is_among_numbers => SqlType::BigInt(None),
+                _ if is_series => SqlType::BigInt(None),
+                _ => arguments::of_function(name, at, count).unwrap_or(SqlType::Text),
+            };
+            self.cast(expr, otherwise);
+        }
+    }
 }
 
 impl VisitorMut for Caster<'_> {
@@ -71,6 +106,9 @@ impl VisitorMut for Caster<'_> {
     fn pre_visit_query(&mut self, query: &mut ast::Query) -> ControlFlow<()> {
         match query.body.as_mut() {
             SetExpr::Select(select) => {
+                for condition in [&mut select.selection, &mut select.having].into_iter().flatten() {
+                    self.cast(condition, SqlType::Boolean);
+                }
                 for item in &mut select.projection {
                     if let SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } =
                         item
@@ -92,17 +130,26 @@ impl VisitorMut for Caster<'_> {
     fn pre_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
         match expr {
             ast::Expr::Function(function) => {
-                // `x = ANY($1)` has become `array_contains($1, x)` by now.
-                let is_any = function.name.to_string() == "array_contains";
-                if let FunctionArguments::List(arguments) = &mut function.args {
-                    let any = arguments.args.get(1).and_then(of_column).unwrap_or_else(texts);
-                    for (at, argument) in arguments.args.iter_mut().enumerate() {
-                        let otherwise = if is_any && at == 0 { any.clone() } else { SqlType::Text };
-                        if let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument {
-                            self.cast(expr, otherwise);
-                        }
-                    }
+                if let Some(condition) = &mut function.filter {
+                    self.cast(condition, SqlType::Boolean);
                 }
+                // `x = ANY($1)` has become `array_contains($1, x)` by now.
+                let name = function.name.to_string().to_ascii_lowercase();
+                if let FunctionArguments::List(arguments) = &mut function.args {
+                    self.cast_arguments(&name, &mut arguments.args);
+                }
+            }
+            ast::Expr::Case { operand: None, conditions, .. } => {
+                for case in conditions {
+                    self.cast(&mut case.condition, SqlType::Boolean);
+                }
+            }
+            ast::Expr::UnaryOp { op: UnaryOperator::Not, expr } => {
+                self.cast(expr, SqlType::Boolean);
+            }
+            ast::Expr::BinaryOp { left, op: BinaryOperator::And | BinaryOperator::Or, right } => {
+                self.cast(left, SqlType::Boolean);
+                self.cast(right, SqlType::Boolean);
             }
             ast::Expr::BinaryOp { left, op, right } if is_vector_operator(op) => {
                 let otherwise =
@@ -133,6 +180,9 @@ impl VisitorMut for Caster<'_> {
             ast::Expr::CompoundFieldAccess { root, .. } => {
                 self.cast_as_declared(root, DataType::is_nested);
             }
+            ast::Expr::Array(array) if arguments::has_type(array.elem.iter()) => {
+                array.elem.iter_mut().for_each(|expr| self.cast_as_declared(expr, |_| true));
+            }
             ast::Expr::Array(array) => {
                 array.elem.iter_mut().for_each(|expr| self.cast(expr, SqlType::Text))
             }
@@ -152,6 +202,10 @@ fn texts() -> SqlType {
 fn of_column(argument: &FunctionArg) -> Option<SqlType> {
     let FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) = argument else { return None };
     let name = match expr {
+        whole if arguments::is_whole_number(whole) => {
+            let element = Box::new(SqlType::BigInt(None));
+            return Some(SqlType::Array(ArrayElemTypeDef::SquareBracket(element, None)));
+        }
         ast::Expr::Identifier(name) => name,
         ast::Expr::CompoundIdentifier(parts) => parts.last()?,
         _ => return None,
@@ -264,6 +318,38 @@ pub(super) fn types(
     Ok((1..=count)
         .map(|number| found.get(&number).cloned().flatten().or_else(|| declared(number)))
         .collect())
+}
+
+/// The plan with types of those parameters that it has none of and that coercion gave one, in `analyzed`.
+pub(super) fn settled(plan: LogicalPlan, analyzed: &LogicalPlan) -> Result<LogicalPlan, SqlError> {
+    let open: Vec<usize> = found(&plan)?
+        .into_iter()
+        .filter_map(|(number, field)| field.is_none().then_some(number))
+        .collect();
+    if open.is_empty() {
+        return Ok(plan);
+    }
+    let mut known = found(analyzed)?;
+    known.retain(|number, field| field.is_some() && open.contains(number));
+    if known.is_empty() {
+        return Ok(plan);
+    }
+    let field_of = |id: &str| known.get(&number(id)?).cloned().flatten();
+    let plan = plan.transform_up_with_subqueries(|node| {
+        node.map_expressions(|expr| {
+            expr.transform_up(|expr| {
+                let Expr::Placeholder(mut parameter) = expr else {
+                    return Ok(Transformed::no(expr));
+                };
+                if parameter.field.is_none() {
+                    parameter.field = field_of(&parameter.id);
+                }
+                Ok(Transformed::yes(Expr::Placeholder(parameter)))
+            })
+        })?
+        .map_data(LogicalPlan::recompute_schema)
+    })?;
+    Ok(plan.data)
 }
 
 fn found(plan: &LogicalPlan) -> Result<BTreeMap<usize, Option<FieldRef>>, SqlError> {

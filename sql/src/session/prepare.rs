@@ -18,7 +18,9 @@ use super::command::declare::Declare;
 use super::explain::{self, Detail};
 use super::kept::Kept;
 use super::table_arguments::Deferred;
-use super::{constant, current_setting, duplicates, names, origins, parameters, table_arguments};
+use super::{
+    constant, current_setting, duplicates, literals, names, origins, parameters, table_arguments,
+};
 use crate::SqlError;
 use crate::access::Access;
 use crate::dialect::{Statement, StatementKind, with_deep_stack};
@@ -197,7 +199,10 @@ impl Session {
                 Ok(Prepared::without_plan(action, schema))
             }
             Kind::Query(statement, tag) => {
-                let prepared = self.prepare_query(statement, tag, declared).await?;
+                let integers = with_deep_stack(|| literals::places(&statement));
+                let mut prepared = self.prepare_query(statement, tag, declared).await?;
+                let schema = prepared.schema.take();
+                prepared.schema = schema.map(|schema| literals::as_integers(schema, &integers));
                 self.worked_out(prepared)
             }
             Kind::Explain(statement) => {
@@ -305,10 +310,12 @@ impl Session {
                 hint: Some("Write SELECT or VALUES.".into()),
             });
         };
+        let integers = with_deep_stack(|| literals::places(&query));
         let planned = self.prepare_query(query, "SELECT", declared).await?;
         let (Action::Query { plan, .. }, Some(described)) = (planned.action, planned.schema) else {
             return Err(SqlError::Unsupported { what: "this query".into(), hint: None });
         };
+        let described = literals::as_integers(described, &integers);
         let action = match command {
             Command::Copy(copy) => {
                 Action::Copy { options: Arc::new(copy.options), plan, described }

@@ -58,6 +58,10 @@ impl Session {
                 Err(_) => return Err(analyzed.err().map_or(SqlError::Canceled, SqlError::from)),
             };
             let schema = signed(schema.inner());
+            let plan = match &analyzed {
+                Ok(analyzed) => parameters::settled(plan, analyzed)?,
+                Err(_) => plan,
+            };
             Ok((plan, schema))
         };
         self.database.runtime().run(self.deadline(), work).await

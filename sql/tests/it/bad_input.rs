@@ -430,7 +430,7 @@ async fn statements_may_be_large_but_not_deep() {
         assert!(code == "54001" || code == "42601", "{}: {code} {}", &sql[..40], report.message());
     }
     let row = client.query_one(&additions(500), &[]).await.expect("is not that deep");
-    assert_eq!(row.get::<_, i64>(0), 501);
+    assert_eq!(row.get::<_, i32>(0), 501);
     let many = (0..5_000).map(|value| value.to_string()).collect::<Vec<_>>().join(", ");
     let sql = format!("SELECT count(*) FROM frames WHERE frame_number IN ({many})");
     client.query_one(&sql, &[]).await.expect("a list is not deep");

@@ -255,3 +255,19 @@ async fn wrong_statements_and_values_are_refused() {
     assert_eq!(error.code(), Some(&SqlState::INVALID_SQL_STATEMENT_NAME));
     client.query("SELECT 1", &[]).await.expect("the connection goes on");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whole_numbers_of_a_select_list_are_integers() {
+    let server = Server::start().await;
+    let client = server.connect().await;
+    let sql = "SELECT 1, 2147483648, (1 + 1) * -2 AS a, frame_number + 1 FROM frames LIMIT 1";
+    let statement = client.prepare(sql).await.expect("can be prepared");
+    let types: Vec<_> = statement.columns().iter().map(|column| column.type_().clone()).collect();
+    assert_eq!(types, [Type::INT4, Type::INT8, Type::INT4, Type::INT8]);
+    let row = client.query_one(&statement, &[]).await.expect("runs");
+    assert_eq!((row.get::<_, i32>(0), row.get::<_, i32>(2)), (1, -4));
+    let row = client.query_one("SELECT 1", &[]).await.expect("runs");
+    assert_eq!(row.get::<_, i32>(0), 1);
+    let error = client.query_one("SELECT 2147483647 + 1", &[]).await.expect_err("does not fit");
+    assert_eq!(error.code(), Some(&SqlState::NUMERIC_VALUE_OUT_OF_RANGE));
+}

@@ -196,6 +196,15 @@ fn values(text: &str, lower: &str) -> Option<SqlError> {
         }
         return Some(error);
     }
+    // Int32Array overflow on abs(-2147483648)
+    if let Some((array, _)) = text.split_once("Array overflow on abs(") {
+        let name = match array.rsplit(' ').next()? {
+            "Int16" | "int16" => "smallint",
+            "Int32" | "int32" => "integer",
+            _ => "bigint",
+        };
+        return Some(query("22003", &format!("{name} out of range")));
+    }
     if lower.starts_with("percentile value must be between") {
         let value = text.rsplit("inclusive, ").next()?.split(' ').next()?;
         return Some(query("22003", &format!("percentile value {value} is not between 0 and 1")));
