@@ -10,6 +10,7 @@
 
 mod pairs;
 mod scalar;
+mod single;
 
 use std::sync::Arc;
 
