@@ -28,6 +28,7 @@ use crate::planner::Functions;
 use crate::roles::Roles;
 use crate::runtime::QueryRuntime;
 use crate::types::Types;
+use crate::vector_unions::VectorUnions;
 use crate::views::Views;
 use crate::{Engine, Session, SqlError, functions, guarded, input_order, lateral, model_columns};
 
@@ -236,12 +237,15 @@ fn base_state(
     let mut rules = engine.physical_rules();
     rules.extend(PhysicalOptimizer::new().rules);
     rules.push(Arc::new(Interrupts));
+    // Before DataFusion unites the types of what is united.
+    let mut analysis = analyzer_rules();
+    analysis.insert(0, Arc::new(VectorUnions));
     let mut state = SessionStateBuilder::new()
         .with_config(config(cores))
         .with_default_features()
         .with_optimizer_rules(optimizer_rules())
         .with_physical_optimizer_rules(rules)
-        .with_analyzer_rules(analyzer_rules())
+        .with_analyzer_rules(analysis)
         .with_analyzer_rule(Arc::new(CheckedArithmetic))
         .with_catalog_list(Arc::new(catalogs))
         .build();

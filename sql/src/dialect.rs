@@ -26,6 +26,7 @@ mod inner_names;
 mod lengths;
 mod like_escape;
 mod lines;
+mod named_arguments;
 mod numbers;
 mod ordinary;
 mod postgres;

@@ -13,6 +13,7 @@ mod members;
 mod pairs;
 mod presence;
 mod scalar;
+mod single;
 
 use std::sync::Arc;
 

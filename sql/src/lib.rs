@@ -69,6 +69,7 @@ pub mod text;
 mod time_casts;
 mod time_texts;
 mod types;
+mod vector_unions;
 mod views;
 pub mod wire;
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use super::kernel::{self, Half, Metric, Stored};
 
-/// The precision of the vectors in an index.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// The precision of the vectors in an index, the highest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Precision {
     /// 32 bits an element.
     #[default]

@@ -1,6 +1,7 @@
 //! All indexes by name, and the thread that fills them, takes deleted rows out and checks samples
 //! of queries.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -220,7 +221,8 @@ impl Indexes {
         indexes.into_iter().map(info).collect()
     }
 
-    /// The indexes of a column for a metric, partial ones first: they are smaller.
+    /// The indexes of a column for a metric, the best one first: partial ones before those of all rows, the smaller
+    /// the better; then those that keep more of each vector; then those with more edges, which find more.
     pub(super) fn over(
         &self,
         table: StandardTable,
@@ -236,7 +238,11 @@ impl Indexes {
             })
             .cloned()
             .collect();
-        found.sort_by_key(|index| index.predicate.is_none());
+        found.sort_by_cached_key(|index| {
+            let Definition { precision, m, ef_construction, .. } = index.definition;
+            let rows = index.predicate.as_ref().map_or(usize::MAX, |_| index.linked());
+            (rows, precision, Reverse(m), Reverse(ef_construction))
+        });
         found
     }
 

@@ -259,6 +259,10 @@ SELECT coalesce(e, '[0,0]') FROM (VALUES ('[1,2]'::halfvec(2)), (NULL)) AS t (e)
 SELECT e FROM (VALUES ('[1,2]'::halfvec(2)), ('[3,4]')) AS t (e) WHERE e IN ('[1,2]', '[5,6]')
 SELECT min(e) FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e)
 SELECT max(e) FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e)
+SELECT e FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) UNION ALL SELECT '[0,5,6]' ORDER BY 1
+SELECT '[7,8]' UNION SELECT e FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) ORDER BY 1
+SELECT i, e FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) UNION ALL SELECT 9, '[1]' UNION ALL SELECT 10, NULL ORDER BY 1
+SELECT pg_typeof(e) FROM (SELECT '[7,8]' AS e UNION SELECT '[1]'::halfvec) AS u LIMIT 1
 PREPARE near (vector) AS SELECT l2_distance('[1,2,4]', $1)
 EXECUTE near ('[1,2,3]')
 EXECUTE near ('[1,2,3]'::vector)

@@ -52,7 +52,7 @@ pub use self::bits::{
 };
 pub use self::cast::VectorCast;
 pub use self::kind::{VectorKind, is_halfvec};
-pub use self::literals::VectorLiterals;
+pub use self::literals::{VectorLiterals, as_vector, vector_kind};
 pub use self::of_model::{
     MODEL_CHECK, MODEL_COLUMN_TAG, MODEL_TAG, ModelRewrite, check_model, source_column,
     vectors_without_models,

@@ -15,6 +15,7 @@
 //! | `privileges` | `has_table_privilege`, `pg_has_role` and their like |
 //! | `names` | `to_regclass`, `to_regtype` |
 //! | `owners` | who owns what, where nobody else says so |
+//! | `sizes` | `pg_relation_size` and its like |
 //! | `indexes` | indexes in `pg_class`, `pg_index`, `pg_indexes` and `pg_stat_progress_create_index` |
 //! | `views` | views in `pg_class`, `pg_attribute`, `pg_rewrite` and `pg_depend`, their schema in `pg_namespace` |
 //! | `procedures` | `pg_proc` with Vigil's functions |
@@ -32,6 +33,7 @@ mod procedures;
 mod relations;
 mod roles;
 mod sessions;
+mod sizes;
 mod types;
 mod views;
 
@@ -109,6 +111,7 @@ impl OfSession {
         let relations = Arc::new(self.relations.seen_by(access, Some(session)));
         let mut functions = privileges::functions(&relations, access, user);
         functions.push(functions::index_definition(&relations));
+        functions.extend(sizes::functions(&relations));
         functions.extend(functions::of_views(&relations));
         functions.push(names::relation(&relations));
         functions

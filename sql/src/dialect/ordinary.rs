@@ -20,8 +20,8 @@ use datafusion_postgres::datafusion_pg_catalog::sql::rules::{
 use super::array_subquery::ArraySubqueryToNull;
 use super::{
     Lines, Postgres, array_literal, array_of, base64, bits, bytea, calls, chains, composite_field,
-    depth, distinct_from, exists, expansion, fetch, inner_names, like_escape, quantified,
-    row_values, sample, series, sets, symmetric, templates, using, values, whole_row,
+    depth, distinct_from, exists, expansion, fetch, inner_names, like_escape, named_arguments,
+    quantified, row_values, sample, series, sets, symmetric, templates, using, values, whole_row,
 };
 use crate::{SqlError, intervals};
 
@@ -74,6 +74,7 @@ pub(super) fn parse(
     templates::rewrite(&mut planned)?;
     using::rewrite(&mut planned);
     fetch::rewrite(&mut planned);
+    named_arguments::rewrite(&mut planned)?;
     series::rewrite(&mut planned);
     sets::rewrite(&mut planned);
     whole_row::rewrite(&mut planned);

@@ -19,7 +19,7 @@ pub(super) static DOC: FunctionDoc = FunctionDoc {
     name: "vector_search",
     section: "Search",
     syntax: &["vector_search(table, text [, k [, similarity_threshold [, metric]]]) → rows"],
-    description: "The rows of `captions` or `embeddings` whose vectors are nearest to that of a text, nearest first: all columns of the table, then `distance` and `rank`, from 1. It is used like a table, in `FROM`. `k` is 10 without it and 100 at most. A `similarity_threshold` leaves out rows whose cosine similarity, one minus the distance, is below it. The metric is `cosine`, `euclidean` or `manhattan`.",
+    description: "The rows of `captions` or `embeddings` whose vectors are nearest to that of a text, nearest first: all columns of the table, then `distance` and `rank`, from 1. It is used like a table, in `FROM`. `k` is 10 without it and 100 at most. A `similarity_threshold` leaves out rows whose cosine similarity, one minus the distance, is below it. The metric is `cosine`, `euclidean` or `manhattan`. Arguments may have their names: `similarity_threshold => 0.7`.",
     arguments: &[
         ("table", "`captions` or `embeddings`, a constant text"),
         (
@@ -68,8 +68,8 @@ impl VectorSearch {
                 )
             })?;
         let rows = arguments.rows(2, DEFAULT_ROWS, MAX_ROWS)?;
-        let metric = arguments.text(4, "the metric")?.unwrap_or("cosine");
-        let function = match metric {
+        let metric = arguments.text(4, "the metric")?.unwrap_or("cosine").to_ascii_lowercase();
+        let function = match metric.as_str() {
             "cosine" => "cosine_distance",
             "euclidean" => "l2_distance",
             "manhattan" => "l1_distance",

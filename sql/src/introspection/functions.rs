@@ -330,7 +330,9 @@ impl Engine<'_> {
             "to_regtype" => self.look_up_quietly(Reg::Type, text(0)?)?,
             "to_regnamespace" => self.look_up_quietly(Reg::Namespace, text(0)?)?,
             "to_regproc" | "to_regprocedure" => self.look_up_quietly(Reg::Procedure, text(0)?)?,
-            "pg_get_expr" | "pg_get_partkeydef" | "pg_get_statisticsobjdef_columns" => V::Null,
+            // Expressions of the catalog are kept as they are written; an empty text is none.
+            "pg_get_expr" => texts(text(0)?.filter(|expression| !expression.is_empty())),
+            "pg_get_partkeydef" | "pg_get_statisticsobjdef_columns" => V::Null,
             "pg_encoding_to_char" => V::text("UTF8"),
             "pg_char_to_encoding" => V::Int(6),
             "pg_client_encoding" | "getdatabaseencoding" => V::text("UTF8"),
@@ -362,7 +364,7 @@ impl Engine<'_> {
             "pg_my_temp_schema" => V::Int(self.temporary_schema_oid()),
             "pg_is_other_temp_schema" => V::Bool(false),
             "pg_relation_filenode" | "pg_stat_get_numscans" => V::Null,
-            "pg_relation_size" | "pg_total_relation_size" | "pg_tablespace_size" => V::Null,
+            "pg_tablespace_size" => V::Null,
             // DataFusion's own is only planned, never called.
             "now" | "current_timestamp" | "transaction_timestamp" | "statement_timestamp" => {
                 return self.of_library("clock_timestamp", &[]);

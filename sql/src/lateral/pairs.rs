@@ -183,6 +183,14 @@ impl Pairs {
             .build()
     }
 
+    /// The pairs with their numbers among those of one row, from 1, and the column with those.
+    pub(super) fn counted(&self, pairs: LogicalPlan) -> Result<(LogicalPlan, Expr)> {
+        let row = Expr::Column(Column::new_unqualified(ROW));
+        let place = row_number().partition_by(vec![row]).build()?.alias(PLACE);
+        let counted = LogicalPlanBuilder::from(pairs).window(vec![place])?.build()?;
+        Ok((counted, Expr::Column(Column::new_unqualified(PLACE))))
+    }
+
     /// The pairs with the rows of a plan that knows nothing of the left side; `condition` says which.
     fn of(&self, right: &LogicalPlan, condition: Option<Expr>) -> Result<LogicalPlan> {
         let left = LogicalPlanBuilder::from(self.left.clone());

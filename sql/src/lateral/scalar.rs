@@ -1,4 +1,5 @@
-//! `(SELECT count(*) FROM b WHERE b.x > a.x)` and `(SELECT … ORDER BY … LIMIT 1)` as values of each row.
+//! `(SELECT count(*) FROM b WHERE b.x > a.x)`, `(SELECT … ORDER BY … LIMIT 1)` and `(SELECT name FROM b WHERE
+//! b.id = a.id)` as values of each row.
 
 use datafusion::common::Column;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -8,8 +9,8 @@ use datafusion::logical_expr::{
     Distinct, Expr, FetchType, LogicalPlan, LogicalPlanBuilder, Subquery, SubqueryAlias,
 };
 
-use super::exceeds_datafusion;
 use super::pairs::Pairs;
+use super::{exceeds_datafusion, is_correlated, single};
 
 /// What the columns with the values begin with.
 const VALUE: &str = "__lateral_value_of_";
@@ -79,13 +80,19 @@ fn with_value(
     subquery: &LogicalPlan,
     number: usize,
 ) -> Result<Option<LogicalPlan>> {
-    if !exceeds_datafusion(subquery)? {
-        return Ok(None);
-    }
+    let exceeds = exceeds_datafusion(subquery)?;
     let keeps_all = match rows(subquery)? {
-        Rows::One => false,
-        Rows::AtMostOne => true,
-        Rows::Any => return Ok(None),
+        Rows::One if exceeds => false,
+        Rows::AtMostOne if exceeds => true,
+        Rows::One | Rows::AtMostOne => return Ok(None),
+        Rows::Any => {
+            // By equal groups DataFusion does it.
+            let is_left = is_grouped(subquery) && !exceeds;
+            return match is_correlated(subquery)? && !is_left {
+                true => with_single_value(input, subquery, number),
+                false => Ok(None),
+            };
+        }
     };
     let pairs = Pairs::new(input, keeps_all)?;
     let Some(lifted) = pairs.lift(subquery)? else { return Ok(None) };
@@ -93,6 +100,35 @@ fn with_value(
     let value = value.map(|value| value.alias(format!("{VALUE}{number}")));
     let all = pairs.outer().chain(value).collect::<Vec<_>>();
     LogicalPlanBuilder::from(lifted).project(all)?.build().map(Some)
+}
+
+/// The same of a sub-query that may have any number of rows: a second one is an error when it is read.
+fn with_single_value(
+    input: &LogicalPlan,
+    subquery: &LogicalPlan,
+    number: usize,
+) -> Result<Option<LogicalPlan>> {
+    let pairs = Pairs::new(input, true)?;
+    let Some(lifted) = pairs.lift(subquery)? else { return Ok(None) };
+    let (counted, place) = pairs.counted(lifted)?;
+    let value = subquery.schema().iter().map(Expr::from);
+    let value = value.map(|value| {
+        single::SINGLE.call(vec![value, place.clone()]).alias(format!("{VALUE}{number}"))
+    });
+    let all = pairs.outer().chain(value).collect::<Vec<_>>();
+    LogicalPlanBuilder::from(counted).project(all)?.build().map(Some)
+}
+
+/// Whether the rows of a sub-query are groups.
+fn is_grouped(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(_) => true,
+        LogicalPlan::Projection(projection) => is_grouped(&projection.input),
+        LogicalPlan::Filter(filter) => is_grouped(&filter.input),
+        LogicalPlan::Sort(sort) => is_grouped(&sort.input),
+        LogicalPlan::SubqueryAlias(SubqueryAlias { input, .. }) => is_grouped(input),
+        _ => false,
+    }
 }
 
 /// How many rows a sub-query has for each row of the outer query.

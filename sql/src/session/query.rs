@@ -9,8 +9,8 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::session_state::SessionState;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder};
+use datafusion::physical_plan::execute_stream;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::scalar::ScalarValue;
 use datafusion::sql::parser::Statement as DataFusionStatement;
 use datafusion::sql::sqlparser::ast;
@@ -136,7 +136,11 @@ impl Session {
         let (settings, described) = (self.settings.generation(), described.clone());
         let open = async move {
             let plan = parameters::bind(candidate.plan.clone(), parameters)?;
-            let physical = physical_plan(&state, plan, &described).await?;
+            let plan = match &described {
+                Some(described) => as_described(&state, plan, described)?,
+                None => plan,
+            };
+            let physical = state.create_physical_plan(&plan).await?;
             *kept = candidate.keep(&physical, &state, &memory, engine.as_ref(), settings, reads);
             let context = Arc::new(TaskContext::from(&state).with_runtime(memory));
             let batches = execute_stream(physical, context)?;
@@ -180,7 +184,11 @@ impl Session {
         let open = async move {
             let plan = parameters::bind(plan, parameters)?;
             let plan = init_plan::evaluated(&state, &memory, plan).await?;
-            let physical = physical_plan(&state, plan, &described).await?;
+            let plan = match &described {
+                Some(described) => as_described(&state, plan, described)?,
+                None => plan,
+            };
+            let physical = state.create_physical_plan(&plan).await?;
             let context = TaskContext::from(&state).with_runtime(memory);
             let batches = execute_stream(physical, Arc::new(context))?;
             Ok(match &described {
@@ -206,28 +214,14 @@ fn signed(schema: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new_with_metadata(fields.collect::<Fields>(), schema.metadata().clone()))
 }
 
-/// What runs `plan`; its columns have the types of `described`, where that is given.
-async fn physical_plan(
+/// `plan` with casts where the values of parameters gave a column another type than the client
+/// was told.
+fn as_described(
     state: &SessionState,
     plan: LogicalPlan,
-    described: &Option<SchemaRef>,
-) -> Result<Arc<dyn ExecutionPlan>, SqlError> {
-    let Some(described) = described else { return Ok(state.create_physical_plan(&plan).await?) };
-    let analyzed = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| ())?;
-    let optimized = match as_described(&analyzed, described)? {
-        // What a cast means is said by the analysis.
-        Some(cast) => state.optimize(&cast)?,
-        None => state.optimizer().optimize(analyzed, state, |_, _| ())?,
-    };
-    Ok(state.query_planner().create_physical_plan(&optimized, state).await?)
-}
-
-/// `analyzed` with casts where the values of parameters gave a column another type than the client
-/// was told; `None` where they gave none.
-fn as_described(
-    analyzed: &LogicalPlan,
     described: &SchemaRef,
-) -> Result<Option<LogicalPlan>, SqlError> {
+) -> Result<LogicalPlan, SqlError> {
+    let analyzed = state.analyzer().execute_and_check(plan, state.config_options(), |_, _| ())?;
     let same = analyzed
         .schema()
         .fields()
@@ -235,9 +229,9 @@ fn as_described(
         .zip(described.fields())
         .all(|(field, described)| field.data_type() == described.data_type());
     if same {
-        return Ok(None);
+        return Ok(analyzed);
     }
-    let schema = analyzed.schema();
+    let schema = Arc::clone(analyzed.schema());
     let columns = schema.iter().zip(described.fields()).map(|((qualifier, field), described)| {
         let column = Expr::from((qualifier, field));
         if field.data_type() == described.data_type() {
@@ -247,7 +241,7 @@ fn as_described(
         Ok(cast.alias_qualified(qualifier.cloned(), field.name()))
     });
     let columns = columns.collect::<Result<Vec<_>, SqlError>>()?;
-    Ok(Some(LogicalPlanBuilder::from(analyzed.clone()).project(columns)?.build()?))
+    Ok(LogicalPlanBuilder::from(analyzed).project(columns)?.build()?)
 }
 
 /// The same batches, and an error instead of more than `max_rows` rows.

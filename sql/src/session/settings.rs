@@ -319,16 +319,21 @@ fn check(known: &Known, value: &str) -> Result<String, SqlError> {
             .find(|allowed| allowed.eq_ignore_ascii_case(value))
             .map(|allowed| (*allowed).to_owned())
             .ok_or_else(|| refused(format!("Available values: {}.", values.join(", ")))),
-        Takes::Integer(low, high) => match value.trim().parse::<f64>().map(f64::round_ties_even) {
-            Ok(number) if number.abs() > f64::from(i32::MAX) => {
-                Err(refused("Value exceeds integer range.".into()))
+        Takes::Integer(low, high) => {
+            let number = value.trim().parse::<f64>().map(f64::round_ties_even).ok();
+            match number.filter(|number| number.is_finite()) {
+                Some(number) if number.abs() > f64::from(i32::MAX) => {
+                    Err(refused("Value exceeds integer range.".into()))
+                }
+                Some(number) if (low as f64..=high as f64).contains(&number) => {
+                    Ok((number as i64).to_string())
+                }
+                Some(number) => {
+                    Err(outside(known, &number.to_string(), &format!("{low} .. {high}")))
+                }
+                None => Err(refused(format!("It takes a whole number from {low} to {high}."))),
             }
-            Ok(number) if number < low as f64 || number > high as f64 => {
-                Err(outside(known, &number.to_string(), &format!("{low} .. {high}")))
-            }
-            Ok(number) if number.is_finite() => Ok((number as i64).to_string()),
-            _ => Err(refused(format!("It takes a whole number from {low} to {high}."))),
-        },
+        }
         Takes::Number(low, high) => match value.trim().parse::<f64>() {
             Ok(number) if (low..=high).contains(&number) => Ok(number.to_string()),
             Ok(number) if number.is_finite() => {

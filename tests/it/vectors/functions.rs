@@ -61,7 +61,7 @@ fn a_search_has_a_metric_and_a_threshold() {
     let threshold = 0.35;
     let above = (0..ROWS).filter(|row| 1.0 - cosine(*row) >= threshold).count();
     assert!((1..50).contains(&above), "a threshold that {above} rows pass tells nothing");
-    let cases: [Case<'_>; 8] = [
+    let cases: [Case<'_>; 10] = [
         ("", &cosine, 10),
         (", 25", &cosine, 25),
         (", 3::int", &cosine, 3),
@@ -69,6 +69,8 @@ fn a_search_has_a_metric_and_a_threshold() {
         (", 7, NULL, 'euclidean'", &euclidean, 7),
         (", 7, NULL, 'manhattan'", &manhattan, 7),
         (", 50, 0.35", &cosine, above),
+        (", similarity_threshold => 0.35, k => 50", &cosine, above),
+        (", 7, metric := 'Euclidean'", &euclidean, 7),
         (", 50, 0.999", &cosine, 0),
     ];
     for (arguments, distance, count) in cases {

@@ -36,6 +36,38 @@ fn a_partial_index_is_not_used_for_another_condition() {
     assert!(!fixture.plan(&other).contains("index=lie"), "{}", fixture.plan(&other));
 }
 
+/// Of several indexes that fit, a partial one is the smallest, and of the others the one that finds most is taken,
+/// whatever they are called.
+#[test]
+fn the_best_of_several_indexes_is_taken() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..200);
+    fixture.commit(2, "yard", 200..300);
+    let query = literal("a black dog jumps over a log");
+    let nearest = |condition: &str| {
+        format!(
+            "SELECT frame_number FROM captions {condition} ORDER BY embedding <-> {query} LIMIT 5"
+        )
+    };
+    let create = "CREATE INDEX";
+    let on = "ON captions USING hnsw (embedding vector_l2_ops)";
+    for (name, options, wanted) in [
+        ("a_half", "WITH (precision = 'half')", "a_half"),
+        ("b_few", "WITH (m = 4, ef_construction = 16)", "b_few"),
+        ("c_many", "WITH (m = 24)", "c_many"),
+        ("d_int8", "WITH (m = 32, precision = 'int8')", "c_many"),
+        ("e_part", "WITH (m = 4) WHERE source = 'yard'", "c_many"),
+    ] {
+        fixture.rows(&format!("{create} {name} {on} {options}"));
+        let plan = fixture.plan(&nearest(""));
+        assert!(plan.contains(&format!("index={wanted},")), "{name}: {plan}");
+    }
+    let plan = fixture.plan(&nearest("WHERE source = 'yard'"));
+    assert!(plan.contains("index=e_part,"), "{plan}");
+    let plan = fixture.plan(&nearest("WHERE source = 'lobby'"));
+    assert!(plan.contains("index=c_many,"), "{plan}");
+}
+
 /// A condition with another value each time is asked once: whoever searched by it and filtered
 /// again would lose rows twice.
 #[test]

@@ -85,3 +85,34 @@ fn rows_that_are_gone_are_taken_out_of_the_graph() {
     );
     assert_eq!(fixture.rows(&sql), [["yard"], ["yard"], ["yard"]]);
 }
+
+#[test]
+fn the_catalog_tells_of_sizes_and_conditions() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..600);
+    fixture.reindex();
+    let bytes = fixture
+        .rows("SELECT bytes FROM vigil_catalog.indexes WHERE name = 'captions_embedding_idx'");
+    assert_ne!(bytes, [["0"]]);
+    for sql in [
+        "SELECT pg_relation_size('captions_embedding_idx')",
+        "SELECT pg_total_relation_size('public.captions_embedding_idx')",
+        "SELECT pg_indexes_size('captions')",
+        "SELECT pg_relation_size(oid) FROM pg_class WHERE relname = 'captions_embedding_idx'",
+        "SELECT pg_indexes_size(oid) FROM pg_class WHERE relname = 'captions'",
+    ] {
+        assert_eq!(fixture.rows(sql), bytes, "{sql}");
+    }
+    // What rows take is not known, and what is not there has no size.
+    assert_eq!(fixture.rows("SELECT pg_relation_size('captions')"), [["NULL"]]);
+    assert_eq!(fixture.refused("SELECT pg_relation_size('nowhere')").0, "42P01");
+    let conditions = "SELECT c.relname, pg_get_expr(i.indpred, i.indrelid) FROM pg_index i \
+                      JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indpred IS NOT NULL ORDER BY 1";
+    assert_eq!(
+        fixture.rows(conditions),
+        [
+            ["embeddings_appearance_idx", "(kind = 'appearance')"],
+            ["embeddings_caption_idx", "(kind = 'caption')"]
+        ]
+    );
+}

@@ -4,7 +4,7 @@
 //! what marks a `vector`. Comparisons become pgvector's; a `CASE` of vectors is one again. `min` and `max` of
 //! vectors do not exist, as in pgvector.
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
@@ -113,6 +113,16 @@ impl VectorLiterals {
         let case = Expr::Case(Case::new(expr, when_then_expr, else_expr));
         Transformed::yes(function.call(vec![case]))
     }
+}
+
+/// The kind of the vectors that a field has; `None` for every other one.
+pub fn vector_kind(field: &Field) -> Option<VectorKind> {
+    kind_of(field)
+}
+
+/// A value as a vector of any length: the cast `value::vector` or `value::halfvec` after the types are known.
+pub fn as_vector(value: Expr, kind: VectorKind) -> Expr {
+    to_vector::udf(kind).call(vec![value])
 }
 
 fn kind_in(expr: &Expr, schema: &DFSchema) -> Option<VectorKind> {

@@ -18,7 +18,7 @@ use datafusion_postgres::arrow_pg::datatypes::PG_VECTOR_TYPE_OID;
 use datafusion_postgres::datafusion_pg_catalog::pg_catalog::format_type::create_format_type_udf;
 
 use super::relations::Relations;
-use super::{keys, procedures};
+use super::{keys, procedures, sizes};
 use crate::types::{BIT_OID, HALFVEC_ARRAY_OID, HALFVEC_OID, VARBIT_OID};
 
 /// PostgreSQL's OIDs of `record` and `record[]`.
@@ -38,8 +38,6 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         ("pg_get_functiondef", Kind::FunctionDefinition, 1..=1),
         ("pg_get_function_sqlbody", Kind::NoText, 1..=1),
         ("pg_get_constraintdef", Kind::ConstraintDefinition, 1..=2),
-        ("pg_table_size", Kind::NoSize, 1..=1),
-        ("pg_indexes_size", Kind::NoSize, 1..=1),
         ("pg_database_size", Kind::NoSize, 1..=1),
         ("pg_size_pretty", Kind::PrettySize, 1..=1),
     ];
@@ -49,7 +47,7 @@ pub(super) fn register(context: &SessionContext, relations: &Arc<Relations>) {
         let relations = Arc::clone(relations);
         context.register_udf(ScalarUDF::new_from_impl(Lookup { name, kind, signature, relations }));
     }
-    for function in of_views(relations) {
+    for function in of_views(relations).chain(sizes::functions(relations)) {
         context.register_udf(function);
     }
     let signature = Signature::any(2, Volatility::Stable);

@@ -128,6 +128,10 @@ pub(super) struct Index {
     pub(super) columns: Vec<String>,
     pub(super) is_primary: bool,
     pub(super) definition: String,
+    /// The condition of a partial index, in parentheses.
+    pub(super) predicate: Option<String>,
+    /// Memory. An index of a key takes none.
+    pub(super) bytes: i64,
 }
 
 /// All indexes: those of keys, and `vectors`, those of the engine.
@@ -145,11 +149,16 @@ pub(super) fn indexes(vectors: Vec<IndexInfo>) -> Vec<Index> {
             key.table,
             key.columns.join(", ")
         ),
+        predicate: None,
+        bytes: 0,
     });
     let vectors = vectors.into_iter().filter_map(|index| {
         let table = StandardTable::ALL.into_iter().find(|table| table.name() == index.table)?;
         let column = index.definition.split_once('(')?.1.split([' ', ')']).next()?.to_owned();
+        let condition = index.definition.split_once(") WHERE ").map(|(_, condition)| condition);
         Some(Index {
+            predicate: condition.map(|condition| format!("({condition})")),
+            bytes: index.bytes,
             oid: vector_index_oid(&index.name),
             name: index.name,
             table,
@@ -262,6 +271,10 @@ impl Extra for Indexes {
             | "indnullsnotdistinct" => truths(&all, |_| false),
             "indkey" => {
                 Some(Values::Numbers(all.iter().map(|index| Some(places(index))).collect()))
+            }
+            "indpred" => {
+                let predicates = all.iter().map(|index| index.predicate.as_deref());
+                Some(Values::Of(Arc::new(predicates.collect::<StringArray>())))
             }
             "indcollation" | "indclass" | "indoption" => Some(Values::Numbers(
                 all.iter().map(|index| Some(vec![0; index.columns.len()])).collect(),
