@@ -3,11 +3,11 @@
 * `select1_over_postgres`: transactions a second of `SELECT 1`, prepared, one connection, by pgbench.
 * `rows_over_postgres`: rows a second of a result of a million rows, streamed to psycopg in binary. Both
   have the same rows of `detections`, which a load generator has made.
-* `connections_memory_kb`: what a connection takes of the server's memory, of 1,000 of which 500 query;
+* `connections_memory_kb`: what a connection takes of the server's memory, of 1,000 of which 500 query, while no source runs;
   `connections_errors` has to be 0.
 * `cancel_ms`: the longest time from a cancel request to the error, over queries that keep the processors busy;
   `cancel_idle_ms`: until the server's threads have stopped working on them.
-* `throughput_loss_over_cpu`: the share of frames that a source loses while 500 connections query, over the
+* `throughput_loss_over_cpu`: the share of frames that a source loses while 500 of 1,000 connections query, over the
   share of the processor's time that queries, wire and the clients here take of what server and clients use.
   Below 1 is good. The clients count as they run on the same processors: what they take, the source lacks.
 

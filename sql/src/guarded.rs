@@ -133,7 +133,7 @@ fn value(expr: Expr, schema: &DFSchema) -> Result<Expr> {
                 other => other,
             })
         }
-        other if is_guarded(&other) => Ok(other),
+        other if made(&other).is_some() => Ok(other),
         other => Ok(other.map_children(|expr| value(expr, schema).map(Transformed::yes))?.data),
     }
 }
@@ -186,19 +186,25 @@ fn tables(expr: &Expr) -> Vec<Option<TableReference>> {
     tables
 }
 
-/// What this rule has made.
-fn is_guarded(expr: &Expr) -> bool {
-    let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = expr else { return false };
-    matches!(left.as_ref(), Expr::Case(_))
-        && matches!(right.as_ref(), Expr::Literal(ScalarValue::Int8(Some(1)), _))
+/// The cases of what this rule has made.
+fn made(expr: &Expr) -> Option<&Case> {
+    let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Eq, right }) = expr else { return None };
+    match (left.as_ref(), right.as_ref()) {
+        (Expr::Case(case), Expr::Literal(ScalarValue::Int8(Some(1)), _)) => Some(case),
+        _ => None,
+    }
 }
 
 /// Whether there is something in the expression that may fail for some rows and is not guarded.
 fn may_fail(expr: &Expr, schema: &DFSchema) -> Result<bool> {
     let mut may_fail = false;
     expr.apply(|expr| {
-        if is_guarded(expr) {
-            return Ok(TreeNodeRecursion::Jump);
+        if let Some(made) = made(expr) {
+            // Its first condition is asked of every row.
+            if let Some((first, _)) = made.when_then_expr.first() {
+                may_fail = self::may_fail(first, schema)?;
+            }
+            return Ok(if may_fail { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Jump });
         }
         may_fail = overflow::may_fail(expr) || reads_text(expr, schema);
         Ok(if may_fail { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
