@@ -197,7 +197,7 @@ fn with_presence(
     let (rows, skipped) = match presence::presence(&exists.subquery.subquery)? {
         Presence::Always => return Ok(Some((input.clone(), lit(!exists.negated)))),
         Presence::Never => return Ok(Some((input.clone(), lit(exists.negated)))),
-        Presence::MoreThan(rows, skipped) => (rows, skipped),
+        Presence::MoreThan(rows, skipped) => (*rows, skipped),
     };
     let name = format!("{MEMBER}{number}");
     let (with_value, value) = match plan {
