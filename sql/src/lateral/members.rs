@@ -32,6 +32,9 @@ pub(super) fn rewrite(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
     let inputs = plan.inputs();
     let [input] = inputs.as_slice() else { return Ok(None) };
     let wanted = wanted(plan)?;
+    if wanted.is_empty() {
+        return Ok(None);
+    }
     let mut input = (*input).clone();
     let mut values: Vec<(Expr, Expr)> = Vec::new();
     for question in wanted {
