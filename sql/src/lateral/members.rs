@@ -32,6 +32,9 @@ pub(super) fn rewrite(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
     let inputs = plan.inputs();
     let [input] = inputs.as_slice() else { return Ok(None) };
     let wanted = wanted(plan)?;
+    if wanted.is_empty() {
+        return Ok(None);
+    }
     let mut input = (*input).clone();
     let mut values: Vec<(Expr, Expr)> = Vec::new();
     for question in wanted {
@@ -197,7 +200,7 @@ fn with_presence(
     let (rows, skipped) = match presence::presence(&exists.subquery.subquery)? {
         Presence::Always => return Ok(Some((input.clone(), lit(!exists.negated)))),
         Presence::Never => return Ok(Some((input.clone(), lit(exists.negated)))),
-        Presence::MoreThan(rows, skipped) => (rows, skipped),
+        Presence::MoreThan(rows, skipped) => (*rows, skipped),
     };
     let name = format!("{MEMBER}{number}");
     let (with_value, value) = match plan {

@@ -19,7 +19,7 @@ pub(super) enum Presence {
     Always,
     Never,
     /// When the plan has more than so many.
-    MoreThan(LogicalPlan, usize),
+    MoreThan(Box<LogicalPlan>, usize),
 }
 
 /// Whether a condition of `WHERE` with this `EXISTS` is DataFusion's to answer.
@@ -81,11 +81,11 @@ pub(super) fn presence(plan: &LogicalPlan) -> Result<Presence> {
             (_, FetchType::Literal(Some(0))) => Presence::Never,
             (SkipType::Literal(0), FetchType::Literal(_)) => presence(&limit.input)?,
             (SkipType::Literal(skipped), FetchType::Literal(_)) => {
-                Presence::MoreThan(rows(&limit.input).clone(), skipped)
+                Presence::MoreThan(Box::new(rows(&limit.input).clone()), skipped)
             }
-            _ => Presence::MoreThan(plan.clone(), 0),
+            _ => Presence::MoreThan(Box::new(plan.clone()), 0),
         },
-        other => Presence::MoreThan(other.clone(), 0),
+        other => Presence::MoreThan(Box::new(other.clone()), 0),
     })
 }
 

@@ -24,7 +24,7 @@ pub(super) fn of_function(name: &str, at: usize, count: usize) -> Option<DataTyp
 
 /// Whether a function's arguments have one type, which is that of the others for one that has none.
 pub(super) fn are_alike(name: &str) -> bool {
-    matches!(name, "coalesce" | "greatest" | "least" | "nullif")
+    matches!(name, "coalesce" | "greatest" | "least" | "nullif" | "make_array")
 }
 
 /// Whether one of these says what type it has.
