@@ -105,7 +105,8 @@ impl VectorLiterals {
         let results = when_then_expr.iter_mut().map(|(_, then)| then).chain(&mut else_expr);
         for result in results {
             // Vectors of a length and those of any are two types of Arrow's.
-            if has_no_type(result) || kind_in(result, schema).is_some() {
+            let has_length = |data_type| matches!(data_type, DataType::FixedSizeList(..));
+            if has_no_type(result) || result.get_type(schema).is_ok_and(has_length) {
                 let value = std::mem::take(result.as_mut());
                 **result = function.call(vec![value]);
             }
