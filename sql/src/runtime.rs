@@ -19,6 +19,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::DataFusionError;
 use datafusion::execution::{RecordBatchStream, SendableRecordBatchStream};
+use futures::future::BoxFuture;
 use futures::{FutureExt, Stream, StreamExt};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::mpsc;
@@ -57,6 +58,9 @@ const PATIENCE: Duration = Duration::from_millis(500);
 
 /// So many crews there are at most: three may be held by steps that do not end.
 const CREWS: usize = 4;
+
+/// What a query thread does for a statement.
+pub(crate) type Work<T> = BoxFuture<'static, Result<T, SqlError>>;
 
 /// The threads that statements run on.
 #[derive(Debug)]
@@ -170,24 +174,23 @@ impl QueryRuntime {
     }
 
     /// Runs `work` to its end; dropping the returned future stops it.
-    pub(crate) async fn run<T, W>(&self, deadline: Option<Instant>, work: W) -> Result<T, SqlError>
-    where
-        T: Send + 'static,
-        W: Future<Output = Result<T, SqlError>> + Send + 'static,
-    {
+    ///
+    /// The work comes in a box: each of the futures around it would be as large as it is, and threads' stacks
+    /// are small.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        deadline: Option<Instant>,
+        work: Work<T>,
+    ) -> Result<T, SqlError> {
         self.run_until(Interrupt::new(deadline), deadline, work).await
     }
 
-    async fn run_until<T, W>(
+    async fn run_until<T: Send + 'static>(
         &self,
         interrupt: Arc<Interrupt>,
         deadline: Option<Instant>,
-        work: W,
-    ) -> Result<T, SqlError>
-    where
-        T: Send + 'static,
-        W: Future<Output = Result<T, SqlError>> + Send + 'static,
-    {
+        work: Work<T>,
+    ) -> Result<T, SqlError> {
         let timer = &self.timer.handle;
         let work = before(timer.clone(), deadline, work);
         let work = Aside { work: Box::pin(work), has_begun: false };
@@ -237,14 +240,11 @@ impl QueryRuntime {
 
     /// Reads the stream that `open` makes and passes its batches on; dropping the stream that is
     /// returned stops the query.
-    pub(crate) async fn stream<W>(
+    pub(crate) async fn stream(
         &self,
         deadline: Option<Instant>,
-        open: W,
-    ) -> Result<SendableRecordBatchStream, SqlError>
-    where
-        W: Future<Output = Result<SendableRecordBatchStream, SqlError>> + Send + 'static,
-    {
+        open: Work<SendableRecordBatchStream>,
+    ) -> Result<SendableRecordBatchStream, SqlError> {
         let interrupt = Interrupt::new(deadline);
         let mut batches = self.run_until(Arc::clone(&interrupt), deadline, open).await?;
         let schema = batches.schema();
@@ -407,11 +407,11 @@ mod tests {
             let _ = held.recv();
             Ok(())
         };
-        let error = runtime.run(Some(deadline), work).await.expect_err("is over");
+        let error = runtime.run(Some(deadline), Box::pin(work)).await.expect_err("is over");
         assert_eq!(error.sqlstate(), "57014");
         assert_eq!(error.to_string(), "canceling statement due to statement timeout");
         // Nor is anybody else kept from the thread.
-        let other = runtime.run(None, async { Ok(7) }).await.expect("is run");
+        let other = runtime.run(None, Box::pin(async { Ok(7) })).await.expect("is run");
         assert_eq!(other, 7);
         drop(release);
     }
@@ -430,10 +430,10 @@ mod tests {
                 let _ = held.recv();
                 Ok(3)
             };
-            holding.run(None, work).await
+            holding.run(None, Box::pin(work)).await
         });
         begun.await.expect("has begun");
-        assert_eq!(runtime.run(None, async { Ok(7) }).await.expect("is run"), 7);
+        assert_eq!(runtime.run(None, Box::pin(async { Ok(7) })).await.expect("is run"), 7);
         assert_eq!(runtime.crews().len(), 2);
         drop(release);
         assert_eq!(holder.await.expect("ends").expect("is run"), 3);
@@ -441,7 +441,7 @@ mod tests {
         while runtime.crews().iter().any(|crew| crew.tasks() > 0) {
             tokio::task::yield_now().await;
         }
-        assert_eq!(runtime.run(None, async { Ok(8) }).await.expect("is run"), 8);
+        assert_eq!(runtime.run(None, Box::pin(async { Ok(8) })).await.expect("is run"), 8);
         assert_eq!(runtime.crews().len(), 1);
     }
 }

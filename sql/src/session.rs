@@ -280,7 +280,8 @@ impl Session {
                 // One with rows only tells.
                 let has_effect = statement.schema().is_none();
                 let work = self.own_work(statement)?;
-                let (answer, change) = self.database.runtime().run(self.deadline(), work).await?;
+                let (answer, change) =
+                    self.database.runtime().run(self.deadline(), Box::pin(work)).await?;
                 self.note(change);
                 if has_effect {
                     self.transaction.own_statement_ran(&self.settings);

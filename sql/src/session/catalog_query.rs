@@ -82,7 +82,7 @@ impl Session {
             // A stop is an answer here, not a failure of the statement.
             Ok(in_deep_stack(query.describe(&state, &settings)).await)
         };
-        self.database.runtime().run(self.deadline(), work).await?
+        self.database.runtime().run(self.deadline(), Box::pin(work)).await?
     }
 
     /// Runs a query of the catalog.
@@ -104,7 +104,7 @@ impl Session {
                 let answer = query.answer(&state, &settings, &values, &schema, end);
                 Ok(in_deep_stack(answer).await)
             };
-            self.database.runtime().run(deadline, work).await?
+            self.database.runtime().run(deadline, Box::pin(work)).await?
         };
         match answered {
             Ok(answered) => {

@@ -177,6 +177,12 @@ impl VisitorMut for Caster<'_> {
                 self.cast_as_declared(left, is_own);
                 self.cast_as_declared(right, is_own);
             }
+            // `substr`; what comes after the text in a `substring` may be a pattern.
+            ast::Expr::Substring { substring_from, substring_for, shorthand: true, .. } => {
+                for expr in [substring_from, substring_for].into_iter().flatten() {
+                    self.cast(expr, SqlType::Integer(None));
+                }
+            }
             ast::Expr::CompoundFieldAccess { root, .. } => {
                 self.cast_as_declared(root, DataType::is_nested);
             }

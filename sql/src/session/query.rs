@@ -64,7 +64,7 @@ impl Session {
             };
             Ok((plan, schema))
         };
-        self.database.runtime().run(self.deadline(), work).await
+        self.database.runtime().run(self.deadline(), Box::pin(work)).await
     }
 
     /// Runs the plan of a prepared statement, and keeps its physical plan for the next time where
@@ -112,7 +112,7 @@ impl Session {
                         let Kept::Plan(known) = &mut *kept else { return Err(SqlError::Canceled) };
                         known.ready(parameters, cut, false)?.collect().await
                     };
-                    self.database.runtime().run(self.deadline(), work).await?
+                    self.database.runtime().run(self.deadline(), Box::pin(work)).await?
                 }
             };
             let batches = futures::stream::iter(batches.into_iter().map(Ok));
@@ -155,7 +155,7 @@ impl Session {
             });
             Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)) as _)
         };
-        let batches = self.database.runtime().stream(self.deadline(), open).await?;
+        let batches = self.database.runtime().stream(self.deadline(), Box::pin(open)).await?;
         Ok(limited(batches, self.database.max_rows()))
     }
 
@@ -196,7 +196,7 @@ impl Session {
                 None => batches,
             })
         };
-        let batches = self.database.runtime().stream(deadline, open).await?;
+        let batches = self.database.runtime().stream(deadline, Box::pin(open)).await?;
         Ok(limited(batches, self.database.max_rows()))
     }
 }

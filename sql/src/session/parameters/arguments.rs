@@ -6,7 +6,6 @@ use datafusion::sql::sqlparser::ast::{DataType, Expr, TimezoneInfo, Value};
 pub(super) fn of_function(name: &str, at: usize, count: usize) -> Option<DataType> {
     Some(match (name, at) {
         ("split_part", 2)
-        | ("substr" | "substring", 1 | 2)
         | ("left" | "right" | "repeat" | "lpad" | "rpad" | "round" | "trunc", 1)
         | ("lag" | "lead" | "nth_value", 1)
         | ("chr" | "ntile", 0) => DataType::Integer(None),
