@@ -156,9 +156,17 @@ fn guarded_by(guards: Vec<Expr>, risky: Vec<Expr>, operator: Operator) -> Vec<Ex
     let decided = |expr: Expr| if is_and { expr.is_false() } else { expr.is_true() };
     let decision = if is_and { lit(0_i8) } else { lit(1_i8) };
     let before = risky.iter().take(risky.len() - 1).cloned();
-    let guard = (!guards.is_empty()).then(|| joined(guards, operator));
-    let cases = guard.into_iter().chain(before);
-    let cases = cases.map(|expr| (Box::new(decided(expr)), Box::new(decision.clone())));
+    let guard = (!guards.is_empty()).then(|| decided(joined(guards, operator)));
+    // A plan that is analysed again has them already.
+    if let ([one], Some(guard)) = (risky.as_slice(), &guard)
+        && made(one)
+            .and_then(|case| case.when_then_expr.first())
+            .is_some_and(|(first, _)| **first == *guard)
+    {
+        return risky;
+    }
+    let cases = guard.into_iter().chain(before.map(decided));
+    let cases = cases.map(|expr| (Box::new(expr), Box::new(decision.clone())));
     let cases = cases.collect();
     let otherwise = cast(joined(risky, operator), DataType::Int8);
     vec![Expr::Case(Case::new(None, cases, Some(Box::new(otherwise)))).eq(lit(1_i8))]
@@ -195,17 +203,10 @@ fn made(expr: &Expr) -> Option<&Case> {
     }
 }
 
-/// Whether there is something in the expression that may fail for some rows and is not guarded.
+/// Whether there is something in the expression that may fail for some rows; a guard leaves some of them.
 fn may_fail(expr: &Expr, schema: &DFSchema) -> Result<bool> {
     let mut may_fail = false;
     expr.apply(|expr| {
-        if let Some(made) = made(expr) {
-            // Its first condition is asked of every row.
-            if let Some((first, _)) = made.when_then_expr.first() {
-                may_fail = self::may_fail(first, schema)?;
-            }
-            return Ok(if may_fail { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Jump });
-        }
         may_fail = overflow::may_fail(expr) || reads_text(expr, schema);
         Ok(if may_fail { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
