@@ -30,7 +30,9 @@ use crate::runtime::QueryRuntime;
 use crate::types::Types;
 use crate::vector_unions::VectorUnions;
 use crate::views::Views;
-use crate::{Engine, Session, SqlError, functions, guarded, input_order, lateral, model_columns};
+use crate::{
+    Engine, Session, SqlError, copies, functions, guarded, input_order, lateral, model_columns,
+};
 
 /// The name of the one database.
 pub const DATABASE: &str = "vigil";
@@ -263,6 +265,7 @@ fn base_state(
     let base = SessionStateBuilder::new_from_existing(state)
         .with_expr_planners(planners)
         .with_analyzer_rule(Arc::new(NullableSubqueries))
+        .with_analyzer_rule(copies::rule())
         .with_analyzer_rule(guarded::rule())
         .with_analyzer_rule(input_order::rule())
         .with_analyzer_rule(lateral::rule())

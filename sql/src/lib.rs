@@ -44,6 +44,7 @@ mod activity;
 pub mod catalog;
 mod channels;
 mod comments;
+mod copies;
 mod database;
 mod dialect;
 mod engine;

@@ -20,6 +20,7 @@ pub(super) fn rewrite(statement: &mut Statement) {
     let _ = statement.visit(&mut Names);
     let _ = statement.visit(&mut Conditions);
     let _: ControlFlow<()> = visit_expressions_mut(statement, |expr| {
+        any_of_array(expr);
         if let Some(text) = question(expr).map(|question| question.value())
             && let Some(rewritten) = parsed(&text)
         {
@@ -27,6 +28,34 @@ pub(super) fn rewrite(statement: &mut Statement) {
         }
         ControlFlow::Continue(())
     });
+}
+
+/// `x < ANY (array)` is not `x >= ALL (array)`, of which DataFusion (55.2) knows that a NULL in the array may be
+/// what is looked for; of `ANY` it does not.
+fn any_of_array(expr: &mut Expr) {
+    let Some(opposite) = opposite_of_array(expr) else { return };
+    let Expr::AnyOp { left, right, .. } = std::mem::replace(expr, Expr::value(Value::Null)) else {
+        return;
+    };
+    let all = Expr::AllOp { left, compare_op: opposite, right };
+    let not = Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(Expr::Nested(Box::new(all))) };
+    *expr = Expr::Nested(Box::new(not));
+}
+
+/// What is true where the comparison with `ANY` of an array is not; `None` for what DataFusion does rightly.
+fn opposite_of_array(expr: &Expr) -> Option<BinaryOperator> {
+    let Expr::AnyOp { compare_op, right, .. } = expr else { return None };
+    if matches!(right.as_ref(), Expr::Subquery(_)) {
+        return None;
+    }
+    Some(match compare_op {
+        BinaryOperator::NotEq => BinaryOperator::Eq,
+        BinaryOperator::Lt => BinaryOperator::GtEq,
+        BinaryOperator::LtEq => BinaryOperator::Gt,
+        BinaryOperator::Gt => BinaryOperator::LtEq,
+        BinaryOperator::GtEq => BinaryOperator::Lt,
+        _ => return None,
+    })
 }
 
 /// Names the columns of select lists that are such a question.
@@ -41,7 +70,7 @@ impl VisitorMut for Names {
         };
         for item in &mut select.projection {
             if let SelectItem::UnnamedExpr(expr) = item
-                && question(expr).is_some()
+                && (question(expr).is_some() || opposite_of_array(expr).is_some())
             {
                 let alias = Ident::with_quote('"', names::of_expression(expr));
                 let expr = std::mem::replace(expr, Expr::value(Value::Null));

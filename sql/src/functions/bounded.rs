@@ -7,9 +7,10 @@
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray};
+use arrow::array::{Array, AsArray, Int64Array};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, FieldRef, Int64Type};
+use datafusion::common::ScalarValue;
 use datafusion::error::{DataFusionError, Result};
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::{
@@ -223,7 +224,12 @@ impl ScalarUDFImpl for Bounded {
         self.inner.documentation()
     }
 
-    fn invoke_with_args(&self, call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke_with_args(&self, mut call: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if matches!(self.name(), "lpad" | "rpad")
+            && let Some(length) = call.args.get_mut(1)
+        {
+            *length = not_negative(length);
+        }
         let arguments = call.args.iter().map(Argument::new).collect::<Result<Vec<_>>>()?;
         let is_constant = call.args.iter().all(|value| matches!(value, ColumnarValue::Scalar(_)));
         let rows = if is_constant { 1 } else { call.number_rows };
@@ -235,6 +241,24 @@ impl ScalarUDFImpl for Bounded {
             }
         }
         self.inner.inner().invoke_with_args(call)
+    }
+}
+
+/// A length below zero is none. DataFusion (55.2) asks for memory for the sum of all lengths, and panics where
+/// that is below zero.
+fn not_negative(length: &ColumnarValue) -> ColumnarValue {
+    match length {
+        ColumnarValue::Array(lengths) => match lengths.as_primitive_opt::<Int64Type>() {
+            Some(numbers) => {
+                let numbers: Int64Array = numbers.unary(|number| number.max(0));
+                ColumnarValue::Array(Arc::new(numbers))
+            }
+            None => length.clone(),
+        },
+        ColumnarValue::Scalar(ScalarValue::Int64(Some(number))) => {
+            ColumnarValue::Scalar(ScalarValue::Int64(Some((*number).max(0))))
+        }
+        ColumnarValue::Scalar(_) => length.clone(),
     }
 }
 

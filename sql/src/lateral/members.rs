@@ -93,7 +93,7 @@ fn wanted(plan: &LogicalPlan) -> Result<Vec<Expr>> {
     let mut found = Vec::new();
     match plan {
         LogicalPlan::Filter(filter) => {
-            in_condition(&filter.predicate, true, &mut found)?;
+            in_condition(&filter.predicate, &mut found)?;
             // Without NULLs there is nothing that DataFusion takes for false.
             found.retain(|question| match question {
                 Expr::InSubquery(member) => {
@@ -127,25 +127,17 @@ fn in_value(expr: &Expr, found: &mut Vec<Expr>) -> Result<()> {
     Ok(())
 }
 
-/// Those of a condition, of which it counts alone whether it is true. `is_whole` where rows that do not
-/// fulfil it are taken out, whatever else there is: DataFusion has joins for that.
-fn in_condition(condition: &Expr, is_whole: bool, found: &mut Vec<Expr>) -> Result<()> {
+/// Those of a condition, of which it counts alone whether it is true. Of `NOT IN` DataFusion's join knows NULLs
+/// only as long as both sides are columns, and its optimizer puts constants in their place.
+fn in_condition(condition: &Expr, found: &mut Vec<Expr>) -> Result<()> {
     match condition {
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And, right }) => {
-            in_condition(left, is_whole, found)?;
-            in_condition(right, is_whole, found)
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
+            in_condition(left, found)?;
+            in_condition(right, found)
         }
-        Expr::BinaryExpr(BinaryExpr { left, op: Operator::Or, right }) => {
-            in_condition(left, false, found)?;
-            in_condition(right, false, found)
-        }
-        Expr::InSubquery(member) if !member.negated || (is_whole && !is_of_each_row(member)) => {
-            Ok(())
-        }
+        Expr::InSubquery(member) if !member.negated => Ok(()),
         Expr::Not(inner) => match inner.as_ref() {
-            Expr::InSubquery(member) if member.negated || (is_whole && !is_of_each_row(member)) => {
-                Ok(())
-            }
+            Expr::InSubquery(member) if member.negated => Ok(()),
             _ => in_value(condition, found),
         },
         other => in_value(other, found),

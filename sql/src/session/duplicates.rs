@@ -44,12 +44,25 @@ pub(super) fn tell_apart(statement: &mut Statement) {
     }
 }
 
-/// Gives every column of the outermost select list that has none a name of its own, and tells calls apart
-/// that differ in a cast alone: `sum(x), sum(x::float8)`.
+/// Gives every column of the outermost select list that has none a name of its own, in all lists of a `UNION`
+/// and the like, and tells calls apart that differ in a cast alone: `sum(x), sum(x::float8)`.
 pub(super) fn name_all(statement: &mut Statement) {
     tell_casts_apart(statement);
-    let Statement::Query(query) = statement else { return };
-    let SetExpr::Select(select) = query.body.as_mut() else { return };
+    if let Statement::Query(query) = statement {
+        name_columns(&mut query.body);
+    }
+}
+
+fn name_columns(body: &mut SetExpr) {
+    let select = match body {
+        SetExpr::Select(select) => select,
+        SetExpr::Query(query) => return name_columns(&mut query.body),
+        SetExpr::SetOperation { left, right, .. } => {
+            name_columns(left);
+            return name_columns(right);
+        }
+        _ => return,
+    };
     for (at, item) in select.projection.iter_mut().enumerate() {
         if let SelectItem::UnnamedExpr(expr) = item {
             let alias = Ident::with_quote('"', format!("column {} of the select list", at + 1));

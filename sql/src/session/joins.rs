@@ -2,7 +2,7 @@
 //! found as those are, and the `*` of a right or full join with `USING` is written out, as DataFusion (55.2)
 //! gives the left table's values for the columns of both.
 //!
-//! What is joined with a query of `WITH` or with a function is left as it is.
+//! What is joined with a query of an inner `WITH`, or with a function other than a series, is left as it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -22,8 +22,14 @@ use crate::dialect::{call, tell_joined_columns, with_deep_stack};
 pub(super) async fn mend(statement: &mut Statement, state: &SessionState) {
     let Some(names) = with_deep_stack(|| tables_to_know(statement)) else { return };
     let mut tables = Tables::new();
-    for name in names {
+    for name in names.tables {
         if let Some(columns) = columns_of(&name, state).await {
+            tables.insert(name, columns);
+        }
+    }
+    for (name, columns) in names.queries {
+        // Within the query itself its name is that of a table.
+        if columns_of(&name, state).await.is_none() {
             tables.insert(name, columns);
         }
     }
@@ -37,20 +43,21 @@ pub(super) async fn mend(statement: &mut Statement, state: &SessionState) {
 type Tables = BTreeMap<Vec<String>, Vec<String>>;
 
 /// The names of all tables, if there is a join that needs them.
-fn tables_to_know(statement: &Statement) -> Option<BTreeSet<Vec<String>>> {
+fn tables_to_know(statement: &Statement) -> Option<Names> {
     let mut names = Names::default();
     let _ = statement.visit(&mut names);
-    names.is_needed.then(|| {
-        let Names { mut tables, with, .. } = names;
-        tables.retain(|name| !matches!(name.as_slice(), [name] if with.contains(name)));
-        tables
-    })
+    let Names { tables, with, .. } = &mut names;
+    tables.retain(|name| !matches!(name.as_slice(), [name] if with.contains(name)));
+    names.is_needed.then_some(names)
 }
 
 #[derive(Default)]
 struct Names {
     tables: BTreeSet<Vec<String>>,
     with: BTreeSet<String>,
+    /// The columns of the outermost query's `WITH`, unless an inner one has the same name.
+    queries: Tables,
+    is_inner: bool,
     is_needed: bool,
 }
 
@@ -58,8 +65,18 @@ impl Visitor for Names {
     type Break = ();
 
     fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<()> {
-        let tables = query.with.iter().flat_map(|with| &with.cte_tables);
-        self.with.extend(tables.map(|cte| folded(&cte.alias.name)));
+        let is_inner = std::mem::replace(&mut self.is_inner, true);
+        for cte in query.with.iter().flat_map(|with| &with.cte_tables) {
+            let name = folded(&cte.alias.name);
+            self.queries.remove(std::slice::from_ref(&name));
+            if !is_inner && let Some(mut columns) = outputs(&cte.query.body) {
+                for (column, alias) in columns.iter_mut().zip(&cte.alias.columns) {
+                    *column = folded(&alias.name);
+                }
+                self.queries.insert(vec![name.clone()], columns);
+            }
+            self.with.insert(name);
+        }
         ControlFlow::Continue(())
     }
 
@@ -210,6 +227,17 @@ impl Mender<'_> {
             TableFactor::Derived { subquery, alias: Some(alias), .. } => {
                 (outputs(&subquery.body)?, (alias.name.clone(), Some(&*alias)))
             }
+            // Of one column, which has the alias's name.
+            TableFactor::Table { name, args: Some(_), alias: Some(alias), .. }
+                if is_series(name) && alias.columns.len() == 1 =>
+            {
+                (vec![String::new()], (alias.name.clone(), Some(&*alias)))
+            }
+            TableFactor::UNNEST {
+                alias: Some(alias), array_exprs, with_ordinality: false, ..
+            } if array_exprs.len() == 1 && alias.columns.len() == 1 => {
+                (vec![String::new()], (alias.name.clone(), Some(&*alias)))
+            }
             TableFactor::NestedJoin { table_with_joins, alias: None } => {
                 return self.columns(table_with_joins);
             }
@@ -225,6 +253,10 @@ impl Mender<'_> {
     }
 }
 
+fn is_series(name: &ObjectName) -> bool {
+    name.to_string().eq_ignore_ascii_case("generate_series")
+}
+
 fn alias_of_column(alias: Option<&TableAlias>, at: usize) -> Option<String> {
     alias?.columns.get(at).map(|column| folded(&column.name))
 }
@@ -235,6 +267,10 @@ fn outputs(body: &SetExpr) -> Option<Vec<String>> {
         SetExpr::Select(select) => select,
         SetExpr::Query(query) => return outputs(&query.body),
         SetExpr::SetOperation { left, .. } => return outputs(left),
+        SetExpr::Values(values) => {
+            let columns = values.rows.first()?.content.len();
+            return Some((1..=columns).map(|number| format!("column{number}")).collect());
+        }
         _ => return None,
     };
     let name = |item: &SelectItem| match item {
