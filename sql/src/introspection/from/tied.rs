@@ -31,6 +31,10 @@ impl Engine<'_> {
         }
         let of_first = self.dry(|| self.factor(first, scope))?.columns.clone();
         let of_second = self.dry(|| self.factor(second, scope))?.columns.clone();
+        // Where a value says so of the first one, too, the written order does.
+        if filters.iter().any(|filter| ties(filter, &of_second, &of_first, scope)) {
+            return Ok(None);
+        }
         let is_tied = |filter: &Expr| ties(filter, &of_first, &of_second, scope);
         let Some(at) = filters.iter().position(|filter| is_tied(filter)) else { return Ok(None) };
         let mut tied = vec![filters.remove(at)];
