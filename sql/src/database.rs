@@ -31,7 +31,8 @@ use crate::types::Types;
 use crate::vector_unions::VectorUnions;
 use crate::views::Views;
 use crate::{
-    Engine, Session, SqlError, copies, functions, guarded, input_order, lateral, model_columns,
+    Engine, Session, SqlError, copies, functions, guarded, input_order, lateral, lists,
+    model_columns,
 };
 
 /// The name of the one database.
@@ -266,6 +267,7 @@ fn base_state(
         .with_expr_planners(planners)
         .with_analyzer_rule(Arc::new(NullableSubqueries))
         .with_analyzer_rule(copies::rule())
+        .with_analyzer_rule(lists::rule())
         .with_analyzer_rule(guarded::rule())
         .with_analyzer_rule(input_order::rule())
         .with_analyzer_rule(lateral::rule())

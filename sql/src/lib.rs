@@ -56,6 +56,7 @@ mod interrupt;
 mod intervals;
 mod introspection;
 mod lateral;
+mod lists;
 mod memory;
 mod model_columns;
 mod notice;

@@ -4,6 +4,8 @@
 //! table's rows, so that the joins of catalogs take no time worth noting. Conditions of `WHERE` are
 //! applied as soon as all of their columns are there.
 
+mod tied;
+
 use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -66,6 +68,9 @@ impl Engine<'_> {
         let mut kept = Vec::new();
         // A filter that is applied early sees rows that an outer join would still add to.
         let filters = if keeps_left { filters } else { &mut kept };
+        if let Some(joined) = self.tied_first(from, filters, scope)? {
+            return Ok(joined);
+        }
         if from.len() > 2 {
             let order = self.order_of(from, filters, scope)?;
             if order.iter().zip(0..).any(|((at, _), place)| *at != place) {

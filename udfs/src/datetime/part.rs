@@ -1,5 +1,5 @@
 //! `date_part`, which `extract` calls: DataFusion's, with the fraction of seconds, with the days of a
-//! difference of times taken from its hours, and with the parts that DataFusion does not know.
+//! difference of times taken from its hours, years of intervals, and with the parts that DataFusion does not know.
 
 use std::sync::{Arc, LazyLock};
 
@@ -154,6 +154,10 @@ impl ScalarUDFImpl for DatePart {
             ColumnarValue::Array(_) => None,
         };
         let Some(known) = known else {
+            if is_epoch(&part) && matches!(times.data_type(), DataType::Interval(_)) {
+                let seconds = seconds_of(&times.into_array(args.number_rows)?)?;
+                return Ok(ColumnarValue::Array(seconds));
+            }
             args.args = vec![part, times];
             return self.others.invoke_with_args(args);
         };
@@ -208,6 +212,26 @@ impl ScalarUDFImpl for DatePart {
     fn documentation(&self) -> Option<&Documentation> {
         Some(&DOCUMENTATION)
     }
+}
+
+fn is_epoch(part: &ColumnarValue) -> bool {
+    let ColumnarValue::Scalar(part) = part else { return false };
+    let name = part.try_as_str().flatten();
+    name.is_some_and(|name| {
+        let bare = name.trim_matches(|quote| quote == '\'' || quote == '"');
+        bare.eq_ignore_ascii_case("epoch")
+    })
+}
+
+/// Intervals in seconds. For DataFusion (55.2) twelve months are 360 days, for PostgreSQL a year.
+fn seconds_of(intervals: &ArrayRef) -> Result<ArrayRef> {
+    let intervals = cast(intervals, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+    let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
+    Ok(Arc::new(intervals.unary::<_, Float64Type>(|interval| {
+        let (years, months) = (interval.months / 12, interval.months % 12);
+        let days = f64::from(years) * 365.25 + f64::from(months) * 30.0 + f64::from(interval.days);
+        days * 86_400.0 + interval.nanoseconds as f64 / 1e9
+    })))
 }
 
 fn nanos_of_minute(intervals: &ArrayRef) -> Result<ArrayRef> {
