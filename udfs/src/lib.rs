@@ -147,6 +147,7 @@ pub fn register(registry: &mut dyn FunctionRegistry, models: Arc<dyn ModelCalls>
         registry.register_udf(function)?;
     }
     vector::register_aggregates(registry)?;
+    vector::register_chosen(registry)?;
     ordered_set::register(registry)?;
     counts::register(registry)?;
     others::register(registry)?;
