@@ -56,8 +56,8 @@ pub(crate) use self::chosen::register as register_chosen;
 pub use self::kind::{VectorKind, is_halfvec};
 pub use self::literals::{VectorLiterals, as_vector, vector_kind};
 pub use self::of_model::{
-    MODEL_CHECK, MODEL_COLUMN_TAG, MODEL_TAG, ModelRewrite, check_model, source_column,
-    vectors_without_models,
+    MODEL_CHECK, MODEL_COLUMN_TAG, MODEL_TAG, ModelRewrite, check_model, compares_vectors,
+    source_column, vectors_without_models,
 };
 pub use self::operators::OperatorPlanner;
 pub(crate) use self::output::VectorColumn;
