@@ -267,6 +267,8 @@ SELECT coalesce(e::halfvec + '[1,1,1]', '[1,1,1]') FROM (VALUES (1, '[1,2,3]'::v
 SELECT (CASE WHEN i = 1 THEN e ELSE f END) + '[1,1,1]' FROM (VALUES (1, '[1,2,3]'::vector(3), '[3,2,1]'::vector), (2, NULL, '[4,-0,6]')) AS t (i, e, f) ORDER BY i
 SELECT '[1,1,1]' - q FROM (SELECT CASE WHEN i = 1 THEN e ELSE f END FROM (VALUES (1, '[1,2,3]'::vector(3), '[3,2,1]'::vector), (2, NULL, '[4,-0,6]')) AS t (i, e, f)) AS x (q) ORDER BY 1
 SELECT q FROM (SELECT coalesce(e, f) FROM (VALUES (1, '[1,2,3]'::vector(3), '[3,2,1]'::vector), (2, NULL, '[4,-0,6]')) AS t (i, e, f)) AS x (q) WHERE q = '[1,2,3]'
+SELECT concat('[1,2]'::vector, 1), concat(e, '|', true, B'101', NULL), concat_ws('-', e, e::halfvec) FROM (VALUES ('[1,2.5]'::vector)) AS t (e)
+SELECT format('%s and %s', e, B'10'), quote_literal(e) FROM (VALUES ('[1,2.5]'::vector)) AS t (e)
 SELECT max(coalesce(e, f)) FROM (VALUES (1, '[1,2,3]'::vector(3), '[3,2,1]'::vector), (2, NULL, '[4,-0,6]')) AS t (i, e, f)
 SELECT e FROM (VALUES ('[1,2]'::halfvec(2)), ('[3,4]')) AS t (e) WHERE e IN ('[1,2]', '[5,6]')
 SELECT min(e) FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e)

@@ -52,6 +52,7 @@ pub use self::bits::{
     bit_field, bits_text, bits_type, bits_value, is_bits, is_varying, parse_bits, varbit_field,
 };
 pub use self::cast::VectorCast;
+pub(crate) use self::cast::writer_of;
 pub(crate) use self::chosen::register as register_chosen;
 pub use self::kind::{VectorKind, is_halfvec};
 pub use self::literals::{VectorLiterals, as_vector, vector_kind};
