@@ -264,6 +264,7 @@ fn base_state(
         .with_expr_planners(planners)
         .with_analyzer_rule(Arc::new(NullableSubqueries))
         .with_analyzer_rule(guarded::rule())
+        .with_optimizer_rule(guarded::optimizer_rule())
         .with_analyzer_rule(input_order::rule())
         .with_analyzer_rule(lateral::rule())
         .with_analyzer_rule(model_columns::rule())

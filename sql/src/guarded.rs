@@ -21,7 +21,7 @@ use datafusion::logical_expr::utils::{merge_schema, split_binary, split_binary_o
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, binary_expr, cast, lit,
 };
-use datafusion::optimizer::AnalyzerRule;
+use datafusion::optimizer::{AnalyzerRule, OptimizerConfig, OptimizerRule};
 use datafusion::scalar::ScalarValue;
 use vigil_udfs::compares_vectors;
 
@@ -49,6 +49,33 @@ impl AnalyzerRule for Guarded {
     }
 }
 
+/// The same of conditions that a sub-query or a view has below: the optimizer puts both into one filter.
+impl OptimizerRule for Guarded {
+    fn name(&self) -> &str {
+        "guarded"
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        _config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        let is_nearest = orders_by_distance(&plan)?;
+        plan.transform_up_with_subqueries(|plan| match compares_kinds(&plan, is_nearest) {
+            true => guarded(plan, is_nearest),
+            false => Ok(Transformed::no(plan)),
+        })
+    }
+}
+
+/// Whether a filter tells the kind of rows and compares their vectors.
+fn compares_kinds(plan: &LogicalPlan, is_nearest: bool) -> bool {
+    let LogicalPlan::Filter(filter) = plan else { return false };
+    let is_open = |part: &Expr| has_open_distance(part) && !(is_nearest && is_bound(part));
+    tells_kind(&filter.predicate)
+        && split_binary(&filter.predicate, Operator::And).into_iter().any(is_open)
+}
+
 /// Whether the nearest rows may be asked for: an index reads the bounds on the distance then.
 fn orders_by_distance(plan: &LogicalPlan) -> Result<bool> {
     let (mut has_order, mut has_distance, mut has_limit) = (false, false, false);
@@ -57,6 +84,7 @@ fn orders_by_distance(plan: &LogicalPlan) -> Result<bool> {
             LogicalPlan::Limit(_) => has_limit = true,
             LogicalPlan::Sort(sort) => {
                 has_order = true;
+                has_limit |= sort.fetch.is_some();
                 has_distance |= sort.expr.iter().any(|order| has_open_distance(&order.expr));
             }
             LogicalPlan::Projection(list) => {
@@ -285,5 +313,10 @@ fn reads_text(expr: &Expr, schema: &DFSchema) -> bool {
 
 /// The rule, ready for a session's state.
 pub(crate) fn rule() -> Arc<dyn AnalyzerRule + Send + Sync> {
+    Arc::new(Guarded)
+}
+
+/// The rule for what the optimizer makes one condition of.
+pub(crate) fn optimizer_rule() -> Arc<dyn OptimizerRule + Send + Sync> {
     Arc::new(Guarded)
 }
