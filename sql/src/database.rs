@@ -269,6 +269,7 @@ fn base_state(
         .with_analyzer_rule(copies::rule())
         .with_analyzer_rule(lists::rule())
         .with_analyzer_rule(guarded::rule())
+        .with_optimizer_rule(guarded::optimizer_rule())
         .with_analyzer_rule(input_order::rule())
         .with_analyzer_rule(lateral::rule())
         .with_analyzer_rule(model_columns::rule())

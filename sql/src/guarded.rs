@@ -4,6 +4,9 @@
 //! DataFusion computes both sides of most `AND`s and `OR`s for all rows, and makes such of a `CASE` whose
 //! values are booleans. A `CASE` whose values are numbers it leaves alone, and computes of it what is
 //! needed. So an analyzer rule puts one of numbers around what may fail, in which 1 is true and 0 is false.
+//!
+//! A distance fails for vectors of another length or model. It is guarded where another condition tells the kind or the
+//! model of a row, as in `embeddings`: elsewhere an index looks for it, and all rows of a table are alike.
 
 use std::sync::Arc;
 
@@ -11,21 +14,25 @@ use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, TableReference};
 use datafusion::config::ConfigOptions;
-use datafusion::error::Result;
+use datafusion::error::{DataFusionError, Result};
 use datafusion::logical_expr::expr::{Case, Cast};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{merge_schema, split_binary, split_binary_owned};
 use datafusion::logical_expr::{
     BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, binary_expr, cast, lit,
 };
-use datafusion::optimizer::AnalyzerRule;
+use datafusion::optimizer::{AnalyzerRule, OptimizerConfig, OptimizerRule};
 use datafusion::scalar::ScalarValue;
+use vigil_udfs::compares_vectors;
 
 use crate::lateral::has_subquery;
 use crate::overflow;
 
 /// Conditions in a chain; a longer one is left alone, as its parts would be written twice.
 const MAX_PARTS: usize = 16;
+
+/// The columns that tell vectors of one table apart.
+const KINDS: [&str; 2] = ["kind", "model"];
 
 /// The rule.
 #[derive(Debug)]
@@ -37,11 +44,60 @@ impl AnalyzerRule for Guarded {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        Ok(plan.transform_up_with_subqueries(guarded)?.data)
+        let is_nearest = orders_by_distance(&plan)?;
+        Ok(plan.transform_up_with_subqueries(|plan| guarded(plan, is_nearest))?.data)
     }
 }
 
-fn guarded(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+/// The same of conditions that a sub-query or a view has below: the optimizer puts both into one filter.
+impl OptimizerRule for Guarded {
+    fn name(&self) -> &str {
+        "guarded"
+    }
+
+    fn rewrite(
+        &self,
+        plan: LogicalPlan,
+        _config: &dyn OptimizerConfig,
+    ) -> Result<Transformed<LogicalPlan>> {
+        let is_nearest = orders_by_distance(&plan)?;
+        plan.transform_up_with_subqueries(|plan| match compares_kinds(&plan, is_nearest) {
+            true => guarded(plan, is_nearest),
+            false => Ok(Transformed::no(plan)),
+        })
+    }
+}
+
+/// Whether a filter tells the kind of rows and compares their vectors.
+fn compares_kinds(plan: &LogicalPlan, is_nearest: bool) -> bool {
+    let LogicalPlan::Filter(filter) = plan else { return false };
+    let is_open = |part: &Expr| has_open_distance(part) && !(is_nearest && is_bound(part));
+    tells_kind(&filter.predicate)
+        && split_binary(&filter.predicate, Operator::And).into_iter().any(is_open)
+}
+
+/// Whether the nearest rows may be asked for: an index reads the bounds on the distance then.
+fn orders_by_distance(plan: &LogicalPlan) -> Result<bool> {
+    let (mut has_order, mut has_distance, mut has_limit) = (false, false, false);
+    plan.apply_with_subqueries(|plan| {
+        match plan {
+            LogicalPlan::Limit(_) => has_limit = true,
+            LogicalPlan::Sort(sort) => {
+                has_order = true;
+                has_limit |= sort.fetch.is_some();
+                has_distance |= sort.expr.iter().any(|order| has_open_distance(&order.expr));
+            }
+            LogicalPlan::Projection(list) => {
+                has_distance |= list.expr.iter().any(has_open_distance);
+            }
+            _ => {}
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(has_order && has_distance && has_limit)
+}
+
+fn guarded(plan: LogicalPlan, is_nearest: bool) -> Result<Transformed<LogicalPlan>> {
     let is_filter = match &plan {
         LogicalPlan::Filter(_) => true,
         LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) | LogicalPlan::Window(_) => false,
@@ -50,12 +106,13 @@ fn guarded(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let schema = merge_schema(&plan.inputs());
     let names = NamePreserver::new(&plan);
     let plan = plan.map_expressions(|expr| {
-        if !may_fail(&expr, &schema)? {
+        let is_of_kind = is_filter && has_open_distance(&expr) && tells_kind(&expr);
+        if !is_of_kind && !may_fail(&expr, &schema)? {
             return Ok(Transformed::no(expr));
         }
         let name = names.save(&expr);
         let expr = match is_filter {
-            true => condition(expr, &schema)?,
+            true => condition(expr, &schema, is_nearest)?,
             false => value(expr, &schema)?,
         };
         Ok(Transformed::yes(name.restore(expr)))
@@ -68,13 +125,18 @@ fn guarded(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
 
 /// The condition of a `WHERE`. What may fail of one table is guarded by what else is said of that table:
 /// the conditions of a table are asked before it is joined.
-fn condition(predicate: Expr, schema: &DFSchema) -> Result<Expr> {
+fn condition(predicate: Expr, schema: &DFSchema, is_nearest: bool) -> Result<Expr> {
     let parts = parts(predicate, Operator::And, schema)?;
+    let is_of_kind = parts.iter().any(|part| tells_kind(part) && !has_open_distance(part));
+    let is_risky = |part: &Expr| {
+        let is_distance = is_of_kind && has_open_distance(part) && !(is_nearest && is_bound(part));
+        Ok::<bool, DataFusionError>(is_distance || may_fail(part, schema)?)
+    };
     let mut others = Vec::new();
     let mut by_table: Vec<(Vec<Option<TableReference>>, Vec<Expr>)> = Vec::new();
     for part in parts {
         let tables = tables(&part);
-        if tables.len() > 1 || !is_movable(&part) || !may_fail(&part, schema)? {
+        if tables.len() > 1 || !is_movable(&part) || !is_risky(&part)? {
             others.push(part);
             continue;
         }
@@ -89,7 +151,7 @@ fn condition(predicate: Expr, schema: &DFSchema) -> Result<Expr> {
             |part: &&Expr| is_movable(part) && tables(part).iter().all(|table| of.contains(table));
         let mut guards = Vec::new();
         for part in others.iter().filter(is_guard) {
-            if !may_fail(part, schema)? {
+            if !(is_of_kind && has_open_distance(part)) && !may_fail(part, schema)? {
                 guards.push(part.clone());
             }
         }
@@ -213,6 +275,34 @@ fn may_fail(expr: &Expr, schema: &DFSchema) -> Result<bool> {
     Ok(may_fail)
 }
 
+/// Whether an expression compares vectors and is not guarded.
+fn has_open_distance(expr: &Expr) -> bool {
+    if made(expr).is_some() {
+        return false;
+    }
+    if compares_vectors(expr) {
+        return true;
+    }
+    let mut has_distance = false;
+    // The closure gives no error.
+    let _ = expr.apply_children(|child| {
+        has_distance = has_open_distance(child);
+        Ok(if has_distance { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+    });
+    has_distance
+}
+
+/// Whether an expression reads a column that tells vectors apart.
+fn tells_kind(expr: &Expr) -> bool {
+    expr.column_refs().iter().any(|column| KINDS.contains(&column.name.as_str()))
+}
+
+/// Whether a condition bounds a distance, as an index knows it.
+fn is_bound(part: &Expr) -> bool {
+    let Expr::BinaryExpr(BinaryExpr { left, right, .. }) = part else { return false };
+    compares_vectors(left) || compares_vectors(right)
+}
+
 /// Whether a text, which may be any, is read as something else.
 fn reads_text(expr: &Expr, schema: &DFSchema) -> bool {
     let Expr::Cast(Cast { expr: text, field }) = expr else { return false };
@@ -224,5 +314,10 @@ fn reads_text(expr: &Expr, schema: &DFSchema) -> bool {
 
 /// The rule, ready for a session's state.
 pub(crate) fn rule() -> Arc<dyn AnalyzerRule + Send + Sync> {
+    Arc::new(Guarded)
+}
+
+/// The rule for what the optimizer makes one condition of.
+pub(crate) fn optimizer_rule() -> Arc<dyn OptimizerRule + Send + Sync> {
     Arc::new(Guarded)
 }

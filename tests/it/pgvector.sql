@@ -256,6 +256,20 @@ SELECT coalesce(e, '[0,0,0]') FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,
 SELECT coalesce(NULL, e, '[0,0,0]') FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) ORDER BY i
 SELECT nullif(e, '[1,2,3]') FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e) ORDER BY i
 SELECT coalesce(e, '[0,0]') FROM (VALUES ('[1,2]'::halfvec(2)), (NULL)) AS t (e)
+SELECT coalesce(e, f) FROM (VALUES (1, '[1,2,3]'::vector(3), '[3,2,1]'::vector), (2, NULL, '[4,-0,6]')) AS t (i, e, f) ORDER BY i
+SELECT pg_typeof(coalesce(e, f)), pg_typeof(nullif(e, f)), pg_typeof(greatest(e, f)), pg_typeof(least(e, f)) FROM (VALUES (1, '[1,2,3]'::vector(3), '[3,2,1]'::vector), (2, NULL, '[4,-0,6]')) AS t (i, e, f) WHERE i = 1
+SELECT greatest(e, f, '[2,9,9]'), least('[2,9,9]', e, f) FROM (VALUES (1, '[1,2,3]'::vector(3), '[3,2,1]'::vector), (2, NULL, '[4,-0,6]')) AS t (i, e, f) ORDER BY i
+SELECT greatest(e, f) + '[1,1,1]', '[1,1,1]' * least(f, e) FROM (VALUES (1, '[1,2,3]'::vector(3), '[3,2,1]'::vector), (2, NULL, '[4,-0,6]')) AS t (i, e, f) ORDER BY i
+SELECT nullif(f * '[1,1,1]', '[4,0,6]') FROM (VALUES (1, '[1,2,3]'::vector(3), '[3,2,1]'::vector), (2, NULL, '[4,-0,6]')) AS t (i, e, f) ORDER BY i
+SELECT coalesce(e + '[1,1,1]', '[0,0,0]') FROM (VALUES (1, '[1,2,3]'::vector(3), '[3,2,1]'::vector), (2, NULL, '[4,-0,6]')) AS t (i, e, f) ORDER BY i
+SELECT coalesce(coalesce(e, f), '[0,0,0]') <-> '[1,1,1]' FROM (VALUES (1, '[1,2,3]'::vector(3), '[3,2,1]'::vector), (2, NULL, '[4,-0,6]')) AS t (i, e, f) ORDER BY i
+SELECT coalesce(e::halfvec + '[1,1,1]', '[1,1,1]') FROM (VALUES (1, '[1,2,3]'::vector(3), '[3,2,1]'::vector), (2, NULL, '[4,-0,6]')) AS t (i, e, f) ORDER BY i
+SELECT (CASE WHEN i = 1 THEN e ELSE f END) + '[1,1,1]' FROM (VALUES (1, '[1,2,3]'::vector(3), '[3,2,1]'::vector), (2, NULL, '[4,-0,6]')) AS t (i, e, f) ORDER BY i
+SELECT '[1,1,1]' - q FROM (SELECT CASE WHEN i = 1 THEN e ELSE f END FROM (VALUES (1, '[1,2,3]'::vector(3), '[3,2,1]'::vector), (2, NULL, '[4,-0,6]')) AS t (i, e, f)) AS x (q) ORDER BY 1
+SELECT q FROM (SELECT coalesce(e, f) FROM (VALUES (1, '[1,2,3]'::vector(3), '[3,2,1]'::vector), (2, NULL, '[4,-0,6]')) AS t (i, e, f)) AS x (q) WHERE q = '[1,2,3]'
+SELECT concat('[1,2]'::vector, 1), concat(e, '|', true, B'101', NULL), concat_ws('-', e, e::halfvec) FROM (VALUES ('[1,2.5]'::vector)) AS t (e)
+SELECT format('%s and %s', e, B'10'), quote_literal(e) FROM (VALUES ('[1,2.5]'::vector)) AS t (e)
+SELECT max(coalesce(e, f)) FROM (VALUES (1, '[1,2,3]'::vector(3), '[3,2,1]'::vector), (2, NULL, '[4,-0,6]')) AS t (i, e, f)
 SELECT e FROM (VALUES ('[1,2]'::halfvec(2)), ('[3,4]')) AS t (e) WHERE e IN ('[1,2]', '[5,6]')
 SELECT min(e) FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e)
 SELECT max(e) FROM (VALUES (1, '[1,2,3]'::vector(3)), (2, '[4,5,6]'), (3, NULL)) AS t (i, e)

@@ -56,9 +56,10 @@ pub use crate::doc::{Example, Function, FunctionDoc};
 pub use crate::error::UdfError;
 pub use crate::vector::{
     BIT_LITERAL, MODEL_CHECK, MODEL_COLUMN_TAG, ModelRewrite, VECTOR_TAG, VectorKind, as_vector,
-    bit_field, bits_text, bits_type, bits_value, check_dimensions, check_model, halfvec_field,
-    halfvec_value, is_bits, is_halfvec, is_varying, join_operators, parse_bits, parse_halfvec,
-    parse_vector, source_column, varbit_field, vector_kind, vector_text, vectors_without_models,
+    bit_field, bits_text, bits_type, bits_value, check_dimensions, check_model, compares_vectors,
+    halfvec_field, halfvec_value, is_bits, is_halfvec, is_varying, join_operators, parse_bits,
+    parse_halfvec, parse_vector, source_column, varbit_field, vector_kind, vector_text,
+    vectors_without_models,
 };
 
 /// The models that functions may call; the engine gives one to each session.
@@ -147,6 +148,7 @@ pub fn register(registry: &mut dyn FunctionRegistry, models: Arc<dyn ModelCalls>
         registry.register_udf(function)?;
     }
     vector::register_aggregates(registry)?;
+    vector::register_chosen(registry)?;
     ordered_set::register(registry)?;
     counts::register(registry)?;
     others::register(registry)?;

@@ -17,6 +17,8 @@ use datafusion::logical_expr::{
     Volatility, lit, not, when,
 };
 
+use crate::vector::writer_of;
+
 /// Registers them.
 pub(crate) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
     let signature = Signature::any(1, Volatility::Immutable);
@@ -25,7 +27,8 @@ pub(crate) fn register(registry: &mut dyn FunctionRegistry) -> Result<()> {
 }
 
 /// Booleans among the arguments of `concat` as PostgreSQL puts them out, `t` and `f`; a cast to a text would
-/// be `true` and `false`.
+/// be `true` and `false`. Vectors and bits there and in `format` and its like as pgvector writes them: DataFusion
+/// would write lists.
 #[derive(Debug)]
 pub(crate) struct BooleansInTexts;
 
@@ -45,11 +48,20 @@ impl FunctionRewrite for BooleansInTexts {
         };
         let is_boolean =
             |arg: &Expr| arg.get_type(schema).is_ok_and(|data_type| data_type == DataType::Boolean);
-        if !matches!(func.name(), "concat" | "concat_ws") || !args.iter().any(is_boolean) {
+        let is_joined = matches!(func.name(), "concat" | "concat_ws");
+        let is_quoted = matches!(func.name(), "format" | "quote_literal" | "quote_nullable");
+        let is_changed = |arg: &Expr| {
+            let is_written = || writer_of(arg, schema).is_some();
+            (is_joined && is_boolean(arg)) || ((is_joined || is_quoted) && is_written())
+        };
+        if !args.iter().any(is_changed) {
             return Ok(Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })));
         }
         let args = args.into_iter().map(|arg| {
-            if !is_boolean(&arg) {
+            if let Some(writer) = writer_of(&arg, schema) {
+                return Ok(writer.call(vec![arg]));
+            }
+            if !is_joined || !is_boolean(&arg) {
                 return Ok(arg);
             }
             when(arg.clone(), lit("t")).when(not(arg), lit("f")).end()

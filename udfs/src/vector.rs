@@ -12,6 +12,7 @@ mod bit;
 mod bit_distance;
 mod bits;
 mod cast;
+mod chosen;
 mod compare;
 mod cosine_distance;
 mod distance;
@@ -51,11 +52,13 @@ pub use self::bits::{
     bit_field, bits_text, bits_type, bits_value, is_bits, is_varying, parse_bits, varbit_field,
 };
 pub use self::cast::VectorCast;
+pub(crate) use self::cast::writer_of;
+pub(crate) use self::chosen::register as register_chosen;
 pub use self::kind::{VectorKind, is_halfvec};
 pub use self::literals::{VectorLiterals, as_vector, vector_kind};
 pub use self::of_model::{
-    MODEL_CHECK, MODEL_COLUMN_TAG, MODEL_TAG, ModelRewrite, check_model, source_column,
-    vectors_without_models,
+    MODEL_CHECK, MODEL_COLUMN_TAG, MODEL_TAG, ModelRewrite, check_model, compares_vectors,
+    source_column, vectors_without_models,
 };
 pub use self::operators::OperatorPlanner;
 pub(crate) use self::output::VectorColumn;

@@ -191,3 +191,26 @@ fn a_tracker_that_looks_leaves_appearances() -> Result<()> {
     assert_eq!(of("alike").len(), 3, "{text}");
     Ok(())
 }
+
+#[test]
+fn a_condition_on_the_kind_keeps_vectors_of_other_lengths_out() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..20);
+    let looks = (0..20_i64).map(|frame_number| KeptAppearance {
+        frame_number,
+        ts_micros: frame_number,
+        track: TrackId(1),
+        vector: vector_of("tall man")[..64].into(),
+    });
+    let commit = FrameCommit { appearances: looks.collect(), ..FrameCommit::default() };
+    fixture.engine.tables().commit_frames(SourceId(1), commit).expect("rows of the schema");
+    let query = &vector_of("tall man")[..64];
+    let query = format!("{query:?}");
+    for looks in [
+        "embeddings WHERE kind = 'appearance'",
+        "(SELECT embedding FROM embeddings WHERE kind = 'appearance') AS looks WHERE true",
+    ] {
+        let sql = format!("SELECT count(*) FROM {looks} AND embedding <=> '{query}' < 0.5");
+        assert_eq!(fixture.rows(&sql), [["20"]], "{looks}");
+    }
+}

@@ -55,6 +55,15 @@ impl VectorCast {
     }
 }
 
+/// The function that writes the values of an expression, where they are vectors or bits.
+pub(crate) fn writer_of(value: &Expr, schema: &DFSchema) -> Option<ScalarUDF> {
+    let (_, field) = value.to_field(schema).ok()?;
+    match is_bits(field.data_type()) {
+        true => Some(bit::out()),
+        false => kind_of(&field).map(|_| vector_out::udf()),
+    }
+}
+
 impl FunctionRewrite for VectorCast {
     fn name(&self) -> &str {
         "vector_cast"

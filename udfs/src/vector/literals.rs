@@ -1,4 +1,5 @@
-//! Literals and NULLs beside vectors in `IN`, `BETWEEN` and `CASE`, which PostgreSQL takes for vectors.
+//! Literals and NULLs beside vectors in `IN`, `BETWEEN`, `CASE`, `coalesce`, `nullif`, `greatest` and `least`, which
+//! PostgreSQL takes for vectors.
 //!
 //! DataFusion unites the types there by Arrow's, of which a vector and a text have none in common, and forgets
 //! what marks a `vector`. Comparisons become pgvector's; a `CASE` of vectors is one again. `min` and `max` of
@@ -9,10 +10,12 @@ use datafusion::common::DFSchema;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::Transformed;
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::{AggregateFunction, Between, Case, InList};
+use datafusion::logical_expr::expr::{AggregateFunction, Between, Case, InList, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF, not};
+use datafusion::scalar::ScalarValue;
 
+use super::chosen::CHOOSE;
 use super::kind::VectorKind;
 use super::types::{field_type_names, kind_of};
 use super::{compare, to_vector};
@@ -70,6 +73,12 @@ impl FunctionRewrite for VectorLiterals {
                 Transformed::yes(if negated { not(within) } else { within })
             }
             Expr::Case(case) => self.case(case, schema),
+            Expr::ScalarFunction(call)
+                if CHOOSE.contains(&call.name())
+                    && call.args.iter().any(|one| kind(one).is_some()) =>
+            {
+                self.chosen(call, schema)
+            }
             Expr::AggregateFunction(call) => {
                 refuse_extremes(&call, schema)?;
                 Transformed::no(Expr::AggregateFunction(call))
@@ -98,21 +107,55 @@ impl VectorLiterals {
             let case = Expr::Case(Case::new(expr, when_then_expr, else_expr));
             return if is_changed { Transformed::yes(case) } else { Transformed::no(case) };
         };
-        let function = match kind {
-            VectorKind::Vector => &self.to_vector,
-            VectorKind::Halfvec => &self.to_halfvec,
-        };
+        let function = self.function_of(kind);
         let results = when_then_expr.iter_mut().map(|(_, then)| then).chain(&mut else_expr);
         for result in results {
-            // Vectors of a length and those of any are two types of Arrow's.
-            let has_length = |data_type| matches!(data_type, DataType::FixedSizeList(..));
-            if has_no_type(result) || result.get_type(schema).is_ok_and(has_length) {
+            if is_of_other_type(result, schema) {
                 let value = std::mem::take(result.as_mut());
                 **result = function.call(vec![value]);
             }
         }
         let case = Expr::Case(Case::new(expr, when_then_expr, else_expr));
         Transformed::yes(function.call(vec![case]))
+    }
+
+    /// One of the functions that give one of their arguments: where a `CASE` does the same, as one.
+    fn chosen(&self, call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
+        let ScalarFunction { func, mut args } = call;
+        if let ("nullif", [value, other]) = (func.name(), args.as_slice()) {
+            let equal = self.equal.call(vec![value.clone(), other.clone()]);
+            let null = Expr::Literal(ScalarValue::Null, None);
+            let when = vec![(Box::new(equal), Box::new(null))];
+            return self.case(Case::new(None, when, Some(Box::new(value.clone()))), schema);
+        }
+        if func.name() == "coalesce"
+            && args.len() > 1
+            && let Some(last) = args.pop()
+        {
+            let each = args.into_iter();
+            let each = each.map(|value| (Box::new(value.clone().is_not_null()), Box::new(value)));
+            return self.case(Case::new(None, each.collect(), Some(Box::new(last))), schema);
+        }
+        let mut kinds = args.iter().filter_map(|one| kind_in(one, schema));
+        let is_half = kinds.any(|kind| kind == VectorKind::Halfvec);
+        let kind = if is_half { VectorKind::Halfvec } else { VectorKind::Vector };
+        let mut is_changed = false;
+        for arg in &mut args {
+            if is_of_other_type(arg, schema) || kind_in(arg, schema) != Some(kind) {
+                is_changed = true;
+                let value = std::mem::take(arg);
+                *arg = self.function_of(kind).call(vec![value]);
+            }
+        }
+        let call = Expr::ScalarFunction(ScalarFunction { func, args });
+        if is_changed { Transformed::yes(call) } else { Transformed::no(call) }
+    }
+
+    fn function_of(&self, kind: VectorKind) -> &ScalarUDF {
+        match kind {
+            VectorKind::Vector => &self.to_vector,
+            VectorKind::Halfvec => &self.to_halfvec,
+        }
     }
 }
 
@@ -129,6 +172,13 @@ pub fn as_vector(value: Expr, kind: VectorKind) -> Expr {
 fn kind_in(expr: &Expr, schema: &DFSchema) -> Option<VectorKind> {
     let (_, field) = expr.to_field(schema).ok()?;
     kind_of(&field)
+}
+
+/// Whether an expression of a list of vectors has another type of Arrow's than they have: vectors of a length and
+/// those of any are two.
+fn is_of_other_type(expr: &Expr, schema: &DFSchema) -> bool {
+    let has_length = |data_type| matches!(data_type, DataType::FixedSizeList(..));
+    has_no_type(expr) || expr.get_type(schema).is_ok_and(has_length)
 }
 
 /// Whether an expression is a literal that takes its type from what is beside it.

@@ -64,6 +64,11 @@ pub fn source_column(vector: &Expr) -> Option<&Column> {
     }
 }
 
+/// Whether an expression is the distance of two vectors, or their inner product.
+pub fn compares_vectors(expr: &Expr) -> bool {
+    matches!(expr, Expr::ScalarFunction(call) if COMPARISONS.contains(&call.name()))
+}
+
 /// Refuses vectors of two models.
 ///
 /// # Errors

@@ -3,13 +3,14 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::DFSchema;
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::{Cast, Placeholder, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
 use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF};
+use datafusion::scalar::ScalarValue;
 
 use super::bits::{bits_field, is_bits};
 use super::compare::Operands;
@@ -73,8 +74,8 @@ impl OperatorPlanner {
         expr: RawBinaryExpr,
         schema: &DFSchema,
     ) -> Result<PlannerResult<RawBinaryExpr>> {
-        let fields = [&expr.left, &expr.right].map(|side| field_of_operand(side, schema));
-        let mut fields = fields.iter().flatten();
+        let sides = [&expr.left, &expr.right].map(|side| field_of_operand(side, schema));
+        let mut fields = sides.iter().flatten();
         if fields.clone().any(|field| is_bits(field.data_type())) {
             return Ok(match compare::of_operator(&expr.op, Operands::Bits) {
                 Some(function) => {
@@ -84,7 +85,7 @@ impl OperatorPlanner {
                 None => PlannerResult::Original(expr),
             });
         }
-        if !fields.any(|field| kind_of(field).is_some()) {
+        if !fields.any(|field| kind_of(field).is_some()) && !has_lost_mark(&expr, &sides) {
             return Ok(PlannerResult::Original(expr));
         }
         let function = match &expr.op {
@@ -121,6 +122,24 @@ impl OperatorPlanner {
             _ => None,
         }
     }
+}
+
+/// Whether one side is a list whose mark DataFusion has lost, such as a `CASE` of vectors, and the other a literal of
+/// a vector: one of an array is in braces.
+fn has_lost_mark(expr: &RawBinaryExpr, sides: &[Option<FieldRef>; 2]) -> bool {
+    let is_list = |side: &Option<FieldRef>| {
+        let item = side.as_ref().and_then(|field| match field.data_type() {
+            DataType::List(item) | DataType::FixedSizeList(item, _) => Some(item),
+            _ => None,
+        });
+        item.is_some_and(|item| *item.data_type() == DataType::Float32)
+    };
+    let is_vector = |side: &Expr| {
+        matches!(side, Expr::Literal(ScalarValue::Utf8(Some(text)), _)
+            if text.trim_start().starts_with('['))
+    };
+    let [left, right] = sides;
+    (is_list(left) && is_vector(&expr.right)) || (is_list(right) && is_vector(&expr.left))
 }
 
 fn spelling(operator: &BinaryOperator) -> Option<&str> {
