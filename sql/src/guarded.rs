@@ -151,7 +151,7 @@ fn condition(predicate: Expr, schema: &DFSchema, is_nearest: bool) -> Result<Exp
             |part: &&Expr| is_movable(part) && tables(part).iter().all(|table| of.contains(table));
         let mut guards = Vec::new();
         for part in others.iter().filter(is_guard) {
-            if !(is_of_kind && has_open_distance(part)) && !may_fail(part, schema)? {
+            if !(may_fail(part, schema)? || is_of_kind && has_open_distance(part)) {
                 guards.push(part.clone());
             }
         }

@@ -11,16 +11,20 @@ use datafusion::common::TableReference;
 use datafusion::execution::session_state::SessionState;
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
-    SetExpr, Statement, TableAlias, TableFactor, TableWithJoins, Visit, VisitMut, Visitor,
+    SetExpr, Statement, TableAlias, TableFactor, TableWithJoins, Value, Visit, VisitMut, Visitor,
     VisitorMut,
 };
 
 use super::names::{self, folded};
+use crate::SqlError;
 use crate::dialect::{call, tell_joined_columns, with_deep_stack};
 
 /// Rewrites the joins of `statement`, whose tables are looked up in `state`.
-pub(super) async fn mend(statement: &mut Statement, state: &SessionState) {
-    let Some(names) = with_deep_stack(|| tables_to_know(statement)) else { return };
+///
+/// # Errors
+/// SQLSTATE 0A000 for a right or full join of which it is not known what columns it has.
+pub(super) async fn mend(statement: &mut Statement, state: &SessionState) -> Result<(), SqlError> {
+    let Some(names) = with_deep_stack(|| tables_to_know(statement)) else { return Ok(()) };
     let mut tables = Tables::new();
     for name in names.tables {
         if let Some(columns) = columns_of(&name, state).await {
@@ -36,7 +40,44 @@ pub(super) async fn mend(statement: &mut Statement, state: &SessionState) {
     with_deep_stack(|| {
         let _ = statement.visit(&mut Mender { tables: &tables });
         tell_joined_columns(statement);
-    });
+        match statement.visit(&mut Unknown) {
+            ControlFlow::Break(hint) => Err(SqlError::Unsupported {
+                what: "a right or full join of queries whose columns are not listed".into(),
+                hint: Some(hint.into()),
+            }),
+            ControlFlow::Continue(()) => Ok(()),
+        }
+    })
+}
+
+/// Finds a join for whose columns DataFusion would give the left table's values, and says what to do.
+struct Unknown;
+
+impl Visitor for Unknown {
+    type Break = &'static str;
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<&'static str> {
+        if select.from.iter().any(|from| has(from, &|on| matches!(on, JoinConstraint::Natural))) {
+            return ControlFlow::Break("Name the columns with USING.");
+        }
+        let is_using = |on: &JoinConstraint| matches!(on, JoinConstraint::Using(_));
+        if has_star(select) && select.from.iter().any(|from| has(from, &is_using)) {
+            return ControlFlow::Break("List the columns instead of *.");
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// Whether a right or full join is like this.
+fn has(from: &TableWithJoins, wanted: &dyn Fn(&JoinConstraint) -> bool) -> bool {
+    let nested = |table: &TableFactor| match table {
+        TableFactor::NestedJoin { table_with_joins, .. } => has(table_with_joins, wanted),
+        _ => false,
+    };
+    let is_it = |join: &Join| {
+        constraint(&join.join_operator).is_some_and(|(on, side)| side != Side::Left && wanted(on))
+    };
+    nested(&from.relation) || from.joins.iter().any(|join| is_it(join) || nested(&join.relation))
 }
 
 /// The columns of tables, by the parts of their names.
@@ -297,9 +338,10 @@ fn joined(
         let common = left.iter().filter(is_of_right);
         let common = common.map(|column| Ident::with_quote('"', column.name.clone()));
         let common: Vec<ObjectName> = common.map(|name| ObjectName::from(vec![name])).collect();
-        if !common.is_empty() {
-            *on = JoinConstraint::Using(common);
-        }
+        *on = match common.is_empty() {
+            true => JoinConstraint::On(Expr::value(Value::Boolean(true))),
+            false => JoinConstraint::Using(common),
+        };
     }
     let common: Vec<String> = match on {
         JoinConstraint::Using(names) => {

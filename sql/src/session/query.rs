@@ -45,7 +45,7 @@ impl Session {
             // In a box, as most statements have no view and threads' stacks are small.
             let planner = ViewPlanner { views, roles, session };
             let state = Box::pin(planner.state_for(state, &statement)).await?;
-            Box::pin(joins::mend(&mut statement, &state)).await;
+            Box::pin(joins::mend(&mut statement, &state)).await?;
             let statement = DataFusionStatement::Statement(Box::new(statement));
             let plan = json_as_text(planner::plan(&state, statement).await?)?;
             // Coercion may give columns another type; with parameters it can also be too early

@@ -104,7 +104,7 @@ impl ViewPlanner {
                 }
             }
             let state = with_views(state.clone(), inner, Some(via))?;
-            joins::mend(&mut statement, &state).await;
+            joins::mend(&mut statement, &state).await?;
             with_deep_stack(|| prepare(&mut statement));
             let statement = DataFusionStatement::Statement(statement);
             let plan = json_as_text(planner::plan(&state, statement).await?)?;
