@@ -40,7 +40,7 @@ pub(super) async fn mend(statement: &mut Statement, state: &SessionState) -> Res
     with_deep_stack(|| {
         let _ = statement.visit(&mut Mender { tables: &tables });
         tell_joined_columns(statement);
-        match statement.visit(&mut Unknown) {
+        match Visit::visit(&*statement, &mut Unknown) {
             ControlFlow::Break(hint) => Err(SqlError::Unsupported {
                 what: "a right or full join of queries whose columns are not listed".into(),
                 hint: Some(hint.into()),
