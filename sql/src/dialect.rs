@@ -14,6 +14,7 @@ pub(crate) mod bytea;
 mod calls;
 mod chains;
 mod composite_field;
+mod constraints;
 mod cursor;
 mod depth;
 mod distinct_from;
@@ -49,6 +50,7 @@ use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 pub(crate) use self::array_literal::elements as array_elements;
 pub(crate) use self::calls::call;
+pub(crate) use self::constraints::{Side, constraint, constraint_mut};
 pub(crate) use self::cursor::Cursor;
 pub(crate) use self::forms::{VECTOR, declare as declare_forms};
 pub use self::identifier::quote_identifier;

@@ -8,10 +8,11 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Ident, JoinConstraint, JoinOperator, Query, Select, SelectItem, SetExpr,
-    Statement, UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions_mut,
+    BinaryOperator, Expr, JoinConstraint, Query, Select, SelectItem, SetExpr, Statement,
+    UnaryOperator, Value, VisitMut, VisitorMut, visit_expressions_mut,
 };
 
+use super::constraints::constraint_mut;
 use super::row_values::{fields, operand, parsed};
 use crate::session::names;
 
@@ -72,9 +73,7 @@ impl VisitorMut for Names {
             if let SelectItem::UnnamedExpr(expr) = item
                 && (question(expr).is_some() || opposite_of_array(expr).is_some())
             {
-                let alias = Ident::with_quote('"', names::of_expression(expr));
-                let expr = std::mem::replace(expr, Expr::value(Value::Null));
-                *item = SelectItem::ExprWithAlias { expr, alias };
+                names::keep(item);
             }
         }
         ControlFlow::Continue(())
@@ -89,17 +88,8 @@ impl VisitorMut for Conditions {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
         let joins = select.from.iter_mut().flat_map(|from| &mut from.joins);
-        let joined = joins.filter_map(|join| match &mut join.join_operator {
-            JoinOperator::Join(on)
-            | JoinOperator::Inner(on)
-            | JoinOperator::Left(on)
-            | JoinOperator::LeftOuter(on)
-            | JoinOperator::Right(on)
-            | JoinOperator::RightOuter(on)
-            | JoinOperator::FullOuter(on) => match on {
-                JoinConstraint::On(condition) => Some(condition),
-                _ => None,
-            },
+        let joined = joins.filter_map(|join| match constraint_mut(&mut join.join_operator)? {
+            JoinConstraint::On(condition) => Some(condition),
             _ => None,
         });
         let own = [&mut select.selection, &mut select.having].into_iter().flatten();

@@ -8,8 +8,8 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, Query,
-    SelectItem, SetExpr, Statement, Value, VisitMut, VisitorMut, visit_expressions_mut,
+    BinaryOperator, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Query,
+    SelectItem, SetExpr, Statement, VisitMut, VisitorMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
@@ -45,9 +45,7 @@ impl VisitorMut for Names {
                 && (matches!(expr, Expr::AnyOp { .. } | Expr::AllOp { .. })
                     || rewritten(expr).is_some())
             {
-                let alias = Ident::with_quote('"', names::of_expression(expr));
-                let expr = std::mem::replace(expr, Expr::value(Value::Null));
-                *item = SelectItem::ExprWithAlias { expr, alias };
+                names::keep(item);
             }
         }
         ControlFlow::Continue(())

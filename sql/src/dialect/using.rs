@@ -3,16 +3,17 @@
 //! they are given the value that PostgreSQL takes: the left table's, of a right join the right one's, of a full
 //! join that of either. Those of `NATURAL` are found where tables are known (`session/joins.rs`).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::mem::replace;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, GroupByExpr, Ident, JoinConstraint, JoinOperator, OrderByKind, Query, Select, SelectItem,
-    SetExpr, Statement, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
+    Expr, GroupByExpr, Ident, JoinConstraint, OrderByKind, Query, Select, SelectItem, SetExpr,
+    Statement, TableFactor, TableWithJoins, Value, VisitMut, VisitorMut,
 };
 
 use super::calls::call;
+use super::constraints::{Side, constraint};
 use crate::session::names::{self, folded};
 
 /// Rewrites the queries of `statement`.
@@ -30,7 +31,7 @@ impl VisitorMut for Queries {
         if let SetExpr::Select(select) = &**body
             && let Some(order_by) = order_by
             && let OrderByKind::Expressions(keys) = &mut order_by.kind
-            && let Some(outputs) = outputs(select)
+            && let Some(outputs) = names::of_list(select)
         {
             // A name is a column of the answer first, and DataFusion takes no other one beside that.
             let mut elsewhere = Joined::of(select).elsewhere();
@@ -60,16 +61,6 @@ impl VisitorMut for Queries {
         }
         ControlFlow::Continue(())
     }
-}
-
-/// The names of a query's columns; `None` where it has a `*`.
-fn outputs(select: &Select) -> Option<BTreeSet<String>> {
-    let name = |item: &SelectItem| match item {
-        SelectItem::UnnamedExpr(expr) => Some(names::of_expression(expr)),
-        SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
-        _ => None,
-    };
-    select.projection.iter().map(name).collect()
 }
 
 /// A column of the list keeps its name.
@@ -102,17 +93,6 @@ enum Knows {
     /// But for the `WHERE`.
     Mostly,
     Nowhere,
-}
-
-/// Whose column that of a join is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    /// Both have the same value.
-    Any,
-    Left,
-    Right,
-    /// Whichever is not NULL.
-    Either,
 }
 
 impl Joined {
@@ -184,21 +164,9 @@ impl Joined {
                 _ => None,
             },
         };
-        let is_of_left = matches!(side, Side::Any | Side::Left);
-        let knows = if is_first && is_of_left { Knows::Mostly } else { Knows::Nowhere };
+        let knows = if is_first && side.is_of_left() { Knows::Mostly } else { Knows::Nowhere };
         self.0.extend(value.map(|value| (name, Column { value, knows })));
     }
-}
-
-/// The constraint of a join that has columns of both tables, and whose they are.
-fn constraint(operator: &JoinOperator) -> Option<(&JoinConstraint, Side)> {
-    Some(match operator {
-        JoinOperator::Join(on) | JoinOperator::Inner(on) => (on, Side::Any),
-        JoinOperator::Left(on) | JoinOperator::LeftOuter(on) => (on, Side::Left),
-        JoinOperator::Right(on) | JoinOperator::RightOuter(on) => (on, Side::Right),
-        JoinOperator::FullOuter(on) => (on, Side::Either),
-        _ => return None,
-    })
 }
 
 fn name_of(table: &TableFactor) -> Option<Ident> {

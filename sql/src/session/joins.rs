@@ -17,7 +17,9 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::names::{self, folded};
 use crate::SqlError;
-use crate::dialect::{call, tell_joined_columns, with_deep_stack};
+use crate::dialect::{
+    Side, call, constraint, constraint_mut, tell_joined_columns, with_deep_stack,
+};
 
 /// Rewrites the joins of `statement`, whose tables are looked up in `state`.
 ///
@@ -75,7 +77,7 @@ fn has(from: &TableWithJoins, wanted: &dyn Fn(&JoinConstraint) -> bool) -> bool 
         _ => false,
     };
     let is_it = |join: &Join| {
-        constraint(&join.join_operator).is_some_and(|(on, side)| side != Side::Left && wanted(on))
+        constraint(&join.join_operator).is_some_and(|(on, side)| !side.is_of_left() && wanted(on))
     };
     nested(&from.relation) || from.joins.iter().any(|join| is_it(join) || nested(&join.relation))
 }
@@ -144,7 +146,7 @@ fn is_needed(from: &TableWithJoins, has_star: bool) -> bool {
     };
     let is_it = |join: &Join| match constraint(&join.join_operator) {
         Some((JoinConstraint::Natural, _)) => true,
-        Some((JoinConstraint::Using(_), side)) => has_star && side != Side::Left,
+        Some((JoinConstraint::Using(_), side)) => has_star && !side.is_of_left(),
         _ => false,
     };
     nested(&from.relation) || from.joins.iter().any(|join| is_it(join) || nested(&join.relation))
@@ -163,39 +165,6 @@ async fn columns_of(name: &[String], state: &SessionState) -> Option<Vec<String>
     let schema = state.schema_for_ref(reference).ok()?;
     let table = schema.table(name.last()?).await.ok()??;
     Some(table.schema().fields().iter().map(|field| field.name().clone()).collect())
-}
-
-/// Whose value the column of a join has.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Left,
-    Right,
-    Either,
-}
-
-fn constraint(operator: &JoinOperator) -> Option<(&JoinConstraint, Side)> {
-    Some(match operator {
-        JoinOperator::Join(on)
-        | JoinOperator::Inner(on)
-        | JoinOperator::Left(on)
-        | JoinOperator::LeftOuter(on) => (on, Side::Left),
-        JoinOperator::Right(on) | JoinOperator::RightOuter(on) => (on, Side::Right),
-        JoinOperator::FullOuter(on) => (on, Side::Either),
-        _ => return None,
-    })
-}
-
-fn constraint_mut(operator: &mut JoinOperator) -> Option<&mut JoinConstraint> {
-    match operator {
-        JoinOperator::Join(on)
-        | JoinOperator::Inner(on)
-        | JoinOperator::Left(on)
-        | JoinOperator::LeftOuter(on)
-        | JoinOperator::Right(on)
-        | JoinOperator::RightOuter(on)
-        | JoinOperator::FullOuter(on) => Some(on),
-        _ => None,
-    }
 }
 
 /// A column of what is joined, and what it stands for.
@@ -314,12 +283,7 @@ fn outputs(body: &SetExpr) -> Option<Vec<String>> {
         }
         _ => return None,
     };
-    let name = |item: &SelectItem| match item {
-        SelectItem::UnnamedExpr(expr) => Some(names::of_expression(expr)),
-        SelectItem::ExprWithAlias { alias, .. } => Some(folded(alias)),
-        _ => None,
-    };
-    select.projection.iter().map(name).collect()
+    names::of_list(select)
 }
 
 /// The columns of a join: those that both have first. `NATURAL` becomes `USING`.
@@ -355,7 +319,7 @@ fn joined(
         let of = |columns: &[Column]| columns.iter().find(|column| column.name == *name).cloned();
         let (of_left, of_right) = (of(&left)?, of(&right)?);
         let value = match side {
-            Side::Left => of_left.value,
+            Side::Any | Side::Left => of_left.value,
             Side::Right => of_right.value,
             Side::Either => call("coalesce", vec![of_left.value, of_right.value]),
         };

@@ -83,6 +83,20 @@ pub(crate) fn of_expression(expr: &Expr) -> String {
     }
 }
 
+/// The names of a query's columns; `None` where it has a `*`.
+pub(crate) fn of_list(select: &Select) -> Option<Vec<String>> {
+    select.projection.iter().map(item_name).collect()
+}
+
+/// Gives a column of a select list the name that it has without one, whatever is put in its place then.
+pub(crate) fn keep(item: &mut SelectItem) {
+    if let SelectItem::UnnamedExpr(expr) = item {
+        let alias = Ident::with_quote('"', of_expression(expr));
+        let expr = std::mem::replace(expr, Expr::value(Value::Null));
+        *item = SelectItem::ExprWithAlias { expr, alias };
+    }
+}
+
 fn first_select(query: &Query) -> Option<&Select> {
     let mut body = query.body.as_ref();
     loop {

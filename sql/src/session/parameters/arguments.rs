@@ -10,6 +10,9 @@ pub(super) fn of_function(name: &str, at: usize, count: usize) -> Option<DataTyp
         | ("lag" | "lead" | "nth_value", 1)
         | ("chr" | "ntile", 0) => DataType::Integer(None),
         ("to_timestamp", 0) if count == 1 => DataType::DoublePrecision,
+        // The seconds come last, and may have a fraction.
+        ("make_interval", 6) => DataType::DoublePrecision,
+        ("make_interval", _) => DataType::Integer(None),
         ("abs" | "sign" | "round" | "trunc" | "floor" | "ceil" | "ceiling", 0)
         | ("sqrt" | "cbrt" | "exp" | "ln" | "log" | "log10" | "power" | "pow", _)
         | ("sin" | "cos" | "tan" | "asin" | "acos" | "atan" | "atan2", _)
