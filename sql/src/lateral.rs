@@ -9,6 +9,7 @@
 //! that stands for a value is done the same way ([`scalar`]), and so are `IN (SELECT …)`
 //! ([`members`]) and `EXISTS` ([`presence`]).
 
+mod apart;
 mod members;
 mod pairs;
 mod presence;
@@ -72,7 +73,8 @@ impl AnalyzerRule for NearestOfEach {
             };
             Ok(changed(plan, rewritten))
         })?;
-        Ok(plan.data)
+        // What is left is DataFusion's.
+        Ok(plan.data.transform_up_with_subqueries(apart::told_apart)?.data)
     }
 
     fn name(&self) -> &str {
@@ -188,7 +190,7 @@ fn exceeds_datafusion(subquery: &LogicalPlan) -> Result<bool> {
     // Below a window or a limit a condition says which rows they see; DataFusion takes it above a window.
     let sees_rows =
         |node: &LogicalPlan| Ok(matches!(node, LogicalPlan::Limit(_) | LogicalPlan::Window(_)));
-    if subquery.exists(sees_rows)? {
+    if subquery.exists(sees_rows)? || subquery.exists(|node| Ok(apart::is_ambiguous(node)))? {
         return Ok(true);
     }
     let has_aggregate = subquery.exists(is_aggregate)?;

@@ -85,19 +85,31 @@ struct Checked {
     signature: Signature,
 }
 
+impl Checked {
+    /// The chain as it would be written, with its operands' names.
+    fn written(&self, operands: &[Expr], name: impl Fn(&Expr) -> String) -> String {
+        let [first, others @ ..] = operands else { return self.name().to_owned() };
+        let mut written = "(".repeat(others.len());
+        written += &name(first);
+        for (operator, operand) in self.operators.iter().zip(others) {
+            written += &format!(" {operator} {})", name(operand));
+        }
+        written
+    }
+}
+
 impl ScalarUDFImpl for Checked {
     fn name(&self) -> &str {
         "checked_arithmetic"
     }
 
     fn display_name(&self, operands: &[Expr]) -> Result<String> {
-        let [first, others @ ..] = operands else { return Ok(self.name().to_owned()) };
-        let mut name = "(".repeat(others.len());
-        name += &first.to_string();
-        for (operator, operand) in self.operators.iter().zip(others) {
-            name += &format!(" {operator} {operand})");
-        }
-        Ok(name)
+        Ok(self.written(operands, ToString::to_string))
+    }
+
+    // By the function's name alone, `x + 1` and `x - 1` would be one column.
+    fn schema_name(&self, operands: &[Expr]) -> Result<String> {
+        Ok(self.written(operands, |operand| operand.schema_name().to_string()))
     }
 
     fn signature(&self) -> &Signature {
