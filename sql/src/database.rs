@@ -28,7 +28,6 @@ use crate::overflow::CheckedArithmetic;
 use crate::planner::Functions;
 use crate::roles::Roles;
 use crate::runtime::QueryRuntime;
-use crate::types::Types;
 use crate::vector_unions::VectorUnions;
 use crate::views::Views;
 use crate::{
@@ -283,7 +282,6 @@ fn base_state(
         .with_analyzer_rule(input_order::rule())
         .with_analyzer_rule(lateral::rule())
         .with_analyzer_rule(model_columns::rule())
-        .with_type_planner(Arc::new(Types))
         .build();
     Ok((base, of_session))
 }

@@ -22,6 +22,7 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{ScalarValue, TableReference};
 use datafusion::error::Result;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
 use datafusion::logical_expr::{
     BinaryExpr, Expr, Filter, Join, JoinType, LogicalPlan, LogicalPlanBuilder, Operator, Subquery,
@@ -126,6 +127,40 @@ pub(crate) fn has_subquery(expr: &Expr) -> bool {
         ))
     };
     expr.exists(is_one).unwrap_or(true)
+}
+
+/// The node over `input`, which has the values of sub-queries as columns: those stand where the sub-queries
+/// stood, and the columns of the node are the ones that it had.
+fn with_values<'a>(
+    plan: &LogicalPlan,
+    input: LogicalPlan,
+    value: impl Fn(&Expr) -> Option<&'a Expr>,
+) -> Result<LogicalPlan> {
+    let names_columns = matches!(
+        plan,
+        LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) | LogicalPlan::Window(_)
+    );
+    let names = NamePreserver::new(plan);
+    let mut exprs = Vec::new();
+    for expr in plan.expressions() {
+        let name = names.save(&expr);
+        let replaced = expr.transform_up(|expr| {
+            Ok(match value(&expr) {
+                Some(value) => Transformed::yes(value.clone()),
+                None => Transformed::no(expr),
+            })
+        })?;
+        exprs.push(if names_columns { name.restore(replaced.data) } else { replaced.data });
+    }
+    let rewritten = plan.with_new_exprs(exprs, vec![input])?;
+    match rewritten {
+        LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) => Ok(rewritten),
+        // What has the columns of its input has more of them now.
+        other => {
+            let columns = plan.schema().iter().map(Expr::from).collect::<Vec<_>>();
+            LogicalPlanBuilder::from(other).project(columns)?.build()
+        }
+    }
 }
 
 /// The sub-query of each row that a join has on its right, and its name; `None` for every other join

@@ -1,5 +1,6 @@
 //! `x IN (CASE …, …)`: DataFusion (55.2) takes a `CASE` with columns for a constant where it plans a list, so that
-//! it is NULL. An analyzer rule compares with it apart from the list.
+//! it is NULL, and makes one of `coalesce` and other functions. An analyzer rule compares with those apart from
+//! the list.
 
 use std::sync::Arc;
 
@@ -57,9 +58,10 @@ fn apart(expr: &Expr) -> Option<Expr> {
     if *negated { conjunction(all) } else { disjunction(all) }
 }
 
+/// Whether a value of each row is a `CASE`, or may become one.
 fn is_case(item: &Expr) -> bool {
-    let has_case = item.exists(|part| Ok(matches!(part, Expr::Case(_))));
-    item.any_column_refs() && has_case.unwrap_or(true)
+    let is_one = |part: &Expr| Ok(matches!(part, Expr::Case(_) | Expr::ScalarFunction(_)));
+    item.any_column_refs() && item.exists(is_one).unwrap_or(true)
 }
 
 /// The rule that takes them apart.

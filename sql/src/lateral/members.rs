@@ -12,14 +12,13 @@ use datafusion::common::{Column, DFSchema, JoinType, ScalarValue, TableReference
 use datafusion::error::Result;
 use datafusion::functions_aggregate::expr_fn::{bool_or, count};
 use datafusion::logical_expr::expr::{Exists, InSubquery};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
-    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, lit, when,
+    BinaryExpr, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, lit, when,
 };
 
-use super::has_subquery;
 use super::pairs::Pairs;
 use super::presence::{self, Presence};
+use super::{has_subquery, with_values};
 
 /// What the columns begin with that are made here.
 const MEMBER: &str = "__member_";
@@ -55,37 +54,13 @@ pub(super) fn rewrite(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
     if values.is_empty() {
         return Ok(None);
     }
-    let names_columns = matches!(
-        plan,
-        LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) | LogicalPlan::Window(_)
-    );
-    let names = NamePreserver::new(plan);
-    let mut exprs = Vec::new();
-    for expr in plan.expressions() {
-        let name = names.save(&expr);
-        let replaced = expr.transform_up(|expr| {
-            let value = match &expr {
-                Expr::InSubquery(_) | Expr::Exists(_) => {
-                    values.iter().find(|(known, _)| *known == expr)
-                }
-                _ => None,
-            };
-            Ok(match value {
-                Some((_, value)) => Transformed::yes(value.clone()),
-                None => Transformed::no(expr),
-            })
-        })?;
-        exprs.push(if names_columns { name.restore(replaced.data) } else { replaced.data });
-    }
-    let rewritten = plan.with_new_exprs(exprs, vec![input])?;
-    // What has the columns of its input has more of them now.
-    match rewritten {
-        LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) => Ok(Some(rewritten)),
-        other => {
-            let columns = plan.schema().iter().map(Expr::from).collect::<Vec<_>>();
-            LogicalPlanBuilder::from(other).project(columns)?.build().map(Some)
+    let rewritten = with_values(plan, input, |expr| match expr {
+        Expr::InSubquery(_) | Expr::Exists(_) => {
+            values.iter().find(|(known, _)| known == expr).map(|(_, value)| value)
         }
-    }
+        _ => None,
+    })?;
+    Ok(Some(rewritten))
 }
 
 /// Those of a node that DataFusion answers wrongly or not at all.
@@ -98,8 +73,11 @@ fn wanted(plan: &LogicalPlan) -> Result<Vec<Expr>> {
             found.retain(|question| match question {
                 Expr::InSubquery(member) => {
                     may_be_null(member, filter.input.schema()).unwrap_or(true)
+                        || is_joined_by_outer(&member.subquery)
                 }
-                Expr::Exists(exists) => !presence::is_plain(exists),
+                Expr::Exists(exists) => {
+                    !presence::is_plain(exists) || is_joined_by_outer(&exists.subquery)
+                }
                 _ => false,
             });
         }
@@ -135,9 +113,13 @@ fn in_condition(condition: &Expr, found: &mut Vec<Expr>) -> Result<()> {
             in_condition(left, found)?;
             in_condition(right, found)
         }
-        Expr::InSubquery(member) if !member.negated => Ok(()),
+        Expr::InSubquery(member) if !member.negated && !is_joined_by_outer(&member.subquery) => {
+            Ok(())
+        }
         Expr::Not(inner) => match inner.as_ref() {
-            Expr::InSubquery(member) if member.negated => Ok(()),
+            Expr::InSubquery(member) if member.negated && !is_joined_by_outer(&member.subquery) => {
+                Ok(())
+            }
             _ => in_value(condition, found),
         },
         other => in_value(other, found),
@@ -148,6 +130,14 @@ fn may_be_null(member: &InSubquery, schema: &DFSchema) -> Result<bool> {
     let query = member.subquery.subquery.schema();
     let has_null = query.fields().first().is_some_and(|field| field.is_nullable());
     Ok(has_null || member.expr.nullable(schema)?)
+}
+
+/// Whether a join within a sub-query has the outer query's columns in its condition, which DataFusion leaves there.
+fn is_joined_by_outer(subquery: &Subquery) -> bool {
+    let is_one = |node: &LogicalPlan| {
+        matches!(node, LogicalPlan::Join(_)) && node.contains_outer_reference()
+    };
+    subquery.subquery.exists(|node| Ok(is_one(node))).unwrap_or(false)
 }
 
 fn is_of_each_row(member: &InSubquery) -> bool {
@@ -196,7 +186,7 @@ fn with_presence(
     };
     let name = format!("{MEMBER}{number}");
     let (with_value, value) = match plan {
-        LogicalPlan::Filter(_) if skipped == 0 => {
+        LogicalPlan::Filter(_) if skipped == 0 && !is_joined_by_outer(&exists.subquery) => {
             let subquery = presence::asked(rows, exists);
             (input.clone(), Expr::Exists(Exists { subquery, negated: false }))
         }

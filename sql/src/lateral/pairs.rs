@@ -26,6 +26,8 @@ const LEFT: &str = "__lateral_left_";
 const VALUE: &str = "__lateral_value";
 /// The column that says whether a pair passes a condition.
 const PASSES: &str = "__lateral_passes";
+/// The column that says whether a row of a join has one of the other side.
+const MATCHED: &str = "__lateral_matched";
 /// The column that counts the pairs of a row, those that pass first.
 const PLACE: &str = "__lateral_place";
 
@@ -139,7 +141,7 @@ impl Pairs {
             LogicalPlan::Aggregate(aggregate) => self.lift_aggregate(aggregate),
             LogicalPlan::Window(window) if !self.keeps_all => self.lift_window(window),
             LogicalPlan::Values(values) => self.lift_values(values).map(Some),
-            LogicalPlan::Join(join) if !self.keeps_all => self.lift_join(join),
+            LogicalPlan::Join(join) => self.lift_join(join),
             LogicalPlan::Unnest(unnest) => self.lift_unnest(unnest),
             // A function of the outer query's columns in the `FROM` of a sub-query.
             LogicalPlan::Subquery(subquery) => self.lift(&subquery.subquery),
@@ -303,7 +305,8 @@ impl Pairs {
         let is_right = is_correlated(&join.right)?;
         let fits = match join.join_type {
             JoinType::Inner => !is_right || !is_correlated(&join.left)?,
-            JoinType::Left | JoinType::LeftSemi | JoinType::LeftAnti => !is_right,
+            JoinType::Left => !is_right,
+            JoinType::LeftSemi | JoinType::LeftAnti => !is_right && !self.keeps_all,
             _ => false,
         };
         if !fits || join.null_equality != NullEquality::NullEqualsNothing {
@@ -320,12 +323,21 @@ impl Pairs {
             conditions.push(self.inner(filter.clone())?);
         }
         let all = self.columns().chain(join.schema.iter().map(Expr::from)).collect::<Vec<_>>();
-        let joined = LogicalPlanBuilder::from(lifted).join_on(
-            other.as_ref().clone(),
-            join.join_type,
-            conditions,
-        )?;
-        joined.project(all)?.build().map(Some)
+        let (lifted, other) = (LogicalPlanBuilder::from(lifted), other.as_ref().clone());
+        let joined = if !self.keeps_all {
+            lifted.join_on(other, join.join_type, conditions)?.build()?
+        } else if join.join_type == JoinType::Inner {
+            let matched = lit(true).alias(MATCHED);
+            let marked = other.schema().iter().map(Expr::from).chain([matched]).collect::<Vec<_>>();
+            let other = LogicalPlanBuilder::from(other).project(marked)?.build()?;
+            let pairs = lifted.join_on(other, JoinType::Left, conditions)?.build()?;
+            self.passing(pairs, Expr::Column(Column::new_unqualified(MATCHED)))?
+        } else {
+            // A row of the left side without another has none on either side of the join.
+            conditions.push(Expr::Column(Column::new_unqualified(IS_PAIR)));
+            lifted.join_on(other, join.join_type, conditions)?.build()?
+        };
+        LogicalPlanBuilder::from(joined).project(all)?.build().map(Some)
     }
 
     /// Rows of the elements of arrays.

@@ -2,15 +2,14 @@
 //! b.id = a.id)` as values of each row.
 
 use datafusion::common::Column;
-use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{
     Distinct, Expr, FetchType, LogicalPlan, LogicalPlanBuilder, Subquery, SubqueryAlias,
 };
 
 use super::pairs::Pairs;
-use super::{exceeds_datafusion, is_correlated, single};
+use super::{exceeds_datafusion, is_correlated, single, with_values};
 
 /// What the columns with the values begin with.
 const VALUE: &str = "__lateral_value_of_";
@@ -46,32 +45,13 @@ pub(super) fn rewrite(plan: &LogicalPlan) -> Result<Option<LogicalPlan>> {
     if found.is_empty() {
         return Ok(None);
     }
-    let names = NamePreserver::new(plan);
-    let mut exprs = Vec::new();
-    for expr in plan.expressions() {
-        let name = names.save(&expr);
-        let replaced = expr.transform_up(|expr| {
-            let value = match &expr {
-                Expr::ScalarSubquery(subquery) => found.iter().find(|(known, _)| known == subquery),
-                _ => None,
-            };
-            Ok(match value {
-                Some((_, value)) => Transformed::yes(value.clone()),
-                None => Transformed::no(expr),
-            })
-        })?;
-        exprs.push(name.restore(replaced.data));
-    }
-    let rewritten = plan.with_new_exprs(exprs, vec![input])?;
-    // Their columns are those of the input, and now it has more.
-    let columns = plan.schema().iter().map(Expr::from).collect::<Vec<_>>();
-    match rewritten {
-        LogicalPlan::Filter(_) | LogicalPlan::Sort(_) | LogicalPlan::Window(_) => {
-            LogicalPlanBuilder::from(rewritten).project(columns)?.build()
+    let rewritten = with_values(plan, input, |expr| match expr {
+        Expr::ScalarSubquery(subquery) => {
+            found.iter().find(|(known, _)| known == subquery).map(|(_, value)| value)
         }
-        other => Ok(other),
-    }
-    .map(Some)
+        _ => None,
+    })?;
+    Ok(Some(rewritten))
 }
 
 /// The rows of `input` with the value of the sub-query as a column more.
