@@ -223,7 +223,6 @@ impl Codes {
             Self::Half(elements) => kernel::prefetch(&elements[span]),
             Self::Full(_, Some(steps)) | Self::Int8(steps) => {
                 kernel::prefetch(&steps.elements[span]);
-                kernel::prefetch(&steps.scales[at..=at]);
             }
         }
     }

@@ -289,14 +289,10 @@ impl Graph {
         loop {
             let (chunk, at) = place(nearest.1);
             let before = nearest;
-            let links = &view.links[chunk];
-            let neighbours =
-                || links.read(at, level).filter(|neighbour| (*neighbour as usize) < view.nodes());
-            for neighbour in neighbours() {
-                let (chunk, at) = place(neighbour);
-                view.codes[chunk].prefetch(self.options.dimensions, at);
-            }
-            for neighbour in neighbours() {
+            for neighbour in view.links[chunk].read(at, level) {
+                if neighbour as usize >= view.nodes() {
+                    continue;
+                }
                 let distance = view.walk_distance(self.options.metric, query, neighbour);
                 if distance < nearest.0 {
                     nearest = (distance, neighbour);

@@ -4,7 +4,7 @@
 //! before the count, and every number that was ever in the list is a node, so that a reader in
 //! between meets at worst an edge that has just gone.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::kernel;
@@ -25,8 +25,6 @@ pub(super) struct Links {
     upper_width: usize,
     /// The next row of the same vector.
     twins: Box<[AtomicU32]>,
-    /// Whether any of the nodes has one, which spares walks a look at each.
-    has_twins: AtomicBool,
     locks: Box<[Mutex<()>]>,
 }
 
@@ -43,7 +41,6 @@ impl Links {
             upper: levels.iter().map(|level| empty(usize::from(*level) * (m + 1))).collect(),
             upper_width: m,
             twins: (0..CHUNK).map(|_| AtomicU32::new(NONE)).collect(),
-            has_twins: AtomicBool::new(false),
             locks: (0..CHUNK).map(|_| Mutex::default()).collect(),
         }
     }
@@ -88,9 +85,7 @@ impl Links {
     /// Asks the memory for what says whether `at` has a twin.
     #[inline]
     pub(super) fn prefetch_twin(&self, at: usize) {
-        if self.has_twins.load(Ordering::Relaxed) {
-            kernel::prefetch(&self.twins[at..=at]);
-        }
+        kernel::prefetch(&self.twins[at..=at]);
     }
 
     /// Keeps other writers from the node.
@@ -111,18 +106,12 @@ impl Links {
     /// The next row with the vector of `at`, or [`NONE`].
     #[inline]
     pub(super) fn twin(&self, at: usize) -> u32 {
-        match self.has_twins.load(Ordering::Acquire) {
-            true => self.twins[at].load(Ordering::Acquire),
-            false => NONE,
-        }
+        self.twins[at].load(Ordering::Acquire)
     }
 
     /// Makes `node` the next row; the caller holds the lock.
     pub(super) fn set_twin(&self, at: usize, node: u32) {
         self.twins[at].store(node, Ordering::Release);
-        if node != NONE {
-            self.has_twins.store(true, Ordering::Release);
-        }
     }
 
     /// Bytes of memory.

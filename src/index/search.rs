@@ -110,13 +110,6 @@ impl Candidates {
 /// How many vectors ahead memory is asked for while those that were found are ranked.
 const RANKED_AHEAD: usize = 3;
 
-/// How many nodes are followed together: a walk waits for memory more than it computes, and waits for the
-/// neighbours of all of them at once. Nearly all of the `ef` best are followed in the end, so that few steps are
-/// in vain; where `ef` is small they would be more, and fewer go together.
-const MOST_TOGETHER: usize = 4;
-/// So many candidates for each of them.
-const EF_OF_ONE: usize = 25;
-
 /// A search that can go on.
 pub struct Search<'a, A> {
     graph: &'a Graph,
@@ -130,11 +123,8 @@ pub struct Search<'a, A> {
     found: BinaryHeap<u64>,
     /// Accepted rows that were not among the best: the next batch's first.
     spare: BinaryHeap<Reverse<u64>>,
-    /// Nodes whose edges are followed now.
-    taken: Vec<u32>,
-    /// Their neighbours that had not been met.
     fresh: Vec<u32>,
-    /// Those of them that may be worth looking at.
+    /// Neighbours of one node that may be worth looking at.
     nearer: Vec<u64>,
     statistics: SearchStatistics,
     resumable: bool,
@@ -161,7 +151,6 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
             open: BinaryHeap::new(),
             found: BinaryHeap::new(),
             spare: BinaryHeap::new(),
-            taken: Vec::new(),
             fresh: Vec::new(),
             nearer: Vec::new(),
             statistics: SearchStatistics::default(),
@@ -226,9 +215,14 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
     /// The next `ef` rows in no order, with the distances that the walk goes by.
     fn walk(&mut self, ef: usize, most: usize) -> Vec<u64> {
         self.refill(ef);
-        let together = (ef / EF_OF_ONE).clamp(1, MOST_TOGETHER);
-        while self.statistics.visited < most && self.take_nearest(ef, together) {
-            self.expand(ef);
+        while self.statistics.visited < most
+            && let Some(Reverse(nearest)) = self.open.peek().copied()
+        {
+            if self.found.len() >= ef && self.found.peek().is_some_and(|worst| nearest > *worst) {
+                break;
+            }
+            self.open.pop();
+            self.expand(unpack(nearest).1, ef);
         }
         self.exhausted = self.found.len() < ef;
         self.found.drain().collect()
@@ -310,41 +304,25 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
         }
     }
 
-    /// Takes the nearest nodes not looked at yet, so many of them `together`; false when the best cannot get
-    /// better.
-    fn take_nearest(&mut self, ef: usize, together: usize) -> bool {
-        self.taken.clear();
-        while self.taken.len() < together
-            && let Some(Reverse(nearest)) = self.open.peek().copied()
-        {
-            if self.found.len() >= ef && self.found.peek().is_some_and(|worst| nearest > *worst) {
-                break;
-            }
-            self.open.pop();
-            self.taken.push(unpack(nearest).1);
-        }
-        !self.taken.is_empty()
-    }
-
-    /// Follows the edges of the nodes that were taken.
-    fn expand(&mut self, ef: usize) {
-        self.statistics.hops += self.taken.len();
+    fn expand(&mut self, node: u32, ef: usize) {
+        self.statistics.hops += 1;
         let metric = self.graph.options().metric;
+        let (chunk, at) = place(node);
         let mut fresh = std::mem::take(&mut self.fresh);
         fresh.clear();
-        for node in &self.taken {
-            let (chunk, at) = place(*node);
-            for neighbour in self.view.links[chunk].read(at, 0) {
-                if self.visited.mark(neighbour) {
-                    let (chunk, at) = place(neighbour);
-                    self.view.codes[chunk].prefetch(self.query.len(), at);
-                    fresh.push(neighbour);
-                }
+        for neighbour in self.view.links[chunk].read(at, 0) {
+            if self.visited.mark(neighbour) {
+                let (chunk, at) = place(neighbour);
+                self.view.codes[chunk].prefetch(self.query.len(), at);
+                fresh.push(neighbour);
             }
         }
         self.statistics.visited += fresh.len();
         let steps = self.steps.take();
         let probe = probe(self.query, steps.as_ref());
+        if let Some(Reverse(next)) = self.open.peek() {
+            self.view.prefetch_links(unpack(*next).1);
+        }
         let mut nearer = std::mem::take(&mut self.nearer);
         nearer.clear();
         for neighbour in &fresh {
@@ -357,7 +335,9 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
         for packed in &nearer {
             if self.counts(*packed, ef) {
                 let (distance, neighbour) = unpack(*packed);
-                self.view.prefetch_links(neighbour);
+                if self.open.peek().is_none_or(|Reverse(first)| packed < first) {
+                    self.view.prefetch_links(neighbour);
+                }
                 self.open.push(Reverse(*packed));
                 self.offer(distance, neighbour, ef);
             }
