@@ -1,5 +1,5 @@
 //! `x IN (CASE …, …)`: DataFusion (55.2) takes a `CASE` with columns for a constant where it plans a list, so that
-//! it is NULL, and makes one of `coalesce` and other functions. An analyzer rule compares with those apart from
+//! it is NULL, and makes one of `coalesce` and its like. An analyzer rule compares with those apart from
 //! the list.
 
 use std::sync::Arc;
@@ -9,9 +9,11 @@ use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr::InList;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::{conjunction, disjunction};
-use datafusion::logical_expr::{Expr, LogicalPlan};
+use datafusion::logical_expr::{Expr, LogicalPlan, Operator, binary_expr};
 use datafusion::optimizer::AnalyzerRule;
+
+/// Functions that DataFusion's optimizer makes a `CASE` of.
+const BECOME_CASES: [&str; 5] = ["coalesce", "nvl", "ifnull", "nvl2", "nullif"];
 
 /// The rule.
 #[derive(Debug)]
@@ -54,14 +56,35 @@ fn apart(expr: &Expr) -> Option<Expr> {
         let sought = sought.as_ref().clone();
         if *negated { sought.not_eq(case.clone()) } else { sought.eq(case.clone()) }
     });
-    let all = list.into_iter().chain(comparisons);
-    if *negated { conjunction(all) } else { disjunction(all) }
+    let all = list.into_iter().chain(comparisons).collect();
+    joined(all, if *negated { Operator::And } else { Operator::Or })
 }
 
-/// Whether a value of each row is a `CASE`, or may become one.
+/// All parts, by halves: a long list makes no deep chain.
+fn joined(mut parts: Vec<Expr>, operator: Operator) -> Option<Expr> {
+    while parts.len() > 1 {
+        let mut halves = Vec::with_capacity(parts.len().div_ceil(2));
+        let mut rest = parts.into_iter();
+        while let Some(left) = rest.next() {
+            halves.push(match rest.next() {
+                Some(right) => binary_expr(left, operator, right),
+                None => left,
+            });
+        }
+        parts = halves;
+    }
+    parts.pop()
+}
+
+/// Whether a value of each row, or of each of an outer query, is a `CASE` or becomes one.
 fn is_case(item: &Expr) -> bool {
-    let is_one = |part: &Expr| Ok(matches!(part, Expr::Case(_) | Expr::ScalarFunction(_)));
-    item.any_column_refs() && item.exists(is_one).unwrap_or(true)
+    let is_one = |part: &Expr| match part {
+        Expr::Case(_) => true,
+        Expr::ScalarFunction(call) => BECOME_CASES.contains(&call.name()),
+        _ => false,
+    };
+    (item.any_column_refs() || item.contains_outer())
+        && item.exists(|part| Ok(is_one(part))).unwrap_or(true)
 }
 
 /// The rule that takes them apart.

@@ -134,10 +134,15 @@ fn may_be_null(member: &InSubquery, schema: &DFSchema) -> Result<bool> {
 
 /// Whether a join within a sub-query has the outer query's columns in its condition, which DataFusion leaves there.
 fn is_joined_by_outer(subquery: &Subquery) -> bool {
-    let is_one = |node: &LogicalPlan| {
-        matches!(node, LogicalPlan::Join(_)) && node.contains_outer_reference()
-    };
-    subquery.subquery.exists(|node| Ok(is_one(node))).unwrap_or(false)
+    fn is_one(plan: &LogicalPlan) -> bool {
+        match plan {
+            // What a `LATERAL` knows may be of the query that it stands in.
+            LogicalPlan::Subquery(_) => false,
+            LogicalPlan::Join(_) if plan.contains_outer_reference() => true,
+            other => other.inputs().into_iter().any(is_one),
+        }
+    }
+    is_one(&subquery.subquery)
 }
 
 fn is_of_each_row(member: &InSubquery) -> bool {
