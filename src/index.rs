@@ -44,6 +44,7 @@ mod sample;
 mod scan;
 mod search;
 mod sketch;
+mod sorted;
 #[cfg(test)]
 mod tests;
 mod vector_index;
@@ -59,3 +60,4 @@ pub use self::node::{is_search, is_short_search};
 pub use self::plan::UseIndexes;
 pub use self::registry::Indexes;
 pub use self::search::{Found, Resumable, Search, SearchStatistics};
+pub use self::sorted::SortInSearches;

@@ -248,6 +248,7 @@ fn base_state(
     // (DataFusion 55.2), and none of our nodes takes conditions in.
     let takes_no_filters = |rule: &PhysicalRule| !rule.name().starts_with(FILTER_PUSHDOWN);
     rules.extend(PhysicalOptimizer::new().rules.into_iter().filter(takes_no_filters));
+    rules.extend(engine.last_physical_rules());
     rules.push(Arc::new(Interrupts));
     // Before DataFusion unites the types of what is united.
     let mut analysis = analyzer_rules();

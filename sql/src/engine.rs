@@ -452,6 +452,11 @@ pub trait Engine: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// Rules that the engine wants to run after them.
+    fn last_physical_rules(&self) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+        Vec::new()
+    }
+
     /// Whether a node that the engine put into a plan may be run again: a leaf reads the [`Cut`] of
     /// the context that it runs in, rather than the one that it was planned at, and no node keeps
     /// anything of a run but its figures.

@@ -20,7 +20,7 @@ use super::calls::EngineCalls;
 use super::models::metrics;
 use super::{Engine, Error};
 use crate::decode;
-use crate::index::{UseIndexes, is_search, is_short_search};
+use crate::index::{SortInSearches, UseIndexes, is_search, is_short_search};
 use crate::keyframe::{StoreError, encode_jpeg};
 use crate::source::SourceSpec;
 use crate::tables::{Progress, SourceTables, StandardTableProvider};
@@ -145,6 +145,10 @@ impl vigil_sql::Engine for Engine {
 
     fn physical_rules(&self) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
         vec![Arc::new(UseIndexes { indexes: Arc::clone(&self.indexes) })]
+    }
+
+    fn last_physical_rules(&self) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+        vec![Arc::new(SortInSearches)]
     }
 
     fn may_run_again(&self, node: &dyn ExecutionPlan) -> bool {

@@ -6,6 +6,8 @@
 
 use std::sync::LazyLock;
 
+use vigil_udfs::exact;
+
 /// An element of a stored vector.
 pub trait Stored: Copy {
     /// Whether its value is a count of steps, whose size is the scale of its vector.
@@ -345,6 +347,16 @@ pub enum Metric {
 }
 
 impl Metric {
+    /// The number that SQL's function gives and `ORDER BY` sorts by, nearest first; `None` where it gives NULL.
+    pub fn exact(self, query: &[f32], vector: &[f32]) -> Option<f64> {
+        match self {
+            Self::Cosine => exact::cosine_distance(query, vector),
+            Self::InnerProduct => Some(-exact::inner_product(query, vector)),
+            Self::L2 => Some(exact::l2_distance(query, vector)),
+            Self::L1 => Some(exact::l1_distance(query, vector)),
+        }
+    }
+
     /// The distance of `query` and `stored`. A step of an `i8` is `scale`; other elements count as
     /// they are, and only products with them may have a scale beside 1.
     #[inline]

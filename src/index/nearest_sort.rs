@@ -43,6 +43,21 @@ impl NearestSort {
         Some(Self::over(input, sort.expr().clone(), sort.fetch()?))
     }
 
+    /// What it sorts.
+    pub(super) fn input(&self) -> &Arc<dyn ExecutionPlan> {
+        &self.input
+    }
+
+    /// How it sorts.
+    pub(super) fn order(&self) -> &LexOrdering {
+        &self.order
+    }
+
+    /// How many rows come out at most.
+    pub(super) fn fetch(&self) -> usize {
+        self.fetch
+    }
+
     fn over(input: Arc<dyn ExecutionPlan>, order: LexOrdering, fetch: usize) -> Self {
         let orders = [order.clone()];
         let properties = PlanProperties::new(

@@ -63,8 +63,17 @@ pub fn is_short_search(leaf: &dyn ExecutionPlan) -> bool {
     })
 }
 
+/// Who sorts the rows that a search finds.
+#[derive(Clone, Debug)]
+pub(super) enum Sorting {
+    /// What is above the search, which reads the columns of its `projection`.
+    Above,
+    /// The search: the first `fetch` rows come, and of the table's columns these.
+    Here { fetch: usize, columns: Option<Vec<usize>> },
+}
+
 /// A search whose vector and whose snapshot are known when it runs.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Prepared {
     pub(super) target: Target,
     pub(super) query: Query,
@@ -75,6 +84,7 @@ pub(super) struct Prepared {
     /// Over the columns of `projection`.
     pub(super) predicate: Option<Arc<dyn PhysicalExpr>>,
     pub(super) projection: Option<Vec<usize>>,
+    pub(super) sorting: Sorting,
     pub(super) settings: SearchSettings,
     pub(super) tables: Arc<Tables>,
     pub(super) indexes: Arc<Indexes>,
@@ -97,8 +107,16 @@ impl Prepared {
             at_once: context.session_config().get_extension::<AtOnce>().is_some(),
         };
         let rows = request.snapshot.rows(self.target.table);
-        let outcome = scan::run(&request, &rows, &self.indexes)?;
-        let batch = rows.gather(&outcome.positions, self.projection.as_deref())?;
+        let mut outcome = scan::run(&request, &rows, &self.indexes)?;
+        let columns = match &self.sorting {
+            Sorting::Above => self.projection.as_deref(),
+            Sorting::Here { fetch, columns } => {
+                request.sort(&rows, &mut outcome.positions)?;
+                outcome.positions.truncate(*fetch);
+                columns.as_deref()
+            }
+        };
+        let batch = rows.gather(&outcome.positions, columns)?;
         Ok((outcome, batch))
     }
 }
@@ -114,6 +132,19 @@ impl VectorScan {
         Self::over(Arc::new(search), Arc::new(properties))
     }
 
+    /// The search with the rows sorted, in the place of a sort above it whose first `fetch` rows are read; of
+    /// its columns those at `columns` come.
+    pub(super) fn sorted(&self, fetch: usize, columns: &[usize]) -> Result<Self> {
+        let schema = Arc::new(self.schema().project(columns)?);
+        let in_table = |column: &usize| match &self.search.projection {
+            Some(projection) => projection[*column],
+            None => *column,
+        };
+        let columns = Some(columns.iter().map(in_table).collect());
+        let sorting = Sorting::Here { fetch, columns };
+        Ok(Self::new(Prepared { sorting, ..self.search.as_ref().clone() }, schema))
+    }
+
     fn over(search: Arc<Prepared>, properties: Arc<PlanProperties>) -> Self {
         let metrics = ExecutionPlanMetricsSet::new();
         Self { search, properties, metrics, way: Arc::default() }
@@ -122,12 +153,15 @@ impl VectorScan {
 
 impl DisplayAs for VectorScan {
     fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter) -> fmt::Result {
-        let Prepared { target, k, predicate, settings, .. } = self.search.as_ref();
+        let Prepared { target, k, predicate, sorting, settings, .. } = self.search.as_ref();
         let index = target.index.as_ref();
         let name = index.map_or("none", |index| index.definition.name.as_str());
         write!(f, "VectorScan: index={name}, k={k}, ef_search={}", settings.ef_search)?;
         if let Some(predicate) = predicate {
             write!(f, ", filter={predicate}")?;
+        }
+        if let Sorting::Here { fetch, .. } = sorting {
+            write!(f, ", sorted={fetch}")?;
         }
         match *self.way.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(way) => write!(f, ", way={way}"),

@@ -18,7 +18,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::limit::GlobalLimitExec;
-use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::sorts::sort::SortExec;
 
 use super::conditions::{imply, is_bound, is_volatile};
@@ -26,7 +26,7 @@ use super::distance::Distance;
 use super::indexable::IndexableScan;
 use super::kernel::Metric;
 use super::nearest_sort::NearestSort;
-use super::node::{Prepared, VectorScan};
+use super::node::{Prepared, Sorting, VectorScan};
 use super::registry::Indexes;
 use super::scan::{Nulls, Target, Ties};
 use super::vector_index::{VectorIndex, norm};
@@ -166,6 +166,7 @@ impl UseIndexes {
             predicate: (!found.conditions.is_empty())
                 .then(|| conjunction(found.conditions.clone())),
             projection: scan.projection.clone(),
+            sorting: Sorting::Above,
             settings: scan.settings,
             tables: Arc::clone(&scan.tables),
             indexes: Arc::clone(&self.indexes),
@@ -206,19 +207,10 @@ pub(super) fn descend(
     let mut plan = plan;
     loop {
         if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
-            let through = |expr: Arc<dyn PhysicalExpr>| {
-                let expr = expr.transform_up(|expr| {
-                    let column = expr.downcast_ref::<Column>();
-                    let below = column.and_then(|column| projection.expr().get(column.index()));
-                    Ok(match below {
-                        Some(below) => Transformed::yes(Arc::clone(&below.expr)),
-                        None => Transformed::no(expr),
-                    })
-                });
-                expr.map(|expr| expr.data)
-            };
-            distance = through(distance)?;
-            conditions = conditions.into_iter().map(through).collect::<Result<_>>()?;
+            let below = projection.expr();
+            distance = through(distance, below)?;
+            let conditions_below = conditions.into_iter().map(|one| through(one, below));
+            conditions = conditions_below.collect::<Result<_>>()?;
             plan = projection.input();
         } else if let Some(filter) = plan.downcast_ref::<FilterExec>() {
             if filter.projection().is_some() || filter.fetch().is_some() {
@@ -231,6 +223,21 @@ pub(super) fn descend(
             return Ok(scan.map(|scan| Found { distance, conditions, scan }));
         }
     }
+}
+
+/// An expression over the columns that a projection makes, over what those are made of.
+pub(super) fn through(
+    expr: Arc<dyn PhysicalExpr>,
+    below: &[ProjectionExpr],
+) -> Result<Arc<dyn PhysicalExpr>> {
+    let expr = expr.transform_up(|expr| {
+        let column = expr.downcast_ref::<Column>();
+        Ok(match column.and_then(|column| below.get(column.index())) {
+            Some(below) => Transformed::yes(Arc::clone(&below.expr)),
+            None => Transformed::no(expr),
+        })
+    });
+    expr.map(|expr| expr.data)
 }
 
 /// The same plan over another scan.

@@ -31,6 +31,7 @@ use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::utils::collect_columns;
 use vigil_sql::catalog::StandardTable;
 use vigil_sql::{NotShort, SearchSettings};
+use vigil_udfs::{UdfError, VectorKind};
 
 use super::conditions::is_volatile;
 use super::graph::Graph;
@@ -322,6 +323,40 @@ impl Request {
             all.extend(passes.values().iter());
         }
         Ok(Some(Matching::each(all)))
+    }
+
+    /// Sorts rows that were found as `ORDER BY` does: by the distances that SQL's functions give, equal ones as
+    /// they came.
+    ///
+    /// # Errors
+    /// When a vector has another length than the query.
+    pub(super) fn sort(&self, rows: &TableRows, positions: &mut [usize]) -> Result<()> {
+        let Some(query) = self.query.as_deref() else { return Ok(()) };
+        let Target { column, metric, nulls, .. } = self.target;
+        let distance = |at: &usize| {
+            let Some(vector) = rows.vector(column, *at) else { return Ok(None) };
+            let (left, right) = (vector.len(), query.len());
+            if left != right {
+                return Err(UdfError::DifferentDimensions {
+                    kind: VectorKind::Vector,
+                    left,
+                    right,
+                });
+            }
+            Ok(metric.exact(query, vector))
+        };
+        let distances = positions.iter().map(distance).collect::<Result<Vec<_>, _>>()?;
+        let mut sorted: Vec<(Option<f64>, usize)> =
+            distances.into_iter().zip(positions.iter().copied()).collect();
+        sorted.sort_by(|(left, _), (right, _)| match (left, right) {
+            (Some(left), Some(right)) => left.total_cmp(right),
+            _ if nulls == Nulls::First => left.is_some().cmp(&right.is_some()),
+            _ => left.is_none().cmp(&right.is_none()),
+        });
+        for (position, (_, at)) in positions.iter_mut().zip(sorted) {
+            *position = at;
+        }
+        Ok(())
     }
 
     /// Whether a condition asks for nothing but the source.

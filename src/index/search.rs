@@ -107,6 +107,59 @@ impl Candidates {
     }
 }
 
+/// The nearest rows so far of a search that wants few, and when they are enough.
+///
+/// A walk for a few rows ends where all that is open is much farther than the last of them: Al-Jazzazi et al.,
+/// "Distance Adaptive Beam Search for Provably Accurate Graph-Based Nearest Neighbor Search" (arXiv:2505.15636). Where
+/// rows lie close together it is shorter by that; where they do not, `ef` ends it sooner.
+#[derive(Debug)]
+struct Few {
+    k: usize,
+    /// How many times as far counts as much farther.
+    times: f32,
+    nearest: BinaryHeap<u64>,
+}
+
+/// 1 + γ in the paper, for lengths.
+const MUCH_FARTHER: f32 = 1.4;
+
+impl Few {
+    /// `None` where a distance is no length, nor the square of one.
+    fn new(metric: Metric, k: usize) -> Option<Self> {
+        let times = match metric {
+            Metric::L1 => MUCH_FARTHER,
+            // The cosine's is half the square of a length.
+            Metric::Cosine | Metric::L2 => MUCH_FARTHER * MUCH_FARTHER,
+            Metric::InnerProduct => return None,
+        };
+        (k > 0).then(|| Self { k, times, nearest: BinaryHeap::with_capacity(k) })
+    }
+
+    #[inline]
+    fn offer(&mut self, packed: u64) {
+        if self.nearest.len() < self.k {
+            self.nearest.push(packed);
+        } else if let Some(mut worst) = self.nearest.peek_mut()
+            && packed < *worst
+        {
+            *worst = packed;
+        }
+    }
+
+    /// Whether nothing is looked for that leads by way of a node so far.
+    #[inline]
+    fn are_enough(&self, distance: f32) -> bool {
+        self.nearest.len() == self.k
+            && self.nearest.peek().is_some_and(|worst| {
+                let last = unpack(*worst).0.max(0.0);
+                distance > last * self.times + ROUNDED
+            })
+    }
+}
+
+/// More than eight bits change a cosine by.
+const ROUNDED: f32 = 0.01;
+
 /// How many vectors ahead memory is asked for while those that were found are ranked.
 const RANKED_AHEAD: usize = 3;
 
@@ -126,9 +179,12 @@ pub struct Search<'a, A> {
     fresh: Vec<u32>,
     /// Neighbours of one node that may be worth looking at.
     nearer: Vec<u64>,
+    few: Option<Few>,
     statistics: SearchStatistics,
     resumable: bool,
     exhausted: bool,
+    /// The last batch had enough before it was full.
+    ended: bool,
     unsure: bool,
 }
 
@@ -153,9 +209,11 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
             spare: BinaryHeap::new(),
             fresh: Vec::new(),
             nearer: Vec::new(),
+            few: None,
             statistics: SearchStatistics::default(),
             resumable: resumable == Resumable::Yes,
             exhausted: false,
+            ended: false,
             unsure: false,
         };
         search.begin();
@@ -194,9 +252,10 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
     /// The first `k` rows of a batch, those as near as the last of them, and some that may be. The whole
     /// vectors of the others are not looked at: what the walk knows of their distances is enough.
     pub fn nearest(&mut self, ef: usize, most: usize, k: usize) -> Vec<Found> {
+        self.few = Few::new(self.graph.options().metric, k);
         let mut batch = self.walk(ef, most);
         let kept = self.rank_nearest(&mut batch, k);
-        self.unsure = k < batch.len() && kept == batch.len() && !self.exhausted;
+        self.unsure = k < batch.len() && kept == batch.len() && !self.exhausted && !self.ended;
         batch.truncate(kept);
         self.found_of(batch)
     }
@@ -215,16 +274,22 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
     /// The next `ef` rows in no order, with the distances that the walk goes by.
     fn walk(&mut self, ef: usize, most: usize) -> Vec<u64> {
         self.refill(ef);
+        self.ended = false;
         while self.statistics.visited < most
             && let Some(Reverse(nearest)) = self.open.peek().copied()
         {
             if self.found.len() >= ef && self.found.peek().is_some_and(|worst| nearest > *worst) {
                 break;
             }
+            let (distance, node) = unpack(nearest);
+            if self.few.as_ref().is_some_and(|few| few.are_enough(distance)) {
+                self.ended = true;
+                break;
+            }
             self.open.pop();
-            self.expand(unpack(nearest).1, ef);
+            self.expand(node, ef);
         }
-        self.exhausted = self.found.len() < ef;
+        self.exhausted = !self.ended && self.found.len() < ef;
         self.found.drain().collect()
     }
 
@@ -361,6 +426,9 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
         while row != NONE && (row as usize) < self.view.nodes() {
             if (self.accept)(self.view.key(row)) {
                 let packed = pack(distance, row);
+                if let Some(few) = &mut self.few {
+                    few.offer(packed);
+                }
                 self.found.push(packed);
                 if self.found.len() > ef
                     && let Some(worst) = self.found.pop()

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::interleave_record_batch;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::interleave;
 use arrow::datatypes::{DataType, Float32Type};
 use arrow::error::ArrowError;
 use vigil_sql::catalog::StandardTable;
@@ -106,28 +106,37 @@ impl TableRows {
         if positions.is_empty() {
             return Ok(None);
         }
-        let projected = |batch: &RecordBatch| match projection {
-            Some(columns) => batch.project(columns),
-            None => Ok(batch.clone()),
-        };
-        // Only the batches that are needed are projected.
+        // Only the batches that are needed are looked at, and in them only the columns that are.
         let mut needed: BTreeMap<usize, usize> = BTreeMap::new();
-        let mut batches = Vec::new();
+        let mut batches: Vec<&RecordBatch> = Vec::new();
         let mut places = Vec::with_capacity(positions.len());
         for position in positions {
             let (batch, row) = self.locate(*position);
-            let at = match needed.get(&batch) {
-                Some(at) => *at,
-                None => {
-                    batches.push(projected(self.batch(batch))?);
-                    needed.insert(batch, batches.len() - 1);
-                    batches.len() - 1
-                }
-            };
+            let at = *needed.entry(batch).or_insert_with(|| {
+                batches.push(self.batch(batch));
+                batches.len() - 1
+            });
             places.push((at, row));
         }
-        let batches: Vec<&RecordBatch> = batches.iter().collect();
-        interleave_record_batch(&batches, &places).map(Some)
+        let Some(schema) = batches.first().map(|batch| batch.schema()) else { return Ok(None) };
+        let gathered = |column: usize| {
+            let arrays: Vec<&dyn Array> =
+                batches.iter().map(|batch| batch.column(column).as_ref()).collect();
+            interleave(&arrays, &places)
+        };
+        let (schema, columns) = match projection {
+            Some(columns) => {
+                let gathered = columns.iter().map(|column| gathered(*column));
+                (Arc::new(schema.project(columns)?), gathered.collect::<Result<Vec<_>, _>>()?)
+            }
+            None => {
+                let gathered = (0..schema.fields().len()).map(gathered);
+                let gathered = gathered.collect::<Result<Vec<_>, _>>()?;
+                (schema, gathered)
+            }
+        };
+        let options = RecordBatchOptions::new().with_row_count(Some(positions.len()));
+        RecordBatch::try_new_with_options(schema, columns, &options).map(Some)
     }
 }
 

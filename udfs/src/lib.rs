@@ -57,8 +57,8 @@ pub use crate::error::UdfError;
 pub use crate::vector::{
     BIT_LITERAL, MODEL_CHECK, MODEL_COLUMN_TAG, ModelRewrite, VECTOR_TAG, VectorKind, as_vector,
     bit_field, bits_text, bits_type, bits_value, check_dimensions, check_model, compares_vectors,
-    halfvec_field, halfvec_value, is_bits, is_halfvec, is_varying, join_operators, parse_bits,
-    parse_halfvec, parse_vector, source_column, varbit_field, vector_kind, vector_text,
+    exact, halfvec_field, halfvec_value, is_bits, is_halfvec, is_varying, join_operators,
+    parse_bits, parse_halfvec, parse_vector, source_column, varbit_field, vector_kind, vector_text,
     vectors_without_models,
 };
 

@@ -16,6 +16,7 @@ mod chosen;
 mod compare;
 mod cosine_distance;
 mod distance;
+pub mod exact;
 mod hamming_distance;
 mod inner_product;
 mod jaccard_distance;

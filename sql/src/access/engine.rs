@@ -239,6 +239,10 @@ impl Engine for VisibleEngine {
         self.inner.physical_rules()
     }
 
+    fn last_physical_rules(&self) -> Vec<Arc<dyn PhysicalOptimizerRule + Send + Sync>> {
+        self.inner.last_physical_rules()
+    }
+
     fn model_calls(&self) -> Arc<dyn vigil_udfs::ModelCalls> {
         self.inner.model_calls()
     }

@@ -399,3 +399,47 @@ fn deep_pages_repeat_no_row() {
     }
     assert!(seen.len() > 2_000, "{} rows", seen.len());
 }
+
+/// A search sorts what it finds by the distance itself, reads only the columns that are wanted, and leaves every other
+/// order to the sort above it.
+#[test]
+fn a_search_sorts_its_rows_itself() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..400);
+    fixture.reindex();
+    let query = literal("a black dog jumps over a log");
+    for (distance, others) in [
+        ("embedding <=> $", "0 * frame_number + (embedding <=> $)"),
+        ("embedding <-> $", "0 * frame_number + (embedding <-> $)"),
+        ("embedding <#> $", "0 * frame_number + (embedding <#> $)"),
+        ("$ <+> embedding", "0 * frame_number + (embedding <+> $)"),
+    ] {
+        let with_query = |text: &str| text.replace('$', &query);
+        for (columns, is_sorted) in [
+            ("frame_number", true),
+            ("caption, frame_number", true),
+            ("2 * frame_number AS twice, source", true),
+            ("frame_number, round((@)::numeric, 4)", true),
+            ("*", true),
+            ("frame_number, rank() OVER (ORDER BY frame_number)", false),
+        ] {
+            let columns = columns.replace('@', distance);
+            let sql = |order: &str| {
+                with_query(&format!(
+                    "SELECT {columns} FROM captions ORDER BY {order} LIMIT 7 OFFSET 2"
+                ))
+            };
+            let plan = fixture.plan(&sql(distance));
+            assert_eq!(plan.contains("sorted=9"), is_sorted, "{plan}");
+            assert!(!plan.contains("NearestSort"), "{plan}");
+            let exactly = fixture.rows(&sql(others));
+            assert_eq!(exactly.len(), 7);
+            assert_eq!(fixture.rows(&sql(distance)), exactly, "{columns} by {distance}");
+        }
+    }
+    let sql = format!(
+        "SELECT frame_number FROM captions ORDER BY embedding <=> {query}, frame_number LIMIT 5"
+    );
+    let plan = fixture.plan(&sql);
+    assert!(plan.contains("NearestSort") && !plan.contains("sorted="), "{plan}");
+}
