@@ -32,8 +32,6 @@ use datafusion::optimizer::AnalyzerRule;
 
 use self::pairs::Pairs;
 
-/// The column with the number of a row of the left side.
-const ROW: &str = "__lateral_row";
 /// The column with a row's rank among those of one row: a filter of it lets the ranks of an
 /// `OFFSET` and a `LIMIT` through, as literals of `UInt64`.
 pub const RANK: &str = "__lateral_rank";
@@ -52,28 +50,15 @@ impl AnalyzerRule for NearestOfEach {
             Ok(changed(plan, rewritten))
         })?;
         let plan = plan.data.transform_up_with_subqueries(|plan| {
-            let rewritten = members::rewrite(&plan)?;
-            Ok(changed(plan, rewritten))
+            let settled = plan.map_subqueries(settled_within)?;
+            let rewritten = members::rewrite(&settled.data)?;
+            let is_settled = settled.transformed;
+            let mut plan = changed(settled.data, rewritten);
+            plan.transformed |= is_settled;
+            Ok(plan)
         })?;
-        let plan = match plan.transformed {
-            // What was never NULL may be it now.
-            true => plan.data.transform_up_with_subqueries(|plan| {
-                plan.recompute_schema().map(Transformed::yes)
-            })?,
-            false => plan,
-        };
-        let plan = plan.data.transform_up_with_subqueries(|plan| {
-            let rewritten = match &plan {
-                LogicalPlan::Join(join) => rewrite(join)?,
-                LogicalPlan::Projection(_)
-                | LogicalPlan::Filter(_)
-                | LogicalPlan::Sort(_)
-                | LogicalPlan::Aggregate(_)
-                | LogicalPlan::Window(_) => scalar::rewrite(&plan)?,
-                _ => None,
-            };
-            Ok(changed(plan, rewritten))
-        })?;
+        let plan = if plan.transformed { recomputed(plan.data)? } else { plan };
+        let plan = plan.data.transform_up_with_subqueries(|plan| lifted(plan, of_each_row))?;
         // What is left is DataFusion's.
         Ok(plan.data.transform_up_with_subqueries(apart::told_apart)?.data)
     }
@@ -88,6 +73,62 @@ fn changed(plan: LogicalPlan, rewritten: Option<LogicalPlan>) -> Transformed<Log
         Some(rewritten) => Transformed::yes(rewritten),
         None => Transformed::no(plan),
     }
+}
+
+/// The plan's schemas as they are after changes: what was never NULL may be it now.
+fn recomputed(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    plan.transform_up_with_subqueries(|plan| plan.recompute_schema().map(Transformed::yes))
+}
+
+/// A sub-query of each row that a join has on its right, and its name.
+type OfEachRow<'a> = (&'a LogicalPlan, Option<&'a TableReference>);
+
+/// A node whose sub-queries of each row are joins; `chosen` says which of those that a join has.
+fn lifted(
+    plan: LogicalPlan,
+    chosen: impl Fn(&Join) -> Result<Option<OfEachRow<'_>>>,
+) -> Result<Transformed<LogicalPlan>> {
+    let rewritten = match &plan {
+        LogicalPlan::Join(join) => match chosen(join)? {
+            Some(subquery) => rewrite(join, subquery)?,
+            None => None,
+        },
+        LogicalPlan::Projection(_)
+        | LogicalPlan::Filter(_)
+        | LogicalPlan::Sort(_)
+        | LogicalPlan::Aggregate(_)
+        | LogicalPlan::Window(_) => scalar::rewrite(&plan)?,
+        _ => None,
+    };
+    Ok(changed(plan, rewritten))
+}
+
+/// A sub-query whose own `LATERAL`s are joins, so that the outer columns that it still has are those of the
+/// query around it: by their names alone they may be columns of both. `None` where it has none.
+fn settled(subquery: &LogicalPlan) -> Result<Option<LogicalPlan>> {
+    let has_one =
+        |node: &LogicalPlan| Ok(matches!(node, LogicalPlan::Join(join) if is_lateral(join)));
+    if !subquery.exists(has_one)? {
+        return Ok(None);
+    }
+    let plan = recomputed(subquery.clone())?.data;
+    let plan = plan.transform_up_with_subqueries(|plan| {
+        lifted(plan, |join| Ok(lateral(join).filter(|_| is_lateral(join))))
+    })?;
+    Ok(Some(plan.data))
+}
+
+/// The same of a sub-query that is a part of an expression.
+fn settled_within(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+    let LogicalPlan::Subquery(subquery) = plan else { return Ok(Transformed::no(plan)) };
+    Ok(match settled(&subquery.subquery)? {
+        Some(plan) => Transformed::yes(LogicalPlan::Subquery(Subquery {
+            outer_ref_columns: plan.all_out_ref_exprs(),
+            subquery: Arc::new(plan),
+            ..subquery
+        })),
+        None => Transformed::no(LogicalPlan::Subquery(subquery)),
+    })
 }
 
 /// Conditions of the left side alone, below its rows' numbers instead of above the join: no other
@@ -163,35 +204,51 @@ fn with_values<'a>(
     }
 }
 
-/// The sub-query of each row that a join has on its right, and its name; `None` for every other join
-/// and where DataFusion plans the sub-query itself.
-fn of_each_row(join: &Join) -> Result<Option<(&LogicalPlan, Option<&TableReference>)>> {
+/// The sub-query that a join has on its right and that may be of each row, and its name.
+fn lateral(join: &Join) -> Option<OfEachRow<'_>> {
     let fits = match join.join_type {
         JoinType::Inner => true,
         JoinType::Left => join.filter.as_ref().is_none_or(|on| !has_subquery(on)),
         _ => false,
     };
     if !fits || !join.on.is_empty() {
-        return Ok(None);
+        return None;
     }
-    let (subquery, alias) = match join.right.as_ref() {
-        LogicalPlan::Subquery(subquery) => (subquery, None),
+    match join.right.as_ref() {
+        LogicalPlan::Subquery(Subquery { subquery, .. }) => Some((subquery, None)),
         LogicalPlan::SubqueryAlias(SubqueryAlias { input, alias, .. }) => match input.as_ref() {
-            LogicalPlan::Subquery(subquery) => (subquery, Some(alias)),
-            _ => return Ok(None),
+            LogicalPlan::Subquery(Subquery { subquery, .. }) => Some((subquery, Some(alias))),
+            _ => None,
         },
-        _ => return Ok(None),
-    };
-    let Subquery { subquery, .. } = subquery;
-    Ok(exceeds_datafusion(subquery)?.then_some((subquery.as_ref(), alias)))
+        _ => None,
+    }
 }
 
-/// The join of rows with a sub-query of each; `None` for every other one.
-fn rewrite(join: &Join) -> Result<Option<LogicalPlan>> {
-    let Some((subquery, alias)) = of_each_row(join)? else { return Ok(None) };
+/// Whether the sub-query on the right of a join reads its left side.
+fn is_lateral(join: &Join) -> bool {
+    let is_of_left = |expr: &Expr| match expr {
+        Expr::OuterReferenceColumn(_, column) => join.left.schema().has_column(column),
+        _ => false,
+    };
+    lateral(join).is_some_and(|(subquery, _)| subquery.all_out_ref_exprs().iter().any(is_of_left))
+}
+
+/// The sub-query of each row that a join has on its right; `None` for every other join and where DataFusion
+/// plans the sub-query itself.
+fn of_each_row(join: &Join) -> Result<Option<OfEachRow<'_>>> {
+    match lateral(join) {
+        Some(found) if exceeds_datafusion(found.0)? => Ok(Some(found)),
+        _ => Ok(None),
+    }
+}
+
+/// The join of rows with a sub-query of each; `None` where it cannot be done.
+fn rewrite(join: &Join, (subquery, alias): OfEachRow<'_>) -> Result<Option<LogicalPlan>> {
     let keeps_all = join.join_type == JoinType::Left;
-    let pairs = Pairs::new(&join.left, keeps_all)?;
-    let Some(lifted) = pairs.lift(subquery)? else { return Ok(None) };
+    let settled = settled(subquery)?;
+    let within = settled.as_ref().unwrap_or(subquery);
+    let pairs = Pairs::new(&join.left, within, keeps_all)?;
+    let Some(lifted) = pairs.lift(within)? else { return Ok(None) };
     let inner = subquery.schema().iter().map(|(qualifier, field)| {
         let column = Expr::from((qualifier, field));
         match alias {

@@ -271,7 +271,7 @@ fn of_each_row(
     if !answer.all_out_ref_exprs().iter().all(is_known) {
         return Ok(None);
     }
-    let pairs = Pairs::new(input, false)?;
+    let pairs = Pairs::new(input, answer, false)?;
     let Some(lifted) = pairs.lift(answer)? else { return Ok(None) };
     let name = format!("{MEMBER}{number}");
     let value = answer.schema().iter().map(|column| Expr::from(column).alias(&name));

@@ -14,10 +14,12 @@ use datafusion::logical_expr::{
     when,
 };
 
-use super::{RANK, ROW, has_subquery, is_correlated};
+use super::{RANK, has_subquery, is_correlated, is_lateral};
 
+/// The column with the number of a row of the left side.
+const ROW: &str = "__lateral_row";
 /// The column that is NULL where a row of the left side has no other and stays all the same.
-pub(super) const IS_PAIR: &str = "__lateral_pair";
+const IS_PAIR: &str = "__lateral_pair";
 /// What the columns with the values of an order begin with.
 const KEY: &str = "__lateral_key_";
 /// What the columns of the left side begin with.
@@ -41,38 +43,75 @@ pub(super) struct Pairs {
     outer: DFSchemaRef,
     /// Whether a row of the left side without another stays, as in a `LEFT JOIN`.
     keeps_all: bool,
+    /// What names made here end with: where the sub-query has pairs in it, theirs are others.
+    level: String,
 }
 
 impl Pairs {
-    /// The pairs of the rows of `left`.
-    pub(super) fn new(left: &LogicalPlan, keeps_all: bool) -> Result<Self> {
+    /// The pairs of the rows of `left` with those of `subquery`.
+    pub(super) fn new(left: &LogicalPlan, subquery: &LogicalPlan, keeps_all: bool) -> Result<Self> {
+        let mut level = String::new();
+        let mut number = 0;
+        let has_row = |node: &LogicalPlan, level: &str| {
+            node.schema().has_column_with_unqualified_name(&format!("{ROW}{level}"))
+        };
+        while subquery.exists(|node| Ok(has_row(node, &level)))? {
+            number += 1;
+            level = format!("_of_{number}");
+        }
         let outer = Arc::clone(left.schema());
-        let named = outer.iter().enumerate();
-        let named = named.map(|(number, column)| Expr::from(column).alias(name_of_left(number)));
-        let row = Expr::Column(Column::new_unqualified(ROW));
+        let pairs = Self { left: left.clone(), outer, keeps_all, level };
+        let named = pairs.outer.iter().enumerate();
+        let named = named.map(|(number, column)| Expr::from(column).alias(pairs.of_left(number)));
         let left = LogicalPlanBuilder::from(left.clone())
-            .window(vec![row_number().alias(ROW)])?
-            .project(named.chain([row]).collect::<Vec<_>>())?
+            .window(vec![row_number().alias(format!("{ROW}{}", pairs.level))])?
+            .project(named.chain([pairs.row()]).collect::<Vec<_>>())?
             .build()?;
-        Ok(Self { left, outer, keeps_all })
+        Ok(Self { left, ..pairs })
+    }
+
+    /// What the column numbered `number` of the left side is called.
+    fn of_left(&self, number: usize) -> String {
+        format!("{LEFT}{number}{}", self.level)
+    }
+
+    /// The column with the number of a row of the left side.
+    fn row(&self) -> Expr {
+        Expr::Column(Column::new_unqualified(format!("{ROW}{}", self.level)))
+    }
+
+    /// The column that tells pairs from rows without another.
+    fn is_pair(&self) -> Expr {
+        Expr::Column(Column::new_unqualified(self.is_pair_name()))
+    }
+
+    fn is_pair_name(&self) -> String {
+        format!("{IS_PAIR}{}", self.level)
     }
 
     /// The left side's columns with the names that the outer query knows.
     pub(super) fn outer(&self) -> impl Iterator<Item = Expr> {
         self.outer.iter().enumerate().map(|(number, (qualifier, field))| {
-            let column = Expr::Column(Column::new_unqualified(name_of_left(number)));
+            let column = Expr::Column(Column::new_unqualified(self.of_left(number)));
             column.alias_qualified(qualifier.cloned(), field.name())
         })
     }
 
-    /// The expression with the columns of the outer query as columns of its input.
+    /// The expression with the columns of the outer query as columns of its input; those of a query around
+    /// that one stay.
     fn inner(&self, expr: Expr) -> Result<Expr> {
         let expr = expr.transform_up(|expr| {
-            let Expr::OuterReferenceColumn(_, column) = &expr else {
-                return Ok(Transformed::no(expr));
+            let number = match &expr {
+                Expr::OuterReferenceColumn(_, column) => self.outer.maybe_index_of_column(column),
+                _ => None,
             };
-            let number = self.outer.index_of_column(column)?;
-            Ok(Transformed::yes(Expr::Column(Column::new_unqualified(name_of_left(number)))))
+            Ok(match number {
+                Some(number) => {
+                    let name = self.of_left(number);
+                    Transformed::yes(Expr::Column(Column::new_unqualified(name)))
+                }
+                None => Transformed::no(expr),
+            })
         })?;
         Ok(expr.data)
     }
@@ -87,7 +126,7 @@ impl Pairs {
             });
             Ok(match place {
                 Some(place) => {
-                    Transformed::yes(Expr::Column(Column::new_unqualified(name_of_left(place))))
+                    Transformed::yes(Expr::Column(Column::new_unqualified(self.of_left(place))))
                 }
                 None => Transformed::no(expr),
             })
@@ -156,11 +195,11 @@ impl Pairs {
             return LogicalPlanBuilder::from(pairs).filter(condition)?.build();
         }
         let column = |name: &str| Expr::Column(Column::new_unqualified(name));
-        let passes = Expr::IsTrue(Box::new(column(IS_PAIR).and(condition))).alias(PASSES);
+        let passes = Expr::IsTrue(Box::new(self.is_pair().and(condition))).alias(PASSES);
         let mut marked: Vec<Expr> = pairs.schema().iter().map(Expr::from).collect();
         marked.push(passes);
         let place = row_number()
-            .partition_by(vec![column(ROW)])
+            .partition_by(vec![self.row()])
             .order_by(vec![column(PASSES).sort(false, false)])
             .build()?
             .alias(PLACE);
@@ -187,8 +226,7 @@ impl Pairs {
 
     /// The pairs with their numbers among those of one row, from 1, and the column with those.
     pub(super) fn counted(&self, pairs: LogicalPlan) -> Result<(LogicalPlan, Expr)> {
-        let row = Expr::Column(Column::new_unqualified(ROW));
-        let place = row_number().partition_by(vec![row]).build()?.alias(PLACE);
+        let place = row_number().partition_by(vec![self.row()]).build()?.alias(PLACE);
         let counted = LogicalPlanBuilder::from(pairs).window(vec![place])?.build()?;
         Ok((counted, Expr::Column(Column::new_unqualified(PLACE))))
     }
@@ -199,14 +237,15 @@ impl Pairs {
         if !self.keeps_all {
             return left.cross_join(right.clone())?.build();
         }
-        let marked = right.schema().iter().map(Expr::from).chain([lit(true).alias(IS_PAIR)]);
+        let marked =
+            right.schema().iter().map(Expr::from).chain([lit(true).alias(self.is_pair_name())]);
         let right = LogicalPlanBuilder::from(right.clone()).project(marked)?.build()?;
         left.join_on(right, JoinType::Left, [condition.unwrap_or_else(|| lit(true))])?.build()
     }
 
     /// The columns of the left side, and what tells pairs from rows without another.
     pub(super) fn columns(&self) -> impl Iterator<Item = Expr> {
-        let is_pair = self.keeps_all.then(|| Expr::Column(Column::new_unqualified(IS_PAIR)));
+        let is_pair = self.keeps_all.then(|| self.is_pair());
         self.left.schema().iter().map(Expr::from).chain(is_pair)
     }
 
@@ -221,9 +260,8 @@ impl Pairs {
         let Some(lifted) = Self { keeps_all, ..self.clone() }.lift(&aggregate.input)? else {
             return Ok(None);
         };
-        let is_pair = || Expr::Column(Column::new_unqualified(IS_PAIR));
-        let mut groups = vec![Expr::Column(Column::new_unqualified(ROW))];
-        groups.extend((keeps_all && has_groups).then(is_pair));
+        let mut groups = vec![self.row()];
+        groups.extend((keeps_all && has_groups).then(|| self.is_pair()));
         let before = groups.len();
         for group in &aggregate.group_expr {
             groups.push(self.inner(group.clone())?);
@@ -232,13 +270,13 @@ impl Pairs {
         let count = self.outer.fields().len();
         let mut values: Vec<Expr> = Vec::new();
         for number in 0..count {
-            let name = name_of_left(number);
+            let name = self.of_left(number);
             let column = Expr::Column(Column::new_unqualified(&name));
             values.push(first_value(column, vec![]).alias(name));
         }
         for value in &aggregate.aggr_expr {
             let value = self.inner(value.clone())?;
-            values.push(if keeps_all { of_pairs(value)? } else { value });
+            values.push(if keeps_all { self.of_pairs(value)? } else { value });
         }
         let grouped = Aggregate::try_new(Arc::new(lifted), groups, values)?;
         let columns: Vec<Expr> = grouped.schema.iter().map(Expr::from).collect();
@@ -247,12 +285,16 @@ impl Pairs {
         let mut all = of_left.to_vec();
         all.push(groups[0].clone());
         if self.keeps_all {
-            all.push(if has_groups { is_pair() } else { lit(true).alias(IS_PAIR) });
+            all.push(if has_groups {
+                self.is_pair()
+            } else {
+                lit(true).alias(self.is_pair_name())
+            });
         }
         let own = groups[before..].iter().chain(values);
         for ((qualifier, field), value) in aggregate.schema.iter().zip(own) {
             let value = match self.keeps_all && has_groups {
-                true => when(is_pair(), value.clone()).end()?,
+                true => when(self.is_pair(), value.clone()).end()?,
                 false => value.clone(),
             };
             all.push(value.alias_qualified(qualifier.cloned(), field.name()));
@@ -270,8 +312,7 @@ impl Pairs {
                 let Expr::WindowFunction(mut function) = expr else {
                     return Ok(Transformed::no(expr));
                 };
-                let row = Expr::Column(Column::new_unqualified(ROW));
-                function.params.partition_by.insert(0, row);
+                function.params.partition_by.insert(0, self.row());
                 Ok(Transformed::yes(Expr::WindowFunction(function)))
             })?;
             windows.push(of_row.data.alias(name));
@@ -309,7 +350,8 @@ impl Pairs {
             JoinType::LeftSemi | JoinType::LeftAnti => !is_right && !self.keeps_all,
             _ => false,
         };
-        if !fits || join.null_equality != NullEquality::NullEqualsNothing {
+        // What a `LATERAL` reads is of its own join.
+        if !fits || join.null_equality != NullEquality::NullEqualsNothing || is_lateral(join) {
             return Ok(None);
         }
         let (one, other) =
@@ -334,7 +376,7 @@ impl Pairs {
             self.passing(pairs, Expr::Column(Column::new_unqualified(MATCHED)))?
         } else {
             // A row of the left side without another has none on either side of the join.
-            conditions.push(Expr::Column(Column::new_unqualified(IS_PAIR)));
+            conditions.push(self.is_pair());
             lifted.join_on(other, join.join_type, conditions)?.build()?
         };
         LogicalPlanBuilder::from(joined).project(all)?.build().map(Some)
@@ -359,8 +401,8 @@ impl Pairs {
             let mut columns = Vec::new();
             for (qualifier, field) in lifted.schema().iter() {
                 let column = Expr::from((qualifier, field));
-                columns.push(if qualifier.is_none() && field.name() == IS_PAIR {
-                    when(has_any.clone(), column).end()?.alias(IS_PAIR)
+                columns.push(if qualifier.is_none() && *field.name() == self.is_pair_name() {
+                    when(has_any.clone(), column).end()?.alias(self.is_pair_name())
                 } else {
                     column
                 });
@@ -404,8 +446,7 @@ impl Pairs {
             keyed.push(self.inner(expr.clone())?.alias(&name));
             order.push(col(name).sort(*asc, *nulls_first));
         }
-        let row = Expr::Column(Column::new_unqualified(ROW));
-        let rank = row_number().partition_by(vec![row]);
+        let rank = row_number().partition_by(vec![self.row()]);
         // With an order of nothing its frame would need one.
         let rank = if order.is_empty() { rank } else { rank.order_by(order) };
         let rank = rank.build()?.alias(RANK);
@@ -438,8 +479,7 @@ impl Pairs {
             let is_of_pair = !matches!(expression, Expr::Column(_));
             let mut lifted = self.inner(expression.clone())?;
             if self.keeps_all && is_of_pair {
-                let is_pair = Expr::Column(Column::new_unqualified(IS_PAIR));
-                lifted = when(is_pair, lifted.unalias_nested().data).end()?;
+                lifted = when(self.is_pair(), lifted.unalias_nested().data).end()?;
             }
             // A column stays one; what was renamed by the change gets its name back.
             let (found, same) = lifted.qualified_name();
@@ -447,6 +487,21 @@ impl Pairs {
             all.push(if is_same { lifted } else { lifted.alias_qualified(relation, name) });
         }
         LogicalPlanBuilder::from(input).project(all)?.build().map(Some)
+    }
+
+    /// An aggregate of pairs alone, not of rows without another.
+    fn of_pairs(&self, aggregate: Expr) -> Result<Expr> {
+        let aggregate = aggregate.transform_up(|expr| {
+            let Expr::AggregateFunction(mut call) = expr else { return Ok(Transformed::no(expr)) };
+            let is_pair = self.is_pair();
+            let filter = match call.params.filter.take() {
+                Some(filter) => is_pair.and(*filter),
+                None => is_pair,
+            };
+            call.params.filter = Some(Box::new(filter));
+            Ok(Transformed::yes(Expr::AggregateFunction(call)))
+        })?;
+        Ok(aggregate.data)
     }
 }
 
@@ -459,24 +514,4 @@ fn has_order(plan: &LogicalPlan) -> bool {
         LogicalPlan::SubqueryAlias(SubqueryAlias { input, .. }) => has_order(input),
         _ => false,
     }
-}
-
-/// What the column numbered `number` of the left side is called.
-fn name_of_left(number: usize) -> String {
-    format!("{LEFT}{number}")
-}
-
-/// An aggregate of pairs alone, not of rows without another.
-fn of_pairs(aggregate: Expr) -> Result<Expr> {
-    let aggregate = aggregate.transform_up(|expr| {
-        let Expr::AggregateFunction(mut call) = expr else { return Ok(Transformed::no(expr)) };
-        let is_pair = Expr::Column(Column::new_unqualified(IS_PAIR));
-        let filter = match call.params.filter.take() {
-            Some(filter) => is_pair.and(*filter),
-            None => is_pair,
-        };
-        call.params.filter = Some(Box::new(filter));
-        Ok(Transformed::yes(Expr::AggregateFunction(call)))
-    })?;
-    Ok(aggregate.data)
 }

@@ -74,7 +74,7 @@ fn with_value(
             };
         }
     };
-    let pairs = Pairs::new(input, keeps_all)?;
+    let pairs = Pairs::new(input, subquery, keeps_all)?;
     let Some(lifted) = pairs.lift(subquery)? else { return Ok(None) };
     let value = subquery.schema().iter().map(Expr::from);
     let value = value.map(|value| value.alias(format!("{VALUE}{number}")));
@@ -88,7 +88,7 @@ fn with_single_value(
     subquery: &LogicalPlan,
     number: usize,
 ) -> Result<Option<LogicalPlan>> {
-    let pairs = Pairs::new(input, true)?;
+    let pairs = Pairs::new(input, subquery, true)?;
     let Some(lifted) = pairs.lift(subquery)? else { return Ok(None) };
     let (counted, place) = pairs.counted(lifted)?;
     let value = subquery.schema().iter().map(Expr::from);
