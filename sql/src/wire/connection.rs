@@ -10,13 +10,13 @@ use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::{NotificationResponse, TransactionStatus as WireStatus};
 use pgwire::messages::startup::ParameterStatus;
 
-use super::Encryption;
 use super::authentication::Trust;
 use super::client::{Client, Store, say};
 use super::errors::{fatal_error, polish, statement_error};
 use super::limits::Failures;
 use super::presence::Presence;
 use super::rows::Style;
+use super::{Encryption, GOODBYE_TIMEOUT};
 use crate::activity::Backend;
 use crate::channels::{Mailbox, Notification};
 use crate::{Database, Session, SqlError, TransactionStatus};
@@ -111,10 +111,15 @@ impl Connection {
     }
 
     /// Returns when nobody waits for an answer any more: the client has gone, or the session was
-    /// ended. A client that does not read is left that way too.
+    /// ended. Then there is some time to tell the client so, as the one who answers may hear of the
+    /// end later than this; a client that does not read is left without it.
     pub(super) async fn is_lost(&self) {
+        let ended = async {
+            self.backend.terminated().await;
+            tokio::time::sleep(GOODBYE_TIMEOUT / 2).await;
+        };
         tokio::select! {
-            () = self.backend.terminated() => {}
+            () = ended => {}
             () = self.presence.gone() => {}
         }
     }
