@@ -13,6 +13,8 @@
 //! | `indexable` | the scan that table providers put into plans |
 //! | `distance`, `query` | what a query sorts by, and the vector that it searches for |
 //! | `plan`, `conditions` | the rule that puts a search under `ORDER BY … LIMIT` |
+//! | `sorted` | the rule that lets a search sort its rows itself |
+//! | `above_join`, `first_enough` | searches under joins that an order is above |
 //! | `nearest_sort` | the sort above a search, which keeps the order of equally near rows |
 //! | `node` | the plan's node that searches |
 //! | `lateral`, `nearest_join` | the same for each row of another query |
@@ -59,5 +61,5 @@ pub use self::kernel::Metric;
 pub use self::node::{is_search, is_short_search};
 pub use self::plan::UseIndexes;
 pub use self::registry::Indexes;
-pub use self::search::{Found, Resumable, Search, SearchStatistics};
+pub use self::search::{Effort, Found, Resumable, Search, SearchStatistics};
 pub use self::sorted::SortInSearches;

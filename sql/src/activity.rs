@@ -292,10 +292,12 @@ impl Backend {
         *self.terminated.borrow()
     }
 
-    /// Returns when the session is to end.
+    /// Returns when the session is to end, also to a task that has used up what it may do at once: a statement
+    /// with much to send always has.
     pub(crate) async fn terminated(&self) {
         let mut terminated = self.terminated.subscribe();
-        if terminated.wait_for(|terminated| *terminated).await.is_err() {
+        let ended = terminated.wait_for(|terminated| *terminated);
+        if tokio::task::unconstrained(ended).await.is_err() {
             std::future::pending::<()>().await;
         }
     }

@@ -19,8 +19,8 @@ mod single;
 use std::sync::Arc;
 
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{ScalarValue, TableReference};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRewriter};
+use datafusion::common::{ScalarValue, TableReference, not_impl_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::{conjunction, split_conjunction, split_conjunction_owned};
@@ -58,7 +58,7 @@ impl AnalyzerRule for NearestOfEach {
             Ok(plan)
         })?;
         let plan = if plan.transformed { recomputed(plan.data)? } else { plan };
-        let plan = plan.data.transform_up_with_subqueries(|plan| lifted(plan, of_each_row))?;
+        let plan = plan.data.rewrite_with_subqueries(&mut Settling::default())?;
         // What is left is DataFusion's.
         Ok(plan.data.transform_up_with_subqueries(apart::told_apart)?.data)
     }
@@ -112,10 +112,62 @@ fn settled(subquery: &LogicalPlan) -> Result<Option<LogicalPlan>> {
         return Ok(None);
     }
     let plan = recomputed(subquery.clone())?.data;
-    let plan = plan.transform_up_with_subqueries(|plan| {
-        lifted(plan, |join| Ok(lateral(join).filter(|_| is_lateral(join))))
-    })?;
-    Ok(Some(plan.data))
+    let mut settling = Settling { depth: 1, ..Settling::default() };
+    Ok(Some(plan.rewrite_with_subqueries(&mut settling)?.data))
+}
+
+/// Makes joins of sub-queries of each row, from the inside out: of `LATERAL`s that are within another sub-query all.
+#[derive(Default)]
+struct Settling {
+    /// Sub-queries around the node.
+    depth: usize,
+    /// For each node on the way whether it is a join whose right side reads its left one, which can be told only
+    /// while the `LATERAL`s in that are what they were.
+    reads: Vec<bool>,
+}
+
+impl TreeNodeRewriter for Settling {
+    type Node = LogicalPlan;
+
+    fn f_down(&mut self, plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+        self.depth += usize::from(matches!(plan, LogicalPlan::Subquery(_)));
+        self.reads.push(matches!(&plan, LogicalPlan::Join(join) if is_lateral(join)));
+        Ok(Transformed::no(plan))
+    }
+
+    fn f_up(&mut self, plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+        let reads = self.reads.pop().unwrap_or(false);
+        self.depth -= usize::from(matches!(plan, LogicalPlan::Subquery(_)));
+        let plan = match &plan {
+            LogicalPlan::Join(join) => without_subquery(join)?.unwrap_or(plan),
+            _ => plan,
+        };
+        let settled = lifted(plan, |join| match lateral(join) {
+            Some(_) if self.depth == 0 => of_each_row(join),
+            Some(found) => Ok(reads.then_some(found)),
+            None => Ok(reads.then_some((join.right.as_ref(), None))),
+        })?;
+        if reads
+            && !settled.transformed
+            && matches!(&settled.data, LogicalPlan::Join(join) if lateral(join).is_none())
+        {
+            return not_impl_err!("a LATERAL in parentheses of this form");
+        }
+        Ok(settled)
+    }
+}
+
+/// A join with a sub-query on its right that reads nothing of outside any more: with its rows there.
+fn without_subquery(join: &Join) -> Result<Option<LogicalPlan>> {
+    let Some((subquery, alias)) = lateral(join) else { return Ok(None) };
+    if is_correlated(subquery)? {
+        return Ok(None);
+    }
+    let right = match alias {
+        Some(alias) => LogicalPlanBuilder::from(subquery.clone()).alias(alias.clone())?.build()?,
+        None => subquery.clone(),
+    };
+    Ok(Some(LogicalPlan::Join(Join { right: Arc::new(right), ..join.clone() })))
 }
 
 /// The same of a sub-query that is a part of an expression.
@@ -224,13 +276,40 @@ fn lateral(join: &Join) -> Option<OfEachRow<'_>> {
     }
 }
 
-/// Whether the sub-query on the right of a join reads its left side.
-fn is_lateral(join: &Join) -> bool {
+/// The right side of a join with a `LATERAL` in it that reads the left side: that sub-query, or joins with one.
+fn reading_left(join: &Join) -> Option<OfEachRow<'_>> {
+    let (subquery, alias) = match lateral(join) {
+        Some(found) => found,
+        None if join.on.is_empty()
+            && matches!(join.join_type, JoinType::Inner | JoinType::Left)
+            && has_lateral(&join.right) =>
+        {
+            (join.right.as_ref(), None)
+        }
+        None => return None,
+    };
     let is_of_left = |expr: &Expr| match expr {
         Expr::OuterReferenceColumn(_, column) => join.left.schema().has_column(column),
         _ => false,
     };
-    lateral(join).is_some_and(|(subquery, _)| subquery.all_out_ref_exprs().iter().any(is_of_left))
+    subquery.all_out_ref_exprs().iter().any(is_of_left).then_some((subquery, alias))
+}
+
+/// Whether a `LATERAL` is among what joins join.
+fn has_lateral(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Join(join) => has_lateral(&join.left) || has_lateral(&join.right),
+        LogicalPlan::SubqueryAlias(SubqueryAlias { input, .. }) => has_lateral(input),
+        LogicalPlan::Filter(Filter { input, .. }) => has_lateral(input),
+        LogicalPlan::Projection(projection) => has_lateral(&projection.input),
+        LogicalPlan::Subquery(_) => true,
+        _ => false,
+    }
+}
+
+/// Whether a `LATERAL` on the right of a join reads its left side.
+fn is_lateral(join: &Join) -> bool {
+    reading_left(join).is_some()
 }
 
 /// The sub-query of each row that a join has on its right; `None` for every other join and where DataFusion
@@ -245,10 +324,8 @@ fn of_each_row(join: &Join) -> Result<Option<OfEachRow<'_>>> {
 /// The join of rows with a sub-query of each; `None` where it cannot be done.
 fn rewrite(join: &Join, (subquery, alias): OfEachRow<'_>) -> Result<Option<LogicalPlan>> {
     let keeps_all = join.join_type == JoinType::Left;
-    let settled = settled(subquery)?;
-    let within = settled.as_ref().unwrap_or(subquery);
-    let pairs = Pairs::new(&join.left, within, keeps_all)?;
-    let Some(lifted) = pairs.lift(within)? else { return Ok(None) };
+    let pairs = Pairs::new(&join.left, subquery, keeps_all)?;
+    let Some(lifted) = pairs.lift(subquery)? else { return Ok(None) };
     let inner = subquery.schema().iter().map(|(qualifier, field)| {
         let column = Expr::from((qualifier, field));
         match alias {

@@ -43,15 +43,26 @@ fn by_name(expr: &Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
 /// Whether a condition may have another value when it is asked again, such as `random() < .5`. A
 /// search asks once and the filter above it asks again, so rows would have to pass twice.
 pub(super) fn is_volatile(condition: &Arc<dyn PhysicalExpr>) -> Result<bool> {
-    let mut is_volatile = false;
-    condition.apply(|part| {
-        is_volatile |= part.downcast_ref::<ScalarFunctionExpr>().is_some_and(|function| {
-            function.fun().signature().volatility == Volatility::Volatile
+    calls(condition, |volatility| volatility == Volatility::Volatile)
+}
+
+/// Whether an expression depends on its columns alone, so that it may be computed twice; a function of the time or
+/// of a model does not.
+pub(super) fn is_immutable(expr: &Arc<dyn PhysicalExpr>) -> Result<bool> {
+    Ok(!calls(expr, |volatility| volatility != Volatility::Immutable)?)
+}
+
+/// Whether a function of such a volatility is called; parameters are none.
+fn calls(expr: &Arc<dyn PhysicalExpr>, is_such: impl Fn(Volatility) -> bool) -> Result<bool> {
+    let mut has_one = false;
+    expr.apply(|part| {
+        has_one |= part.downcast_ref::<ScalarFunctionExpr>().is_some_and(|function| {
+            is_such(function.fun().signature().volatility)
                 && !vigil_sql::is_parameter(part.as_ref())
         });
-        Ok(if is_volatile { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        Ok(if has_one { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
     })?;
-    Ok(is_volatile)
+    Ok(has_one)
 }
 
 /// Whether a condition is a bound from above on what is sorted by, ascending. The nearest rows of

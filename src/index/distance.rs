@@ -20,6 +20,8 @@ use super::query::Query;
 pub(super) struct Distance {
     pub(super) metric: Metric,
     pub(super) column: usize,
+    /// The column is the first of the two.
+    pub(super) is_first: bool,
     /// The n of `column::halfvec(n)`, where that is what is compared.
     pub(super) halfvec: Option<i32>,
     pub(super) query: Query,
@@ -65,9 +67,9 @@ impl Distance {
             _ => return None,
         };
         let [left, right] = function.args() else { return None };
-        let (column, constant) = match (Side::read(left), Side::read(right)) {
-            (Some(column), None) => (column, right),
-            (None, Some(column)) => (column, left),
+        let (column, constant, is_first) = match (Side::read(left), Side::read(right)) {
+            (Some(column), None) => (column, right, true),
+            (None, Some(column)) => (column, left, false),
             _ => return None,
         };
         let Side { column, halfvec, model } = column;
@@ -76,7 +78,7 @@ impl Distance {
         if is_half && halfvec.is_none() {
             return None;
         }
-        Some(Self { metric, column, halfvec, query: Query::new(constant)?, model })
+        Some(Self { metric, column, is_first, halfvec, query: Query::new(constant)?, model })
     }
 }
 

@@ -8,6 +8,7 @@ use arrow::datatypes::SchemaRef;
 use datafusion::common::internal_err;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::error::{DataFusionError, Result};
+use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
@@ -68,8 +69,9 @@ pub fn is_short_search(leaf: &dyn ExecutionPlan) -> bool {
 pub(super) enum Sorting {
     /// What is above the search, which reads the columns of its `projection`.
     Above,
-    /// The search: the first `fetch` rows come, and of the table's columns these.
-    Here { fetch: usize, columns: Option<Vec<usize>> },
+    /// The search: the first `fetch` rows come, and of the table's columns these. Whether the column is the
+    /// first of the two that are compared matters to errors alone.
+    Here { fetch: usize, is_first: bool, columns: Option<Vec<usize>> },
 }
 
 /// A search whose vector and whose snapshot are known when it runs.
@@ -110,8 +112,8 @@ impl Prepared {
         let mut outcome = scan::run(&request, &rows, &self.indexes)?;
         let columns = match &self.sorting {
             Sorting::Above => self.projection.as_deref(),
-            Sorting::Here { fetch, columns } => {
-                request.sort(&rows, &mut outcome.positions)?;
+            Sorting::Here { fetch, is_first, columns } => {
+                request.sort(&rows, &mut outcome.positions, *is_first)?;
                 outcome.positions.truncate(*fetch);
                 columns.as_deref()
             }
@@ -134,14 +136,14 @@ impl VectorScan {
 
     /// The search with the rows sorted, in the place of a sort above it whose first `fetch` rows are read; of
     /// its columns those at `columns` come.
-    pub(super) fn sorted(&self, fetch: usize, columns: &[usize]) -> Result<Self> {
+    pub(super) fn sorted(&self, fetch: usize, is_first: bool, columns: &[usize]) -> Result<Self> {
         let schema = Arc::new(self.schema().project(columns)?);
         let in_table = |column: &usize| match &self.search.projection {
             Some(projection) => projection[*column],
             None => *column,
         };
         let columns = Some(columns.iter().map(in_table).collect());
-        let sorting = Sorting::Here { fetch, columns };
+        let sorting = Sorting::Here { fetch, is_first, columns };
         Ok(Self::new(Prepared { sorting, ..self.search.as_ref().clone() }, schema))
     }
 
@@ -232,8 +234,14 @@ impl ExecutionPlan for VectorScan {
         let (search, schema, way) =
             (Arc::clone(&self.search), self.schema(), Arc::clone(&self.way));
         let empty = RecordBatch::new_empty(Arc::clone(&schema));
+        // What a sort above reads is counted there.
+        let memory = matches!(search.sorting, Sorting::Here { .. })
+            .then(|| MemoryConsumer::new("VectorScan").register(context.memory_pool()));
         let search = async move {
             let (outcome, batch) = search.run(&context)?;
+            if let (Some(memory), Some(batch)) = (&memory, &batch) {
+                memory.try_grow(batch.get_array_memory_size())?;
+            }
             *way.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome.way);
             let statistics = outcome.statistics;
             let values = [

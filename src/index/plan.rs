@@ -3,7 +3,7 @@
 //!
 //! The filter and the projections above stay, and so does the sort, as one that keeps the order of
 //! equal rows: the search gives fewer rows to them, never other ones. So its answer has the exact
-//! distances and the order of the sort.
+//! distances and the order of the sort. [`super::sorted`] may put that into the search at last.
 
 use std::sync::Arc;
 

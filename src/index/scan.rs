@@ -9,11 +9,12 @@
 //! | `exact` | few rows fulfil it, nearly all are wanted, or the other ways gave too few |
 //!
 //! What comes out has the `k` nearest rows, as far as the graph finds them, and perhaps a few more:
-//! the sort above it orders them by the exact distance. There are `k` whenever `k` rows match.
+//! they are sorted by the exact distance then, by the sort above or by [`Request::sort`]. There are `k`
+//! whenever `k` rows match.
 //!
 //! The pages of a list (`LIMIT page OFFSET n`, so `k = n + page`) repeat no row: they are cut from
-//! one list, whatever `n` is. The graph is walked in batches of a size that depends on the page
-//! alone, and a row of a later batch that is nearer than one of an earlier batch was missed then
+//! one list, whatever `n` is. It begins with the rows of the first page, which a walk of their own finds.
+//! Then the graph is walked in batches of a size that depends on the page alone, and a row of a later batch that is nearer than one of an earlier batch was missed then
 //! and is left out. Only where the graph has no more rows does an exact list take its place.
 
 use std::collections::BTreeSet;
@@ -330,13 +331,21 @@ impl Request {
     ///
     /// # Errors
     /// When a vector has another length than the query.
-    pub(super) fn sort(&self, rows: &TableRows, positions: &mut [usize]) -> Result<()> {
+    pub(super) fn sort(
+        &self,
+        rows: &TableRows,
+        positions: &mut [usize],
+        is_first: bool,
+    ) -> Result<()> {
         let Some(query) = self.query.as_deref() else { return Ok(()) };
         let Target { column, metric, nulls, .. } = self.target;
         let distance = |at: &usize| {
             let Some(vector) = rows.vector(column, *at) else { return Ok(None) };
-            let (left, right) = (vector.len(), query.len());
-            if left != right {
+            if vector.len() != query.len() {
+                let (left, right) = match is_first {
+                    true => (vector.len(), query.len()),
+                    false => (query.len(), vector.len()),
+                };
                 return Err(UdfError::DifferentDimensions {
                     kind: VectorKind::Vector,
                     left,

@@ -30,6 +30,16 @@ pub struct SearchStatistics {
     pub returned: usize,
 }
 
+impl SearchStatistics {
+    /// Counts another search for the same rows.
+    pub(super) fn add(&mut self, other: Self) {
+        self.hops += other.hops;
+        self.visited += other.visited;
+        self.filtered += other.filtered;
+        self.returned += other.returned;
+    }
+}
+
 /// A row that was found.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Found {
@@ -115,24 +125,29 @@ impl Candidates {
 #[derive(Debug)]
 struct Few {
     k: usize,
-    /// How many times as far counts as much farther.
+    /// How many times as far counts as much farther, and what is added to that.
     times: f32,
+    more: f32,
     nearest: BinaryHeap<u64>,
 }
 
 /// 1 + γ in the paper, for lengths.
 const MUCH_FARTHER: f32 = 1.4;
 
+/// What eight bits change a cosine by, and more.
+const ROUNDED: f32 = 0.01;
+
 impl Few {
     /// `None` where a distance is no length, nor the square of one.
     fn new(metric: Metric, k: usize) -> Option<Self> {
-        let times = match metric {
-            Metric::L1 => MUCH_FARTHER,
-            // The cosine's is half the square of a length.
-            Metric::Cosine | Metric::L2 => MUCH_FARTHER * MUCH_FARTHER,
+        let (times, more) = match metric {
+            Metric::L1 => (MUCH_FARTHER, 0.0),
+            Metric::L2 => (MUCH_FARTHER * MUCH_FARTHER, 0.0),
+            // Half the square of a length.
+            Metric::Cosine => (MUCH_FARTHER * MUCH_FARTHER, ROUNDED),
             Metric::InnerProduct => return None,
         };
-        (k > 0).then(|| Self { k, times, nearest: BinaryHeap::with_capacity(k) })
+        (k > 0).then(|| Self { k, times, more, nearest: BinaryHeap::with_capacity(k) })
     }
 
     #[inline]
@@ -150,15 +165,12 @@ impl Few {
     #[inline]
     fn are_enough(&self, distance: f32) -> bool {
         self.nearest.len() == self.k
-            && self.nearest.peek().is_some_and(|worst| {
-                let last = unpack(*worst).0.max(0.0);
-                distance > last * self.times + ROUNDED
-            })
+            && self
+                .nearest
+                .peek()
+                .is_some_and(|worst| distance > unpack(*worst).0.max(0.0) * self.times + self.more)
     }
 }
-
-/// More than eight bits change a cosine by.
-const ROUNDED: f32 = 0.01;
 
 /// How many vectors ahead memory is asked for while those that were found are ranked.
 const RANKED_AHEAD: usize = 3;
@@ -183,8 +195,6 @@ pub struct Search<'a, A> {
     statistics: SearchStatistics,
     resumable: bool,
     exhausted: bool,
-    /// The last batch had enough before it was full.
-    ended: bool,
     unsure: bool,
 }
 
@@ -213,7 +223,6 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
             statistics: SearchStatistics::default(),
             resumable: resumable == Resumable::Yes,
             exhausted: false,
-            ended: false,
             unsure: false,
         };
         search.begin();
@@ -250,12 +259,20 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
     }
 
     /// The first `k` rows of a batch, those as near as the last of them, and some that may be. The whole
-    /// vectors of the others are not looked at: what the walk knows of their distances is enough.
-    pub fn nearest(&mut self, ef: usize, most: usize, k: usize) -> Vec<Found> {
-        self.few = Few::new(self.graph.options().metric, k);
+    /// vectors of the others are not looked at: what the walk knows of their distances is enough. The walk may
+    /// end before the batch is full where `effort` lets it.
+    pub fn nearest(&mut self, ef: usize, most: usize, k: usize, effort: Effort) -> Vec<Found> {
+        self.few = match effort {
+            Effort::Adaptive => Few::new(self.graph.options().metric, k),
+            Effort::Whole => None,
+        };
+        if let Some(few) = &mut self.few {
+            self.found.iter().for_each(|packed| few.offer(*packed));
+        }
         let mut batch = self.walk(ef, most);
+        self.few = None;
         let kept = self.rank_nearest(&mut batch, k);
-        self.unsure = k < batch.len() && kept == batch.len() && !self.exhausted && !self.ended;
+        self.unsure = k < batch.len() && kept == batch.len() && !self.exhausted;
         batch.truncate(kept);
         self.found_of(batch)
     }
@@ -274,7 +291,7 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
     /// The next `ef` rows in no order, with the distances that the walk goes by.
     fn walk(&mut self, ef: usize, most: usize) -> Vec<u64> {
         self.refill(ef);
-        self.ended = false;
+        let mut is_enough = false;
         while self.statistics.visited < most
             && let Some(Reverse(nearest)) = self.open.peek().copied()
         {
@@ -283,13 +300,13 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
             }
             let (distance, node) = unpack(nearest);
             if self.few.as_ref().is_some_and(|few| few.are_enough(distance)) {
-                self.ended = true;
+                is_enough = true;
                 break;
             }
             self.open.pop();
             self.expand(node, ef);
         }
-        self.exhausted = !self.ended && self.found.len() < ef;
+        self.exhausted = !is_enough && self.found.len() < ef;
         self.found.drain().collect()
     }
 
@@ -473,4 +490,13 @@ pub enum Resumable {
     Yes,
     /// It forgets what is not among the best.
     No,
+}
+
+/// How far a search for a few rows goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// Until the rest is much farther than what was found.
+    Adaptive,
+    /// Until as many are found as `ef` says.
+    Whole,
 }

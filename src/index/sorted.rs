@@ -21,7 +21,7 @@ use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::projection::{ProjectionExec, ProjectionExpr};
 use datafusion::physical_plan::repartition::RepartitionExec;
 
-use super::conditions::is_volatile;
+use super::conditions::is_immutable;
 use super::distance::Distance;
 use super::nearest_sort::NearestSort;
 use super::node::VectorScan;
@@ -65,6 +65,8 @@ struct Found<'a> {
     search: &'a VectorScan,
     /// The first so many of its rows come out of the sort.
     fetch: usize,
+    /// The distance is one of the column from the query, not the other way round.
+    is_first: bool,
     /// Above the sort: rows that are left out, and how many come then.
     limit: Option<(usize, Option<usize>)>,
     /// The columns of the plan over those of the search.
@@ -89,7 +91,7 @@ fn found(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Found<'_>>> {
         } else if let Some(projection) = below.downcast_ref::<ProjectionExec>() {
             for projected in projection.expr() {
                 // It would be computed once for each place that it is read in.
-                if is_volatile(&projected.expr)? {
+                if !is_immutable(&projected.expr)? {
                     return Ok(None);
                 }
             }
@@ -105,11 +107,16 @@ fn found(plan: &Arc<dyn ExecutionPlan>) -> Result<Option<Found<'_>>> {
         }
     };
     // The distances of halves are not those of the column's own values.
-    match Distance::read(&distance, term.options.descending) {
-        Some(distance) if distance.halfvec.is_none() => {}
-        _ => return Ok(None),
-    }
-    Ok(Some(Found { search, fetch: sort.fetch(), limit: None, columns }))
+    let distance = Distance::read(&distance, term.options.descending)
+        .filter(|distance| distance.halfvec.is_none());
+    let fetch = sort.fetch();
+    Ok(distance.map(|Distance { is_first, .. }| Found {
+        search,
+        fetch,
+        is_first,
+        limit: None,
+        columns,
+    }))
 }
 
 /// Whether the rows of a node are those of its input, which for a few rows might as well be read from that.
@@ -134,7 +141,7 @@ impl Found<'_> {
             .map(|column| column.index())
             .collect();
         let read: Vec<usize> = read.into_iter().collect();
-        let search = Arc::new(self.search.sorted(self.fetch, &read)?);
+        let search = Arc::new(self.search.sorted(self.fetch, self.is_first, &read)?);
         // Where the search has its columns, those that are not read are not looked for.
         let mut places = as_they_are(&self.search.schema());
         for (place, column) in as_they_are(&search.schema()).into_iter().zip(&read) {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use super::graph::{Graph, GraphOptions, LinkScratch, RowKey};
 use super::kernel::Metric;
-use super::search::{Found, Resumable, Search};
+use super::search::{Effort, Found, Resumable, Search};
 use super::*;
 
 /// So many that graphs for products are walked by eight bits, and no multiple of a register's.
@@ -128,7 +128,7 @@ fn the_nearest_are_the_first_of_a_batch() {
             for k in [1, 10, 60, 99, 100, 500] {
                 let search = || Search::new(&graph, query, |_| true, Resumable::No);
                 let all = search().next_batch(100, usize::MAX);
-                let nearest = search().nearest(100, usize::MAX, k);
+                let nearest = search().nearest(100, usize::MAX, k, Effort::Whole);
                 let first = k.min(all.len());
                 assert!(nearest.len() >= first, "{metric:?} {k}");
                 assert_eq!(nearest[..first], all[..first], "{metric:?} {k}");
@@ -264,7 +264,7 @@ fn a_search_knows_when_rounding_hides_rows() {
     let is_unsure = |vectors: &[Vec<f32>]| {
         let graph = graph(vectors, Metric::Cosine, Precision::Full);
         let mut search = Search::new(&graph, &center, |_| true, Resumable::No);
-        assert!(search.nearest(100, usize::MAX, 10).len() >= 10);
+        assert!(search.nearest(100, usize::MAX, 10, Effort::Adaptive).len() >= 10);
         search.is_unsure()
     };
     assert!(is_unsure(&together[..2048]));

@@ -1,5 +1,6 @@
 //! The ways through the graph: batches of the nearest rows, nearest first, until there are enough.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use datafusion::error::Result;
@@ -8,7 +9,7 @@ use super::codes::Precision;
 use super::graph::{Graph, RowKey};
 use super::matching::Matching;
 use super::scan::{Outcome, Request, Scan, Ties, Way, limit};
-use super::search::{Found, Resumable, Search, SearchStatistics};
+use super::search::{Effort, Found, Resumable, Search, SearchStatistics};
 use super::vector_index::{Built, Parts};
 use crate::tables::TableRows;
 
@@ -37,6 +38,44 @@ fn position(visible: &[Range<usize>], key: RowKey) -> Option<usize> {
     rows.contains(&position).then_some(position)
 }
 
+/// Which rows a walk has to find.
+#[derive(Clone, Copy, Debug)]
+enum Wanted {
+    /// So many of the nearest, and those that are as near as the last of them.
+    All(usize),
+    /// So many of the nearest, whichever of equally near ones they are.
+    AnyFirst(usize),
+}
+
+impl Wanted {
+    /// Whether they are among these, which are sorted.
+    fn are_in(self, nearest: &[(f32, usize)]) -> bool {
+        let (Self::All(k) | Self::AnyFirst(k)) = self;
+        let (Some((wanted, _)), Some((last, _))) =
+            (nearest.get(k.saturating_sub(1)), nearest.last())
+        else {
+            return false;
+        };
+        matches!(self, Self::AnyFirst(_)) || *last > limit(*wanted, 1.0)
+    }
+}
+
+/// The list whose first page is that of `first`, and whose others are cut from `all`: a row that is nearer and
+/// that the first page does not have was missed there, and is left out.
+fn continued(
+    mut first: Vec<(f32, usize)>,
+    all: Vec<(f32, usize)>,
+    page: usize,
+) -> Vec<(f32, usize)> {
+    let Some((last, _)) = page.checked_sub(1).and_then(|last| first.get(last)) else { return all };
+    let reach = limit(*last, 1.0);
+    first.retain(|(distance, _)| *distance <= reach);
+    let last = first.last().map_or(f32::NEG_INFINITY, |(distance, _)| *distance);
+    let known: BTreeSet<usize> = first.iter().map(|(_, at)| *at).collect();
+    first.extend(all.into_iter().filter(|(distance, at)| *distance >= last && !known.contains(at)));
+    first
+}
+
 impl Scan<'_> {
     /// Rows from the graph that match, and the rows not in it yet.
     pub(super) fn in_graph(&self, built: &Built, matching: Option<&Matching>) -> Result<Outcome> {
@@ -56,10 +95,21 @@ impl Scan<'_> {
             let at = position(&visible, found.key).filter(|_| !parts.is_loose(found.key))?;
             Some((found.distance, at))
         };
-        let few = self.is_any_first_page().then_some(self.k);
-        let (nearest, statistics) = self.walk(graph, accept, most, few, |batch: &[Found]| {
-            Ok(batch.iter().filter_map(place).collect())
-        })?;
+        let keep = |batch: &[Found]| Ok(batch.iter().filter_map(place).collect());
+        let (nearest, statistics) = if self.request.ties == Ties::Any {
+            let page = self.request.page.min(self.k);
+            let (first, mut statistics) =
+                self.walk(graph, &accept, most, Wanted::AnyFirst(page), keep)?;
+            if self.k <= page {
+                (first, statistics)
+            } else {
+                let (all, more) = self.walk(graph, &accept, most, Wanted::All(self.k), keep)?;
+                statistics.add(more);
+                (continued(first, all, page), statistics)
+            }
+        } else {
+            self.walk(graph, &accept, most, Wanted::All(self.k), keep)?
+        };
         let pending = self.pending(&parts);
         let passing = pending.into_iter().filter(|at| matching.is_none_or(|all| all.has(*at)));
         let beside = self.measured(passing);
@@ -76,7 +126,7 @@ impl Scan<'_> {
         let accept = |key| position(&visible, key).is_some() && !parts.is_loose(key);
         let most = self.request.settings.max_scan_tuples.max(self.k);
         let (nearest, mut statistics) =
-            self.walk(graph, accept, most, None, |batch: &[Found]| {
+            self.walk(graph, accept, most, Wanted::All(self.k), |batch: &[Found]| {
                 let place = |found: &Found| Some((found.distance, position(&visible, found.key)?));
                 let batch: Vec<(f32, usize)> = batch.iter().filter_map(place).collect();
                 let positions: Vec<usize> = batch.iter().map(|(_, position)| *position).collect();
@@ -94,32 +144,42 @@ impl Scan<'_> {
     }
 
     /// Batches from the graph until there are enough rows of those that `keep` leaves, nearest
-    /// first. The rows are the first of a list that does not depend on how many are wanted. Where `few`
-    /// of the first batch are likely enough, no others are ranked.
+    /// first. The rows of all that are wanted are the first of a list that does not depend on how many those
+    /// are. Of any first rows no others are ranked.
     fn walk(
         &self,
         graph: &Graph,
         accept: impl Fn(RowKey) -> bool,
         most: usize,
-        few: Option<usize>,
+        wanted: Wanted,
         keep: impl Fn(&[Found]) -> Result<Vec<(f32, usize)>>,
     ) -> Result<(Vec<(f32, usize)>, SearchStatistics)> {
         let Request { settings, page, .. } = self.request;
         let mut ef =
             settings.ef_search.max(page.saturating_add(BEYOND_PAGE)).min(graph.rows().max(1));
         let widest = ef.saturating_mul(WIDEST).min(graph.rows());
-        let mut resumable = if self.k > ef { Resumable::Yes } else { Resumable::No };
+        let (Wanted::All(k) | Wanted::AnyFirst(k)) = wanted;
+        let mut resumable = if k > ef { Resumable::Yes } else { Resumable::No };
+        let mut effort = Effort::Adaptive;
         'walks: loop {
             let mut search = Search::new(graph, self.query, &accept, resumable);
             let mut nearest: Vec<(f32, usize)> = Vec::new();
             loop {
-                let batch = match few {
-                    Some(few) if resumable == Resumable::No => search.nearest(ef, most, few),
+                let batch = match wanted {
+                    Wanted::AnyFirst(few) if resumable == Resumable::No => {
+                        search.nearest(ef, most, few, effort)
+                    }
                     _ => search.next_batch(ef, most),
                 };
-                if search.is_unsure() && ef < widest && search.statistics().visited < most {
-                    ef = ef.saturating_mul(2).min(widest);
-                    continue 'walks;
+                if search.is_unsure() && search.statistics().visited < most {
+                    if effort == Effort::Adaptive {
+                        effort = Effort::Whole;
+                        continue 'walks;
+                    }
+                    if ef < widest {
+                        ef = ef.saturating_mul(2).min(widest);
+                        continue 'walks;
+                    }
                 }
                 let is_last = search.is_exhausted();
                 let mut batch = keep(&batch)?;
@@ -129,7 +189,7 @@ impl Scan<'_> {
                 }
                 let last = nearest.last().map_or(f32::NEG_INFINITY, |(distance, _)| *distance);
                 nearest.extend(batch.into_iter().filter(|(distance, _)| *distance >= last));
-                if is_last || self.is_enough(&nearest) {
+                if is_last || wanted.are_in(&nearest) {
                     return Ok((nearest, search.statistics()));
                 }
                 if resumable == Resumable::No {
@@ -139,22 +199,6 @@ impl Scan<'_> {
             // One batch was not enough; a search that goes on has to remember more.
             resumable = Resumable::Yes;
         }
-    }
-
-    /// Whether the `k` nearest are among these, which are sorted, and those that are as near as
-    /// the last of them if something decides which of those come.
-    fn is_enough(&self, nearest: &[(f32, usize)]) -> bool {
-        let (Some((wanted, _)), Some((last, _))) =
-            (nearest.get(self.k.saturating_sub(1)), nearest.last())
-        else {
-            return false;
-        };
-        self.is_any_first_page() || *last > limit(*wanted, 1.0)
-    }
-
-    /// Whether the `k` nearest are all that is asked for, whichever of equally near rows they are.
-    fn is_any_first_page(&self) -> bool {
-        self.k <= self.request.page && self.request.ties == Ties::Any
     }
 
     /// Positions of rows that are not in the graph yet.

@@ -6,7 +6,7 @@
 //! had above it.
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{Column, DFSchema};
+use datafusion::common::{Column, DFSchema, not_impl_err};
 use datafusion::error::Result;
 use datafusion::logical_expr::utils::split_conjunction;
 use datafusion::logical_expr::{Expr, Filter, LogicalPlan, LogicalPlanBuilder};
@@ -57,7 +57,7 @@ fn given(list: &[Expr]) -> Vec<Column> {
 
 /// The plan with columns that differ in their names where it is such a one.
 pub(super) fn told_apart(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-    let Some(apart) = ambiguous(&plan).map(filtered).transpose()?.flatten() else {
+    let Some(apart) = ambiguous(&plan).map(filtered).transpose()? else {
         return Ok(Transformed::no(plan));
     };
     match &plan {
@@ -66,10 +66,12 @@ pub(super) fn told_apart(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> 
     }
 }
 
-/// A filter of columns with names of their own; `None` where a sub-query in it knows them by others.
-fn filtered(filter: &Filter) -> Result<Option<LogicalPlan>> {
+/// A filter of columns with names of their own; one with a sub-query in it, which knows them by others, is refused.
+fn filtered(filter: &Filter) -> Result<LogicalPlan> {
     if has_subquery(&filter.predicate) {
-        return Ok(None);
+        return not_impl_err!(
+            "a sub-query within a sub-query of each row over columns of one name"
+        );
     }
     let schema: &DFSchema = filter.input.schema();
     let name = |place: usize| format!("{JOINED}{place}");
@@ -88,5 +90,4 @@ fn filtered(filter: &Filter) -> Result<Option<LogicalPlan>> {
         .filter(predicate.data)?
         .project(back.collect::<Vec<_>>())?
         .build()
-        .map(Some)
 }

@@ -315,7 +315,7 @@ impl Pairs {
                 function.params.partition_by.insert(0, self.row());
                 Ok(Transformed::yes(Expr::WindowFunction(function)))
             })?;
-            windows.push(of_row.data.alias(name));
+            windows.push(of_row.data.unalias().alias(name));
         }
         LogicalPlanBuilder::from(lifted).window(windows)?.build().map(Some)
     }

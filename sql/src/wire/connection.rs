@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use pgwire::api::ClientInfo;
 use pgwire::error::{PgWireError, PgWireResult};
@@ -10,16 +11,19 @@ use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::{NotificationResponse, TransactionStatus as WireStatus};
 use pgwire::messages::startup::ParameterStatus;
 
+use super::Encryption;
 use super::authentication::Trust;
 use super::client::{Client, Store, say};
 use super::errors::{fatal_error, polish, statement_error};
 use super::limits::Failures;
 use super::presence::Presence;
 use super::rows::Style;
-use super::{Encryption, GOODBYE_TIMEOUT};
 use crate::activity::Backend;
 use crate::channels::{Mailbox, Notification};
 use crate::{Database, Session, SqlError, TransactionStatus};
+
+/// So long the statement of a session that is ended may take to notice it.
+const ENDED_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A connection's part of Vigil.
 #[derive(Debug)]
@@ -111,12 +115,12 @@ impl Connection {
     }
 
     /// Returns when nobody waits for an answer any more: the client has gone, or the session was
-    /// ended. Then there is some time to tell the client so, as the one who answers may hear of the
-    /// end later than this; a client that does not read is left without it.
+    /// ended and its client has not been told so within [`ENDED_TIMEOUT`]. Who answers may hear of the end
+    /// later than this.
     pub(super) async fn is_lost(&self) {
         let ended = async {
             self.backend.terminated().await;
-            tokio::time::sleep(GOODBYE_TIMEOUT / 2).await;
+            tokio::task::unconstrained(tokio::time::sleep(ENDED_TIMEOUT)).await;
         };
         tokio::select! {
             () = ended => {}

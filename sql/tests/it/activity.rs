@@ -1,5 +1,6 @@
 //! Sessions as others see them, and stopping theirs.
 
+use futures::StreamExt;
 use tokio_postgres::error::SqlState;
 
 use crate::server::Server;
@@ -81,6 +82,31 @@ async fn a_session_is_ended_by_another_one() {
     let error = waited.expect_err("is ended");
     assert_eq!(error.code(), Some(&SqlState::ADMIN_SHUTDOWN));
     server.until(|engine| engine.waiting() == 0).await;
+}
+
+/// There is always more to send to a client that reads quickly, so nothing else may be waited for.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_that_sends_rows_without_end_is_ended() {
+    let server = Server::start().await;
+    let (busy, other) = (server.connect().await, server.connect().await);
+    let pid: i32 = busy.query_one("SELECT pg_backend_pid()", &[]).await.expect("runs").get(0);
+    let copy = "COPY (SELECT * FROM generate_series(1, 2000000000)) TO STDOUT";
+    let mut rows = Box::pin(busy.copy_out(copy).await.expect("begins"));
+    rows.next().await.expect("has rows").expect("a row");
+    let end = "SELECT pg_terminate_backend($1::int)";
+    let reading = async {
+        loop {
+            if let Err(error) = rows.next().await.expect("it has no end") {
+                break error;
+            }
+        }
+    };
+    let ending = async { other.query_one(end, &[&pid]).await.expect("may").get::<_, bool>(0) };
+    let (error, is_ended) = tokio::join!(reading, ending);
+    assert!(is_ended);
+    // This client may lose the message where rows that it has not read yet are before it.
+    let is_told = error.code() == Some(&SqlState::ADMIN_SHUTDOWN);
+    assert!(is_told || error.is_closed(), "{error:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
