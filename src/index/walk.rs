@@ -99,16 +99,16 @@ impl Scan<'_> {
         let (nearest, statistics) = if self.request.ties == Ties::Any {
             let page = self.request.page.min(self.k);
             let (first, mut statistics) =
-                self.walk(graph, &accept, most, Wanted::AnyFirst(page), keep)?;
+                self.walk(graph, accept, most, Wanted::AnyFirst(page), keep)?;
             if self.k <= page {
                 (first, statistics)
             } else {
-                let (all, more) = self.walk(graph, &accept, most, Wanted::All(self.k), keep)?;
+                let (all, more) = self.walk(graph, accept, most, Wanted::All(self.k), keep)?;
                 statistics.add(more);
                 (continued(first, all, page), statistics)
             }
         } else {
-            self.walk(graph, &accept, most, Wanted::All(self.k), keep)?
+            self.walk(graph, accept, most, Wanted::All(self.k), keep)?
         };
         let pending = self.pending(&parts);
         let passing = pending.into_iter().filter(|at| matching.is_none_or(|all| all.has(*at)));
