@@ -210,8 +210,9 @@ def convert(scratch, precision):
 
     In int8, what a transformer multiplies with is quantised channel by channel, to seven bits, and the
     convolution that cuts a picture into patches is left alone: in eight bits the sums of two products
-    do not fit the instructions of processors without VNNI, which cut them off. A network of convolutions has those quantised, to
-    unsigned numbers: ONNX Runtime's CPU has no convolution of signed ones.
+    do not fit the instructions of processors without VNNI, which cut them off. A network of
+    convolutions has those quantised, to unsigned numbers: ONNX Runtime's CPU has no convolution of
+    signed ones.
     """
     import onnx
 

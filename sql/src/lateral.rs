@@ -276,23 +276,23 @@ fn lateral(join: &Join) -> Option<OfEachRow<'_>> {
     }
 }
 
-/// The right side of a join with a `LATERAL` in it that reads the left side: that sub-query, or joins with one.
-fn reading_left(join: &Join) -> Option<OfEachRow<'_>> {
-    let (subquery, alias) = match lateral(join) {
-        Some(found) => found,
+/// Whether a `LATERAL` on the right of a join, or among joins there, reads its left side.
+fn is_lateral(join: &Join) -> bool {
+    let subquery = match lateral(join) {
+        Some((subquery, _)) => subquery,
         None if join.on.is_empty()
             && matches!(join.join_type, JoinType::Inner | JoinType::Left)
             && has_lateral(&join.right) =>
         {
-            (join.right.as_ref(), None)
+            join.right.as_ref()
         }
-        None => return None,
+        None => return false,
     };
     let is_of_left = |expr: &Expr| match expr {
         Expr::OuterReferenceColumn(_, column) => join.left.schema().has_column(column),
         _ => false,
     };
-    subquery.all_out_ref_exprs().iter().any(is_of_left).then_some((subquery, alias))
+    subquery.all_out_ref_exprs().iter().any(is_of_left)
 }
 
 /// Whether a `LATERAL` is among what joins join.
@@ -305,11 +305,6 @@ fn has_lateral(plan: &LogicalPlan) -> bool {
         LogicalPlan::Subquery(_) => true,
         _ => false,
     }
-}
-
-/// Whether a `LATERAL` on the right of a join reads its left side.
-fn is_lateral(join: &Join) -> bool {
-    reading_left(join).is_some()
 }
 
 /// The sub-query of each row that a join has on its right; `None` for every other join and where DataFusion

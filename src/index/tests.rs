@@ -247,14 +247,44 @@ fn threads_that_link_at_once_lose_no_row() {
     }
 }
 
+fn unit(vector: Vec<f32>) -> Vec<f32> {
+    let length = vector.iter().map(|element| element * element).sum::<f32>().sqrt();
+    vector.into_iter().map(|element| element / length).collect()
+}
+
+/// Of sentences that lie in groups a search for a few looks at one group, and finds what a whole walk finds.
+#[test]
+fn a_search_for_few_ends_where_the_rest_is_much_farther() {
+    const GROUPS: usize = 64;
+    let Some(sentences) = sentences(DIMENSIONS) else { return };
+    let units: Vec<Vec<f32>> = sentences.into_iter().map(unit).collect();
+    let in_group = |row: usize| {
+        let (center, other) = (&units[row % GROUPS], &units[row]);
+        unit(center.iter().zip(other).map(|(one, other)| one + other * 0.2).collect())
+    };
+    let vectors: Vec<Vec<f32>> = (GROUPS..GROUPS + 2048).map(in_group).collect();
+    for metric in [Metric::Cosine, Metric::L2, Metric::L1] {
+        let graph = graph(&vectors, metric, Precision::Full);
+        let (mut hops, mut hits) = ([0, 0], [0, 0]);
+        for query in (3000..3000 + GROUPS).map(in_group) {
+            let limit = exact(&vectors, metric, &query, |_| true)[9].0 + 1e-5;
+            for (at, effort) in [Effort::Adaptive, Effort::Whole].into_iter().enumerate() {
+                let mut search = Search::new(&graph, &query, |_| true, Resumable::No);
+                let found = search.nearest(100, usize::MAX, 10, effort);
+                assert!(found.len() >= 10 && !search.is_exhausted());
+                hits[at] += found[..10].iter().filter(|found| found.distance <= limit).count();
+                hops[at] += search.statistics().hops;
+            }
+        }
+        assert!(hops[0] * 3 < hops[1] * 2, "{metric:?}: {hops:?}");
+        assert!(hits[0] * 100 >= hits[1] * 99, "{metric:?}: {hits:?}");
+    }
+}
+
 /// Copies that lie closer together than eight bits tell apart: what was found may hide what is nearer.
 #[test]
 fn a_search_knows_when_rounding_hides_rows() {
     let Some(sentences) = sentences(DIMENSIONS) else { return };
-    let unit = |vector: Vec<f32>| {
-        let length = vector.iter().map(|element| element * element).sum::<f32>().sqrt();
-        vector.into_iter().map(|element| element / length).collect::<Vec<f32>>()
-    };
     let center = unit(sentences[0].clone());
     let near = |other: &Vec<f32>| {
         unit(center.iter().zip(other).map(|(one, other)| one + other * 1e-3).collect())
