@@ -34,31 +34,43 @@ pub(super) fn walks_by_steps(metric: Metric, dimensions: usize) -> bool {
 /// Steps of the greatest element of a vector.
 const GREATEST: f32 = 127.0;
 
-/// Vectors in eight bits, one after the other.
+/// Vectors in eight bits, one after the other, each with what a step of it counts behind it: a walk reads both, and
+/// what lies together comes from the memory together.
 #[derive(Clone, Debug)]
-pub(super) struct Steps {
-    elements: Arc<[i8]>,
-    /// For each vector what a step counts.
-    scales: Arc<[f32]>,
-}
+pub(super) struct Steps(Arc<[i8]>);
+
+/// Bytes of what a step counts.
+const SCALE: usize = size_of::<f32>();
 
 impl Steps {
     pub(super) fn encode(dimensions: usize, vectors: &[f32]) -> Self {
         let vectors = vectors.chunks_exact(dimensions.max(1));
-        let scales: Arc<[f32]> = vectors.clone().map(scale).collect();
-        let elements = vectors
-            .zip(scales.iter())
-            .flat_map(|(vector, scale)| vector.iter().map(move |value| value / scale))
+        let mut bytes = Vec::with_capacity(vectors.len() * (dimensions + SCALE));
+        for vector in vectors {
+            let scale = scale(vector);
             // What `round` does, without a call for each element.
-            .map(|value| (value + 0.5_f32.copysign(value)) as i8)
-            .collect();
-        Self { elements, scales }
+            let step = |value: &f32| (value / scale + 0.5_f32.copysign(*value)) as i8;
+            bytes.extend(vector.iter().map(step));
+            bytes.extend(scale.to_ne_bytes().map(u8::cast_signed));
+        }
+        Self(bytes.into())
+    }
+
+    /// What is kept of the vector `at`.
+    #[inline]
+    fn record(&self, dimensions: usize, at: usize) -> &[i8] {
+        let length = dimensions + SCALE;
+        &self.0[at * length..(at + 1) * length]
     }
 
     /// The vector `at` and what a step of it counts.
     #[inline]
     pub(super) fn vector(&self, dimensions: usize, at: usize) -> (&[i8], f32) {
-        (&self.elements[at * dimensions..(at + 1) * dimensions], self.scales[at])
+        let (elements, scale) = self.record(dimensions, at).split_at(dimensions);
+        let scale = scale
+            .first_chunk::<SCALE>()
+            .map_or(0.0, |bytes| f32::from_ne_bytes(bytes.map(i8::cast_unsigned)));
+        (elements, scale)
     }
 
     /// The vector `at` as others are compared with it.
@@ -72,15 +84,17 @@ impl Steps {
     /// what they stand for. With `q'` and `v'` for what steps count, `q·v - q'·v' = (q - q')·v' +
     /// q·(v - v')`, and rounding errs by half a step in each element.
     fn error(&self, query: &Steps, lengths: Lengths, at: usize) -> f32 {
-        let elements = (query.elements.len() as f32).sqrt();
-        let (query_step, step) = (query.scales[0], self.scales[at]);
+        let dimensions = query.0.len().saturating_sub(SCALE);
+        let elements = (dimensions as f32).sqrt();
+        let ((_, query_step), (_, step)) =
+            (query.vector(dimensions, 0), self.vector(dimensions, at));
         let rounded = |step: f32| elements * step / 2.0;
         let length = lengths.stored.map_or(elements * step * GREATEST, |one| one + rounded(step));
         rounded(query_step) * length + lengths.query * rounded(step)
     }
 
     fn bytes(&self) -> usize {
-        size_of_val(self.elements.as_ref()) + size_of_val(self.scales.as_ref())
+        size_of_val(self.0.as_ref())
     }
 }
 
@@ -137,9 +151,8 @@ impl Codes {
                 Probe::Steps { elements: query, scale },
                 Self::Full(_, Some(steps)) | Self::Int8(steps),
             ) => {
-                let span = at * query.len()..(at + 1) * query.len();
-                let scale = scale * steps.scales[at];
-                metric.distance_of_steps(query, &steps.elements[span], scale)
+                let (elements, step) = steps.vector(query.len(), at);
+                metric.distance_of_steps(query, elements, scale * step)
             }
             // No graph has both; a distance that is never the least one leads nowhere.
             (Probe::Steps { .. }, Self::Full(_, None) | Self::Half(_)) => f32::INFINITY,
@@ -178,7 +191,10 @@ impl Codes {
         match self {
             Self::Full(elements, _) => metric.distance(query, &elements[span], 1.0),
             Self::Half(elements) => metric.distance(query, &elements[span], 1.0),
-            Self::Int8(steps) => metric.distance(query, &steps.elements[span], steps.scales[at]),
+            Self::Int8(steps) => {
+                let (elements, scale) = steps.vector(query.len(), at);
+                metric.distance(query, elements, scale)
+            }
         }
     }
 
@@ -191,9 +207,10 @@ impl Codes {
                 scratch.clear();
                 scratch.extend(elements[span].iter().map(|element| element.widen()));
             }
-            Self::Int8(Steps { elements, scales }) => {
+            Self::Int8(steps) => {
+                let (elements, scale) = steps.vector(dimensions, at);
                 scratch.clear();
-                scratch.extend(elements[span].iter().map(|element| element.widen() * scales[at]));
+                scratch.extend(elements.iter().map(|element| element.widen() * scale));
             }
         }
         scratch
@@ -207,8 +224,7 @@ impl Codes {
             (Self::Full(left, _), Self::Full(right, _)) => left[span] == right[other_span],
             (Self::Half(left), Self::Half(right)) => left[span] == right[other_span],
             (Self::Int8(left), Self::Int8(right)) => {
-                left.scales[at] == right.scales[other_at]
-                    && left.elements[span] == right.elements[other_span]
+                left.record(dimensions, at) == right.record(dimensions, other_at)
             }
             _ => false,
         }
@@ -222,7 +238,7 @@ impl Codes {
             Self::Full(elements, None) => kernel::prefetch(&elements[span]),
             Self::Half(elements) => kernel::prefetch(&elements[span]),
             Self::Full(_, Some(steps)) | Self::Int8(steps) => {
-                kernel::prefetch(&steps.elements[span]);
+                kernel::prefetch(steps.record(dimensions, at));
             }
         }
     }

@@ -43,7 +43,7 @@ pub struct GraphOptions {
 pub(super) struct View {
     pub(super) codes: Vec<Codes>,
     pub(super) keys: Vec<Arc<[RowKey]>>,
-    pub(super) links: Vec<Arc<Links>>,
+    pub(super) links: Vec<Links>,
 }
 
 #[inline]
@@ -81,6 +81,15 @@ impl View {
     pub(super) fn twin(&self, node: u32) -> u32 {
         let (chunk, at) = place(node);
         self.links[chunk].twin(at)
+    }
+
+    /// Asks the memory for what a walk reads of a node's vector.
+    #[inline]
+    pub(super) fn prefetch(&self, dimensions: usize, node: u32) {
+        let (chunk, at) = place(node);
+        if let Some(codes) = self.codes.get(chunk) {
+            codes.prefetch(dimensions, at);
+        }
     }
 
     /// Asks the memory for the edges of a node that is likely looked at soon.
@@ -152,7 +161,7 @@ impl Graph {
         let view = self.view();
         let keys: usize = view.keys.iter().map(|keys| size_of_val(keys.as_ref())).sum();
         let codes: usize = view.codes.iter().map(Codes::bytes).sum();
-        keys + codes + view.links.iter().map(|links| links.bytes()).sum::<usize>()
+        keys + codes + view.links.iter().map(Links::bytes).sum::<usize>()
     }
 
     pub(super) fn view(&self) -> Arc<View> {
@@ -180,7 +189,7 @@ impl Graph {
             (0..keys.len()).map(|at| level(first as usize + at, self.options.m)).collect();
         let GraphOptions { precision, metric, dimensions, .. } = self.options;
         let codes = Codes::encode(precision, metric, dimensions, vectors);
-        let links = Arc::new(Links::new(self.options.m, &levels));
+        let links = Links::new(self.options.m, &levels);
         let view = Arc::make_mut(&mut view);
         view.codes.push(codes);
         view.keys.push(keys.into());
@@ -290,6 +299,9 @@ impl Graph {
             let (chunk, at) = place(nearest.1);
             let before = nearest;
             for neighbour in view.links[chunk].read(at, level) {
+                view.prefetch(self.options.dimensions, neighbour);
+            }
+            for neighbour in view.links[chunk].read(at, level) {
                 if neighbour as usize >= view.nodes() {
                     continue;
                 }
@@ -325,8 +337,7 @@ impl Graph {
             candidates.fresh.clear();
             for neighbour in view.links[chunk].read(at, level) {
                 if visited.mark(neighbour) {
-                    let (chunk, at) = place(neighbour);
-                    view.codes[chunk].prefetch(self.options.dimensions, at);
+                    view.prefetch(self.options.dimensions, neighbour);
                     candidates.fresh.push(neighbour);
                 }
             }

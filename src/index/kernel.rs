@@ -222,9 +222,34 @@ mod wide {
         _mm512_reduce_add_epi32(_mm512_sub_epi32(products, excess))
     }
 
+    /// The instruction multiplies unsigned bytes with signed ones and adds two products each, in sixteen bits. So
+    /// the signs of the left bytes go to the right ones. No sum is cut off where no byte is -128.
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn avx2_steps(left: &[i8], right: &[i8]) -> i32 {
-        fold_steps(left, right)
+        use std::arch::x86_64::{
+            __m256i, _mm_add_epi32, _mm_cvtsi128_si32, _mm_shuffle_epi32, _mm256_abs_epi8,
+            _mm256_add_epi32, _mm256_castsi256_si128, _mm256_extracti128_si256, _mm256_loadu_si256,
+            _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi16, _mm256_setzero_si256,
+            _mm256_sign_epi8,
+        };
+        let (left_chunks, left_rest) = left.as_chunks::<32>();
+        let (right_chunks, right_rest) = right.as_chunks::<32>();
+        let mut sum = _mm256_setzero_si256();
+        for (left, right) in left_chunks.iter().zip(right_chunks) {
+            // SAFETY: each is 32 bytes.
+            let (left, right) = unsafe {
+                (
+                    _mm256_loadu_si256(left.as_ptr().cast::<__m256i>()),
+                    _mm256_loadu_si256(right.as_ptr().cast::<__m256i>()),
+                )
+            };
+            let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(left), _mm256_sign_epi8(right, left));
+            sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+        }
+        let half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
+        let half = _mm_add_epi32(half, _mm_shuffle_epi32::<0b01_00_11_10>(half));
+        let half = _mm_add_epi32(half, _mm_shuffle_epi32::<0b10_11_00_01>(half));
+        _mm_cvtsi128_si32(half) + fold_steps(left_rest, right_rest)
     }
 
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
@@ -401,7 +426,8 @@ fn prefetch_lines<T>(stored: &[T], most: usize) {
         const LINE: usize = 64;
         let bytes = std::mem::size_of_val(stored).min(most * LINE);
         let start = stored.as_ptr().cast::<i8>();
-        for offset in (0..bytes).step_by(LINE) {
+        // The last byte may lie on a line of its own.
+        for offset in (0..bytes).step_by(LINE).chain(bytes.checked_sub(1)) {
             // SAFETY: the address is within `stored`, and a prefetch reads nothing.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(offset)) };
         }
@@ -460,6 +486,12 @@ mod tests {
             let expected = product as f32 * 0.25;
             assert_eq!(Metric::InnerProduct.distance_of_steps(&left, &right, 0.25), -expected);
             assert_eq!(Metric::Cosine.distance_of_steps(&left, &right, 0.25), 1.0 - expected);
+        }
+        // No sum of the greatest products is cut off.
+        let (least, greatest) = (vec![-127_i8; left.len()], vec![127_i8; left.len()]);
+        for (left, right, product) in [(&least, &greatest, -16_129.0), (&least, &least, 16_129.0)] {
+            let expected = product * f32::from(391_u16);
+            assert_eq!(Metric::InnerProduct.distance_of_steps(left, right, 1.0), -expected);
         }
         let (product, square) = product_and_square(&left, &right);
         let lengths: f64 = pairs().map(|(_, r)| r * r).sum();

@@ -5,7 +5,7 @@
 //! between meets at worst an edge that has just gone.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::kernel;
 
@@ -14,21 +14,21 @@ pub(super) const CHUNK: usize = 256;
 /// No node.
 pub(super) const NONE: u32 = u32::MAX;
 
-/// The edges of a chunk.
-#[derive(Debug)]
+/// The edges of a chunk; a clone shares them.
+#[derive(Clone, Debug)]
 pub(super) struct Links {
     /// Edges of the lowest level, a count and `base_width` numbers for each node.
-    base: Box<[AtomicU32]>,
-    base_width: usize,
-    /// Edges of the levels above, a count and `upper_width` numbers for each level of a node.
-    upper: Box<[Box<[AtomicU32]>]>,
-    upper_width: usize,
+    base: Arc<[AtomicU32]>,
     /// The next row of the same vector.
-    twins: Box<[AtomicU32]>,
-    locks: Box<[Mutex<()>]>,
+    twins: Arc<[AtomicU32]>,
+    base_width: usize,
+    upper_width: usize,
+    /// Edges of the levels above, a count and `upper_width` numbers for each level of a node.
+    upper: Arc<[Box<[AtomicU32]>]>,
+    locks: Arc<[Mutex<()>]>,
 }
 
-fn empty(length: usize) -> Box<[AtomicU32]> {
+fn empty<List: FromIterator<AtomicU32>>(length: usize) -> List {
     (0..length).map(|_| AtomicU32::new(0)).collect()
 }
 

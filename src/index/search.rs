@@ -394,8 +394,7 @@ impl<'a, A: FnMut(RowKey) -> bool> Search<'a, A> {
         fresh.clear();
         for neighbour in self.view.links[chunk].read(at, 0) {
             if self.visited.mark(neighbour) {
-                let (chunk, at) = place(neighbour);
-                self.view.codes[chunk].prefetch(self.query.len(), at);
+                self.view.prefetch(self.query.len(), neighbour);
                 fresh.push(neighbour);
             }
         }

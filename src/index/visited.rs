@@ -1,37 +1,43 @@
-//! Which nodes a search has seen: a mark a node, cleared by counting searches.
+//! Which nodes a search has seen: a bit a node, cleared where the search before has set some.
 
 use std::sync::{Mutex, PoisonError};
 
-/// Marks of one search at a time.
+/// Nodes of a word.
+const BITS: usize = u64::BITS as usize;
+
+/// Marks of one search at a time, a bit each: those of a million nodes stay near the processor.
 #[derive(Debug, Default)]
 pub(super) struct Visited {
-    marks: Vec<u16>,
-    search: u16,
+    words: Vec<u64>,
+    /// The words that have a mark.
+    touched: Vec<u32>,
 }
 
 impl Visited {
     /// Begins a search over `nodes` nodes.
     fn begin(&mut self, nodes: usize) {
-        if self.marks.len() < nodes {
-            self.marks.resize(nodes, 0);
+        for word in self.touched.drain(..) {
+            self.words[word as usize] = 0;
         }
-        self.search = self.search.wrapping_add(1);
-        if self.search == 0 {
-            self.marks.fill(0);
-            self.search = 1;
+        let words = nodes.div_ceil(BITS);
+        if self.words.len() < words {
+            self.words.resize(words, 0);
         }
     }
 
     /// Marks a node; true when it had no mark. Nodes beyond those of `begin` count as seen.
     #[inline]
     pub(super) fn mark(&mut self, node: u32) -> bool {
-        match self.marks.get_mut(node as usize) {
-            Some(mark) if *mark != self.search => {
-                *mark = self.search;
-                true
-            }
-            _ => false,
+        let word = node as usize / BITS;
+        let bit = 1 << (node as usize % BITS);
+        let Some(marks) = self.words.get_mut(word).filter(|marks| **marks & bit == 0) else {
+            return false;
+        };
+        if *marks == 0 {
+            self.touched.push(word as u32);
         }
+        *marks |= bit;
+        true
     }
 }
 
