@@ -48,8 +48,9 @@ impl Steps {
         let mut bytes = Vec::with_capacity(vectors.len() * (dimensions + SCALE));
         for vector in vectors {
             let scale = scale(vector);
-            // What `round` does, without a call for each element.
-            let step = |value: &f32| (value / scale + 0.5_f32.copysign(*value)) as i8;
+            // What `round` does, without a call for each element. A scale that is hardly a number may be too small.
+            let round = |value: &f32| (value / scale + 0.5_f32.copysign(*value)) as i8;
+            let step = |value| round(value).max(-i8::MAX);
             bytes.extend(vector.iter().map(step));
             bytes.extend(scale.to_ne_bytes().map(u8::cast_signed));
         }

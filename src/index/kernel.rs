@@ -223,7 +223,8 @@ mod wide {
     }
 
     /// The instruction multiplies unsigned bytes with signed ones and adds two products each, in sixteen bits. So
-    /// the signs of the left bytes go to the right ones. No sum is cut off where no byte is -128.
+    /// the signs of the left bytes go to the right ones. No sum is cut off and no sign is lost where no byte is -128,
+    /// which no step is.
     #[target_feature(enable = "avx2,fma")]
     pub(super) fn avx2_steps(left: &[i8], right: &[i8]) -> i32 {
         use std::arch::x86_64::{
@@ -232,6 +233,7 @@ mod wide {
             _mm256_madd_epi16, _mm256_maddubs_epi16, _mm256_set1_epi16, _mm256_setzero_si256,
             _mm256_sign_epi8,
         };
+        debug_assert_eq!(left.len(), right.len());
         let (left_chunks, left_rest) = left.as_chunks::<32>();
         let (right_chunks, right_rest) = right.as_chunks::<32>();
         let mut sum = _mm256_setzero_si256();
@@ -250,11 +252,6 @@ mod wide {
         let half = _mm_add_epi32(half, _mm_shuffle_epi32::<0b01_00_11_10>(half));
         let half = _mm_add_epi32(half, _mm_shuffle_epi32::<0b10_11_00_01>(half));
         _mm_cvtsi128_si32(half) + fold_steps(left_rest, right_rest)
-    }
-
-    #[target_feature(enable = "avx512f,avx512bw,avx512vl,avx2,fma")]
-    pub(super) fn avx512_steps(left: &[i8], right: &[i8]) -> i32 {
-        fold_steps(left, right)
     }
 
     #[target_feature(enable = "avx2,fma")]
@@ -337,10 +334,7 @@ fn sum_of_steps(left: &[i8], right: &[i8]) -> i32 {
         Width::Plain => fold_steps(left, right),
         // SAFETY: the processor has the instructions, as was asked when the width was chosen.
         #[cfg(target_arch = "x86_64")]
-        Width::Avx2 => unsafe { wide::avx2_steps(left, right) },
-        // SAFETY: as above.
-        #[cfg(target_arch = "x86_64")]
-        Width::Avx512 => unsafe { wide::avx512_steps(left, right) },
+        Width::Avx2 | Width::Avx512 => unsafe { wide::avx2_steps(left, right) },
     }
 }
 
@@ -424,10 +418,11 @@ fn prefetch_lines<T>(stored: &[T], most: usize) {
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         const LINE: usize = 64;
-        let bytes = std::mem::size_of_val(stored).min(most * LINE);
+        let all = std::mem::size_of_val(stored);
+        let bytes = all.min(most * LINE);
         let start = stored.as_ptr().cast::<i8>();
         // The last byte may lie on a line of its own.
-        for offset in (0..bytes).step_by(LINE).chain(bytes.checked_sub(1)) {
+        for offset in (0..bytes).step_by(LINE).chain(all.checked_sub(1)) {
             // SAFETY: the address is within `stored`, and a prefetch reads nothing.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(offset)) };
         }

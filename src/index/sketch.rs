@@ -34,6 +34,7 @@ struct Row {
 
 /// A query of length 1.
 pub(super) struct SketchQuery {
+    dimensions: usize,
     steps: Steps,
     rest: f32,
 }
@@ -81,11 +82,12 @@ impl Sketch {
     }
 
     /// The least and the greatest cosine distance that a row can have; `None` for a row that has to
-    /// be looked at itself.
+    /// be looked at itself, as all have where the query has another number of elements: the sketch is that of the
+    /// queries before.
     #[inline]
     pub(super) fn bounds(&self, query: &SketchQuery, row: usize) -> Option<(f32, f32)> {
         let Row { over_length, rest } = *self.rows.get(row)?;
-        if over_length == 0.0 {
+        if over_length == 0.0 || self.dimensions != query.dimensions {
             return None;
         }
         let (probe, probe_scale) = query.steps.vector(self.dimensions, 0);
@@ -101,7 +103,7 @@ impl SketchQuery {
     pub(super) fn new(query: &[f32]) -> Self {
         let steps = Steps::encode(query.len(), query);
         let rest = up(rest(&steps, query, 0));
-        Self { steps, rest }
+        Self { dimensions: query.len(), steps, rest }
     }
 }
 
@@ -150,6 +152,10 @@ mod tests {
             }
             assert_eq!(sketch.bounds(&sketched, vectors.len()), None, "NULL");
             assert_eq!(sketch.bounds(&sketched, vectors.len() + 1), None, "zeros");
+        }
+        for dimensions in [DIMENSIONS - 20, DIMENSIONS + 20] {
+            let longer_or_shorter = SketchQuery::new(&vec![0.1; dimensions]);
+            assert_eq!(sketch.bounds(&longer_or_shorter, 0), None, "{dimensions} elements");
         }
         assert!(widest < 0.05, "bounds {widest} apart leave too much open");
         assert!(Sketch::new(&all, batch.num_rows(), DIMENSIONS + 1).is_none());

@@ -19,13 +19,11 @@ impl Visited {
         for word in self.touched.drain(..) {
             self.words[word as usize] = 0;
         }
-        let words = nodes.div_ceil(BITS);
-        if self.words.len() < words {
-            self.words.resize(words, 0);
-        }
+        // No longer either: another search may know of more nodes than this one.
+        self.words.resize(nodes.div_ceil(BITS), 0);
     }
 
-    /// Marks a node; true when it had no mark. Nodes beyond those of `begin` count as seen.
+    /// Marks a node; true when it had no mark. Nodes beyond the last word of `begin` count as seen.
     #[inline]
     pub(super) fn mark(&mut self, node: u32) -> bool {
         let word = node as usize / BITS;
@@ -61,5 +59,25 @@ impl VisitedPool {
         if kept.len() < KEPT {
             kept.push(visited);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_those_of_one_search() {
+        let pool = VisitedPool::default();
+        let mut visited = pool.take(512);
+        assert!(visited.mark(3) && visited.mark(67) && visited.mark(511));
+        assert!(!visited.mark(3) && !visited.mark(512));
+        pool.give_back(visited);
+        let mut visited = pool.take(256);
+        assert!(visited.mark(3) && visited.mark(67) && !visited.mark(3));
+        assert!(!visited.mark(300) && !visited.mark(511), "nodes that came later");
+        pool.give_back(visited);
+        let mut visited = pool.take(512);
+        assert!(visited.mark(300) && visited.mark(511) && visited.mark(67));
     }
 }
