@@ -14,8 +14,9 @@
 //!
 //! The pages of a list (`LIMIT page OFFSET n`, so `k = n + page`) repeat no row: they are cut from
 //! one list, whatever `n` is. It begins with the rows of the first page, which a walk of their own finds.
-//! Then the graph is walked in batches of a size that depends on the page alone, and a row of a later batch that is nearer than one of an earlier batch was missed then
-//! and is left out. Only where the graph has no more rows does an exact list take its place.
+//! Then the graph is walked in batches of a size that depends on the page alone, and a row of a later
+//! batch that is nearer than one of an earlier batch was missed then and is left out. Only
+//! where the graph has no more rows does an exact list take its place.
 
 use std::collections::BTreeSet;
 use std::fmt;
