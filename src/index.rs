@@ -39,6 +39,7 @@ mod matching;
 mod nearest_join;
 mod nearest_sort;
 mod node;
+mod pages;
 mod plan;
 mod query;
 mod registry;

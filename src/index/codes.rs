@@ -5,6 +5,7 @@
 //! elements for their errors to even out: a walk reads a quarter of the memory, and what it finds
 //! is ranked by the whole vectors.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::kernel::{self, Half, Metric, Stored};
@@ -68,9 +69,16 @@ impl Steps {
     #[inline]
     pub(super) fn vector(&self, dimensions: usize, at: usize) -> (&[i8], f32) {
         let (elements, scale) = self.record(dimensions, at).split_at(dimensions);
-        let scale = scale
-            .first_chunk::<SCALE>()
-            .map_or(0.0, |bytes| f32::from_ne_bytes(bytes.map(i8::cast_unsigned)));
+        // Written out, as a `map` is a call where it is not optimized away.
+        let scale = match *scale {
+            [a, b, c, d] => f32::from_ne_bytes([
+                a.cast_unsigned(),
+                b.cast_unsigned(),
+                c.cast_unsigned(),
+                d.cast_unsigned(),
+            ]),
+            _ => 0.0,
+        };
         (elements, scale)
     }
 
@@ -252,6 +260,16 @@ impl Codes {
         }
     }
 
+    /// Where the vectors lie.
+    pub(super) fn addresses(&self) -> impl Iterator<Item = Range<usize>> + use<> {
+        let (whole, steps) = match self {
+            Self::Full(elements, steps) => (Some(addresses(elements)), steps.as_ref()),
+            Self::Half(elements) => (Some(addresses(elements)), None),
+            Self::Int8(steps) => (None, Some(steps)),
+        };
+        whole.into_iter().chain(steps.map(|steps| addresses(&steps.0)))
+    }
+
     /// Bytes of memory.
     pub(super) fn bytes(&self) -> usize {
         match self {
@@ -262,6 +280,12 @@ impl Codes {
             Self::Int8(steps) => steps.bytes(),
         }
     }
+}
+
+/// Where elements lie.
+pub(super) fn addresses<T>(elements: &[T]) -> Range<usize> {
+    let Range { start, end } = elements.as_ptr_range();
+    start.addr()..end.addr()
 }
 
 /// What one step of an eight-bit element counts.

@@ -158,10 +158,10 @@ impl Scan<'_> {
             Metric::InnerProduct => norm(self.query) * greatest.sqrt(),
             Metric::Cosine | Metric::L2 | Metric::L1 => 1.0,
         };
-        let positions = self.cut(nearest, scale);
+        let (positions, distances) = (self.cut(nearest, scale), Vec::new());
         let statistics =
             SearchStatistics { filtered: rows - matched, ..SearchStatistics::default() };
-        Ok(Outcome { positions, way: Way::Exact, statistics, scanned })
+        Ok(Outcome { positions, distances, way: Way::Exact, statistics, scanned })
     }
 
     /// The distances of the rows at some positions, as far as they match.

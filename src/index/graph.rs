@@ -5,12 +5,14 @@
 //! writes one caption a thousand times, and a thousand nodes without any distance between them
 //! would be linked among themselves alone.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::codes::{Codes, Precision, Probe};
-use super::kernel::{self, Metric};
+use super::kernel::Metric;
 use super::links::{CHUNK, Links, NONE};
+use super::pages::gather_on_huge_pages;
 use super::search::Candidates;
 use super::visited::VisitedPool;
 
@@ -42,7 +44,6 @@ pub struct GraphOptions {
 #[derive(Clone, Debug, Default)]
 pub(super) struct View {
     pub(super) codes: Vec<Codes>,
-    pub(super) keys: Vec<Arc<[RowKey]>>,
     pub(super) links: Vec<Links>,
 }
 
@@ -74,7 +75,7 @@ impl View {
     #[inline]
     pub(super) fn key(&self, node: u32) -> RowKey {
         let (chunk, at) = place(node);
-        self.keys[chunk][at]
+        self.links[chunk].key(at)
     }
 
     #[inline]
@@ -103,8 +104,7 @@ impl View {
     #[inline]
     pub(super) fn prefetch_row(&self, node: u32) {
         let (chunk, at) = place(node);
-        self.links[chunk].prefetch_twin(at);
-        kernel::prefetch(&self.keys[chunk][at..=at]);
+        self.links[chunk].prefetch_rows(at);
     }
 }
 
@@ -159,9 +159,17 @@ impl Graph {
     /// Bytes of memory.
     pub fn bytes(&self) -> usize {
         let view = self.view();
-        let keys: usize = view.keys.iter().map(|keys| size_of_val(keys.as_ref())).sum();
         let codes: usize = view.codes.iter().map(Codes::bytes).sum();
-        keys + codes + view.links.iter().map(Links::bytes).sum::<usize>()
+        codes + view.links.iter().map(Links::bytes).sum::<usize>()
+    }
+
+    /// Puts chunks on huge pages, as far as there are any: a walk meets each node in another place, and looks each
+    /// place up in the tables of pages.
+    pub(super) fn gather_on_huge_pages(&self, chunks: Range<usize>) {
+        let view = self.view();
+        let codes = view.codes[chunks.clone()].iter().flat_map(Codes::addresses);
+        let links = view.links[chunks].iter().map(Links::addresses);
+        gather_on_huge_pages(codes.chain(links));
     }
 
     pub(super) fn view(&self) -> Arc<View> {
@@ -189,10 +197,9 @@ impl Graph {
             (0..keys.len()).map(|at| level(first as usize + at, self.options.m)).collect();
         let GraphOptions { precision, metric, dimensions, .. } = self.options;
         let codes = Codes::encode(precision, metric, dimensions, vectors);
-        let links = Links::new(self.options.m, &levels);
+        let links = Links::new(self.options.m, keys, &levels);
         let view = Arc::make_mut(&mut view);
         view.codes.push(codes);
-        view.keys.push(keys.into());
         view.links.push(links);
         first
     }

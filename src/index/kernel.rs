@@ -421,10 +421,16 @@ fn prefetch_lines<T>(stored: &[T], most: usize) {
         let all = std::mem::size_of_val(stored);
         let bytes = all.min(most * LINE);
         let start = stored.as_ptr().cast::<i8>();
-        // The last byte may lie on a line of its own.
-        for offset in (0..bytes).step_by(LINE).chain(all.checked_sub(1)) {
+        let mut offset = 0;
+        while offset < bytes {
             // SAFETY: the address is within `stored`, and a prefetch reads nothing.
             unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(offset)) };
+            offset += LINE;
+        }
+        // The last byte may lie on a line of its own.
+        if let Some(last) = all.checked_sub(1) {
+            // SAFETY: as above.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(last)) };
         }
     }
     #[cfg(not(target_arch = "x86_64"))]

@@ -1,12 +1,18 @@
-//! The edges of a chunk of nodes: read without a lock while they change.
+//! The edges of a chunk of nodes and the rows that they are: read without a lock while they change.
 //!
 //! A list is a count and so many node numbers. A writer holds the node's lock; it writes numbers
 //! before the count, and every number that was ever in the list is a node, so that a reader in
 //! between meets at worst an edge that has just gone.
+//!
+//! What says which row a node is lies before its edges on the lowest level: a walk that takes a node asks for
+//! the one, and mostly for the other soon after, and each other place of the memory would be waited for.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::codes::addresses;
+use super::graph::RowKey;
 use super::kernel;
 
 /// Nodes of a chunk.
@@ -17,10 +23,9 @@ pub(super) const NONE: u32 = u32::MAX;
 /// The edges of a chunk; a clone shares them.
 #[derive(Clone, Debug)]
 pub(super) struct Links {
-    /// Edges of the lowest level, a count and `base_width` numbers for each node.
+    /// For each node [`HEAD`] numbers about its row and the edges of the lowest level, a count and `base_width`
+    /// numbers.
     base: Arc<[AtomicU32]>,
-    /// The next row of the same vector.
-    twins: Arc<[AtomicU32]>,
     base_width: usize,
     upper_width: usize,
     /// Edges of the levels above, a count and `upper_width` numbers for each level of a node.
@@ -28,19 +33,27 @@ pub(super) struct Links {
     locks: Arc<[Mutex<()>]>,
 }
 
+/// Part and row of a node's key, and the next row of the same vector.
+const HEAD: usize = 3;
+const TWIN: usize = 2;
+
 fn empty<List: FromIterator<AtomicU32>>(length: usize) -> List {
     (0..length).map(|_| AtomicU32::new(0)).collect()
 }
 
 impl Links {
     /// No edges yet; `levels` says for each node the highest level that it is on.
-    pub(super) fn new(m: usize, levels: &[u8]) -> Self {
+    pub(super) fn new(m: usize, keys: &[RowKey], levels: &[u8]) -> Self {
+        let base_width = 2 * m;
+        let node = |RowKey { part, row }: &RowKey| {
+            let edges = std::iter::repeat_n(0, 1 + base_width);
+            [*part, *row, NONE].into_iter().chain(edges).map(AtomicU32::new)
+        };
         Self {
-            base: empty(CHUNK * (2 * m + 1)),
-            base_width: 2 * m,
+            base: keys.iter().flat_map(node).collect(),
+            base_width,
             upper: levels.iter().map(|level| empty(usize::from(*level) * (m + 1))).collect(),
             upper_width: m,
-            twins: (0..CHUNK).map(|_| AtomicU32::new(NONE)).collect(),
             locks: (0..CHUNK).map(|_| Mutex::default()).collect(),
         }
     }
@@ -55,12 +68,19 @@ impl Links {
         if level == 0 { self.base_width } else { self.upper_width }
     }
 
+    /// What is kept of a node on the lowest level.
+    #[inline]
+    fn node(&self, at: usize) -> &[AtomicU32] {
+        let width = HEAD + 1 + self.base_width;
+        &self.base[at * width..(at + 1) * width]
+    }
+
     #[inline]
     fn list(&self, at: usize, level: usize) -> &[AtomicU32] {
-        let width = self.width(level) + 1;
         if level == 0 {
-            &self.base[at * width..(at + 1) * width]
+            &self.node(at)[HEAD..]
         } else {
+            let width = self.upper_width + 1;
             let start = (level - 1) * width;
             self.upper[at].get(start..start + width).unwrap_or_default()
         }
@@ -82,10 +102,22 @@ impl Links {
         kernel::prefetch(self.list(at, 0));
     }
 
-    /// Asks the memory for what says whether `at` has a twin.
+    /// Asks the memory for what says which rows `at` is.
     #[inline]
-    pub(super) fn prefetch_twin(&self, at: usize) {
-        kernel::prefetch(&self.twins[at..=at]);
+    pub(super) fn prefetch_rows(&self, at: usize) {
+        kernel::prefetch(&self.node(at)[..HEAD]);
+    }
+
+    /// The row of a node.
+    #[inline]
+    pub(super) fn key(&self, at: usize) -> RowKey {
+        match self.node(at) {
+            [part, row, ..] => {
+                let (part, row) = (part.load(Ordering::Relaxed), row.load(Ordering::Relaxed));
+                RowKey { part, row }
+            }
+            _ => RowKey { part: NONE, row: NONE },
+        }
     }
 
     /// Keeps other writers from the node.
@@ -106,12 +138,17 @@ impl Links {
     /// The next row with the vector of `at`, or [`NONE`].
     #[inline]
     pub(super) fn twin(&self, at: usize) -> u32 {
-        self.twins[at].load(Ordering::Acquire)
+        self.node(at)[TWIN].load(Ordering::Acquire)
     }
 
     /// Makes `node` the next row; the caller holds the lock.
     pub(super) fn set_twin(&self, at: usize, node: u32) {
-        self.twins[at].store(node, Ordering::Release);
+        self.node(at)[TWIN].store(node, Ordering::Release);
+    }
+
+    /// Where the edges of the lowest level lie.
+    pub(super) fn addresses(&self) -> Range<usize> {
+        addresses(&self.base)
     }
 
     /// Bytes of memory.
@@ -120,7 +157,6 @@ impl Links {
         size_of_val(self.base.as_ref())
             + upper
             + size_of_val(self.upper.as_ref())
-            + size_of_val(self.twins.as_ref())
             + size_of_val(self.locks.as_ref())
     }
 }

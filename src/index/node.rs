@@ -12,7 +12,9 @@ use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::{EquivalenceProperties, Partitioning, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
-use datafusion::physical_plan::metrics::{ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::metrics::{
+    Count, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
+};
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
@@ -31,8 +33,42 @@ pub(super) struct VectorScan {
     search: Arc<Prepared>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
+    figures: Arc<Figures>,
     /// The way that was taken, once it has run.
     way: Arc<Mutex<Option<Way>>>,
+}
+
+/// What the runs of a search did, all together: a plan that is kept runs often, and new counters for each run
+/// would take longer than what they count.
+#[derive(Debug)]
+struct Figures {
+    hops: Count,
+    candidates: Count,
+    filtered: Count,
+    scanned: Count,
+    returned: Count,
+}
+
+impl Figures {
+    fn new(metrics: &ExecutionPlanMetricsSet) -> Self {
+        let counter = |name: &'static str| MetricBuilder::new(metrics).counter(name, 0);
+        Self {
+            hops: counter("hops"),
+            candidates: counter("candidates"),
+            filtered: counter("filtered"),
+            scanned: counter("scanned"),
+            returned: counter("returned"),
+        }
+    }
+
+    fn add(&self, outcome: &Outcome) {
+        let statistics = &outcome.statistics;
+        self.hops.add(statistics.hops);
+        self.candidates.add(statistics.visited);
+        self.filtered.add(statistics.filtered);
+        self.scanned.add(outcome.scanned);
+        self.returned.add(outcome.positions.len());
+    }
 }
 
 /// Whether a node of a plan is a search, which reads the cut of the context that it runs in, or
@@ -113,7 +149,7 @@ impl Prepared {
         let columns = match &self.sorting {
             Sorting::Above => self.projection.as_deref(),
             Sorting::Here { fetch, is_first, columns } => {
-                request.sort(&rows, &mut outcome.positions, *is_first)?;
+                request.sort(&rows, &mut outcome, *is_first)?;
                 outcome.positions.truncate(*fetch);
                 columns.as_deref()
             }
@@ -149,7 +185,8 @@ impl VectorScan {
 
     fn over(search: Arc<Prepared>, properties: Arc<PlanProperties>) -> Self {
         let metrics = ExecutionPlanMetricsSet::new();
-        Self { search, properties, metrics, way: Arc::default() }
+        let figures = Arc::new(Figures::new(&metrics));
+        Self { search, properties, metrics, figures, way: Arc::default() }
     }
 }
 
@@ -223,17 +260,9 @@ impl ExecutionPlan for VectorScan {
         if partition != 0 {
             return internal_err!("VectorScan has no partition {partition}");
         }
-        let counter = |name: &'static str| MetricBuilder::new(&self.metrics).counter(name, 0);
-        let counters = [
-            counter("hops"),
-            counter("candidates"),
-            counter("filtered"),
-            counter("scanned"),
-            counter("returned"),
-        ];
         let (search, schema, way) =
             (Arc::clone(&self.search), self.schema(), Arc::clone(&self.way));
-        let empty = RecordBatch::new_empty(Arc::clone(&schema));
+        let (figures, columns) = (Arc::clone(&self.figures), Arc::clone(&schema));
         // What a sort above reads is counted there.
         let memory = matches!(search.sorting, Sorting::Here { .. })
             .then(|| MemoryConsumer::new("VectorScan").register(context.memory_pool()));
@@ -243,18 +272,8 @@ impl ExecutionPlan for VectorScan {
                 memory.try_grow(batch.get_array_memory_size())?;
             }
             *way.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome.way);
-            let statistics = outcome.statistics;
-            let values = [
-                statistics.hops,
-                statistics.visited,
-                statistics.filtered,
-                outcome.scanned,
-                outcome.positions.len(),
-            ];
-            for (counter, value) in counters.iter().zip(values) {
-                counter.add(value);
-            }
-            Ok::<_, DataFusionError>(batch.unwrap_or(empty))
+            figures.add(&outcome);
+            Ok::<_, DataFusionError>(batch.unwrap_or_else(|| RecordBatch::new_empty(columns)))
         };
         let stream = futures::stream::once(search);
         Ok(Box::pin(RecordBatchStreamAdapter::new(schema, stream)))

@@ -41,7 +41,7 @@ use super::kernel::{Metric, product_and_square};
 use super::matching::Matching;
 use super::registry::Indexes;
 use super::search::SearchStatistics;
-use super::vector_index::{Parts, VectorIndex, norm, prepared};
+use super::vector_index::{Built, VectorIndex, norm, prepared};
 use crate::tables::{Snapshot, TableRows};
 
 /// How the rows were found.
@@ -121,6 +121,8 @@ pub(super) enum Ties {
 pub(super) struct Outcome {
     /// Positions of rows in the table.
     pub(super) positions: Vec<usize>,
+    /// Their distances in order, as near as `f32` tells them, or none.
+    pub(super) distances: Vec<f32>,
     pub(super) way: Way,
     pub(super) statistics: SearchStatistics,
     /// Rows whose distance was computed without the graph.
@@ -173,7 +175,7 @@ pub(super) fn run(request: &Request, rows: &TableRows, indexes: &Indexes) -> Res
     if rows.rows() <= SMALL_TABLE || page.saturating_mul(WANTED_SHARE) > graph.rows() {
         return scan.exactly(request.matching(rows)?.as_ref());
     }
-    if request.target.nulls == Nulls::First && scan.lacks_distances(&built.parts()) {
+    if request.target.nulls == Nulls::First && scan.lacks_distances(built) {
         return everything(request, rows);
     }
     let Some(predicate) = &request.predicate else {
@@ -248,7 +250,7 @@ fn at_once(request: &Request, rows: &TableRows, indexes: &Indexes) -> Result<Out
     if rows.rows() <= SMALL_TABLE {
         return scan.exactly(None);
     }
-    if !fits || scan.pending(&built.parts()).len() > FEW_PENDING {
+    if !fits || built.placed(&built.parts(), rows).pending.len() > FEW_PENDING {
         return Err(not_short());
     }
     let outcome = scan.in_graph(&built, None)?;
@@ -265,8 +267,8 @@ pub(super) fn everything(request: &Request, rows: &TableRows) -> Result<Outcome>
         Some(matching) => matching.positions().collect(),
         None => (0..rows.rows()).collect(),
     };
-    let statistics = SearchStatistics::default();
-    Ok(Outcome { positions, way: Way::Exact, statistics, scanned: rows.rows() })
+    let (distances, statistics) = (Vec::new(), SearchStatistics::default());
+    Ok(Outcome { positions, distances, way: Way::Exact, statistics, scanned: rows.rows() })
 }
 
 /// A condition over some columns of a table; `None` is all.
@@ -328,17 +330,45 @@ impl Request {
     }
 
     /// Sorts rows that were found as `ORDER BY` does: by the distances that SQL's functions give, equal ones as
-    /// they came.
+    /// they came. Those that are computed again are of rows whose distances `f32` does not tell apart.
     ///
     /// # Errors
     /// When a vector has another length than the query.
     pub(super) fn sort(
         &self,
         rows: &TableRows,
-        positions: &mut [usize],
+        outcome: &mut Outcome,
         is_first: bool,
     ) -> Result<()> {
         let Some(query) = self.query.as_deref() else { return Ok(()) };
+        let Outcome { positions, distances, .. } = outcome;
+        // The error of an inner product grows with the vectors' lengths.
+        let are_known =
+            distances.len() == positions.len() && self.target.metric != Metric::InnerProduct;
+        let mut start = 0;
+        while start < positions.len() {
+            let end = if are_known {
+                let is_beyond = |pair: &[f32]| pair[1] > limit(pair[0], 1.0);
+                let next = distances[start..].windows(2).position(is_beyond);
+                next.map_or(positions.len(), |last| start + last + 1)
+            } else {
+                positions.len()
+            };
+            if !are_known || end - start > 1 {
+                self.sort_exactly(rows, query, &mut positions[start..end], is_first)?;
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
+    fn sort_exactly(
+        &self,
+        rows: &TableRows,
+        query: &[f32],
+        positions: &mut [usize],
+        is_first: bool,
+    ) -> Result<()> {
         let Target { column, metric, nulls, .. } = self.target;
         let distance = |at: &usize| {
             let Some(vector) = rows.vector(column, *at) else { return Ok(None) };
@@ -456,11 +486,12 @@ pub(super) struct Scan<'a> {
 
 impl Scan<'_> {
     /// Whether there may be rows without a distance.
-    fn lacks_distances(&self, parts: &Parts) -> bool {
+    fn lacks_distances(&self, built: &Built) -> bool {
+        let parts = built.parts();
         let sources = self.rows.sources();
         let linked = sources.filter_map(|(source, _)| parts.number(source));
         linked.into_iter().any(|number| parts.has_gaps(number))
-            || self.pending(parts).into_iter().any(|at| self.distance(at).is_none())
+            || built.placed(&parts, self.rows).pending.iter().any(|at| self.distance(*at).is_none())
     }
 
     /// What the graph gave, and of the rows that it did not reach those that are farther: a page that was cut
@@ -476,7 +507,7 @@ impl Scan<'_> {
         let is_farther = |at: &usize| self.distance(*at).is_none_or(|distance| distance >= last);
         let rest = all.positions.into_iter().filter(|at| !known.contains(at) && is_farther(at));
         let positions = given.positions.iter().copied().chain(rest).take(k).collect();
-        Ok(Outcome { positions, scanned: all.scanned, ..given })
+        Ok(Outcome { positions, distances: Vec::new(), scanned: all.scanned, ..given })
     }
 
     /// The distance by the table's own values.
@@ -511,7 +542,7 @@ impl Scan<'_> {
         &self,
         list: Vec<(f32, usize)>,
         mut more: Vec<(f32, usize)>,
-    ) -> Vec<usize> {
+    ) -> (Vec<usize>, Vec<f32>) {
         more.sort_unstable_by(|left, right| left.0.total_cmp(&right.0).then(left.1.cmp(&right.1)));
         let mut merged: Vec<(f32, usize)> = Vec::with_capacity(list.len() + more.len());
         let mut more = more.into_iter().peekable();
@@ -529,7 +560,7 @@ impl Scan<'_> {
         if self.k == 0 {
             merged.clear();
         }
-        merged.into_iter().map(|(_, position)| position).collect()
+        merged.into_iter().map(|(distance, position)| (position, distance)).unzip()
     }
 }
 

@@ -1,6 +1,7 @@
 //! An index: a graph, and which rows of the table are in it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
@@ -20,14 +21,66 @@ pub(super) struct Built {
     graph: OnceLock<Graph>,
     /// Replaced as a whole, so that a search keeps what it began with.
     parts: RwLock<Arc<Parts>>,
+    /// Of the last search.
+    placed: Mutex<Option<Arc<Placed>>>,
     /// Held by who fills it.
     filling: Mutex<()>,
     /// Rows with a vector of another length than the graph's.
     other_lengths: AtomicUsize,
 }
 
+/// Where the rows of the graph are in a table, and which rows are not in it yet. Searches ask for it again and
+/// again between two changes of either.
+#[derive(Debug)]
+pub(super) struct Placed {
+    /// The positions of the rows of each part of the graph, as far as they are in the snapshot and
+    /// linked.
+    visible: Vec<Range<usize>>,
+    /// Positions of rows that are not in the graph yet.
+    pub(super) pending: Vec<usize>,
+    parts_version: u64,
+    rows_id: u64,
+}
+
+/// What has more rows beside the graph is not kept.
+const KEPT_PENDING: usize = 8_192;
+
+impl Placed {
+    fn new(parts: &Parts, rows: &TableRows) -> Self {
+        let mut visible = vec![0..0; parts.done.len()];
+        let mut pending = Vec::new();
+        for (source, positions) in rows.sources() {
+            let Some(number) = parts.number(source) else {
+                pending.extend(positions);
+                continue;
+            };
+            let done = parts.done[number].min(positions.len());
+            visible[number] = positions.start..positions.start + done;
+            if !parts.loose.is_empty() {
+                let part = u32::try_from(number).unwrap_or(u32::MAX);
+                let from = parts.loose.partition_point(|key| key.part < part);
+                let of_source = parts.loose[from..].iter().take_while(|key| key.part == part);
+                let within = of_source.map(|key| key.row as usize).filter(|row| *row < done);
+                pending.extend(within.map(|row| positions.start + row));
+            }
+            pending.extend(positions.skip(done));
+        }
+        Self { visible, pending, parts_version: parts.version, rows_id: rows.id() }
+    }
+
+    /// The position of a row of the graph; `None` where it is not to be seen.
+    #[inline]
+    pub(super) fn position(&self, key: RowKey) -> Option<usize> {
+        let rows = self.visible.get(key.part as usize)?;
+        let position = rows.start + key.row as usize;
+        rows.contains(&position).then_some(position)
+    }
+}
+
 #[derive(Clone, Debug, Default)]
 pub(super) struct Parts {
+    /// Counts the changes.
+    version: u64,
     /// The number of each source in the graph's keys.
     numbers: BTreeMap<SourceId, u32>,
     /// For each of them: so many rows from the first one on need no exact search, but for the
@@ -48,24 +101,11 @@ impl Parts {
         self.number(source).map_or(0, |number| self.done[number])
     }
 
-    pub(super) fn done_of(&self, number: usize) -> usize {
-        self.done[number]
-    }
-
-    pub(super) fn count(&self) -> usize {
-        self.done.len()
-    }
-
     /// Whether some of a part's rows that need no exact search are not in the graph, as they have
     /// no vector.
     pub(super) fn has_gaps(&self, number: usize) -> bool {
         let loose = self.loose.iter().filter(|key| key.part as usize == number).count();
         self.linked[number] + loose < self.done[number]
-    }
-
-    /// Rows that are neither in the graph nor after those that have been looked at, in order.
-    pub(super) fn loose(&self) -> &[RowKey] {
-        &self.loose
     }
 
     /// Whether a row waits for others; it may be on its way into the graph.
@@ -102,7 +142,22 @@ impl Built {
 
     fn change_parts<T>(&self, change: impl FnOnce(&mut Parts) -> T) -> T {
         let mut parts = self.parts.write().unwrap_or_else(PoisonError::into_inner);
-        change(Arc::make_mut(&mut parts))
+        let parts = Arc::make_mut(&mut parts);
+        parts.version += 1;
+        change(parts)
+    }
+
+    /// Where the graph's rows are in the table.
+    pub(super) fn placed(&self, parts: &Parts, rows: &TableRows) -> Arc<Placed> {
+        let mut kept = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(placed) = kept.as_ref()
+            && (placed.parts_version, placed.rows_id) == (parts.version, rows.id())
+        {
+            return Arc::clone(placed);
+        }
+        let placed = Arc::new(Placed::new(parts, rows));
+        *kept = (placed.pending.len() <= KEPT_PENDING).then(|| Arc::clone(&placed));
+        placed
     }
 
     /// Whether a search of the graph answers for all vectors.
@@ -215,6 +270,7 @@ impl VectorIndex {
             }
         }
         filling.link();
+        filling.finish();
         Ok(())
     }
 
@@ -308,6 +364,8 @@ struct Filling<'a> {
     chunks: Vec<(u32, Vec<RowKey>)>,
     /// Up to where each source has been read.
     seen: BTreeMap<usize, usize>,
+    /// The first chunk that is new.
+    first: Option<usize>,
 }
 
 impl<'a> Filling<'a> {
@@ -320,6 +378,7 @@ impl<'a> Filling<'a> {
             vectors: Vec::new(),
             chunks: Vec::new(),
             seen: BTreeMap::new(),
+            first: None,
         }
     }
 
@@ -335,6 +394,7 @@ impl<'a> Filling<'a> {
         if self.keys.len() == Graph::CHUNK {
             let keys = std::mem::take(&mut self.keys);
             let first = graph.add_chunk(&keys, std::mem::take(&mut self.vectors));
+            self.first.get_or_insert(first as usize / Graph::CHUNK);
             self.chunks.push((first, keys));
             // A small share at once, so that rows are found early.
             if self.chunks.len() == CHUNKS_AT_ONCE {
@@ -346,6 +406,10 @@ impl<'a> Filling<'a> {
     /// Links the full chunks and says that all rows up to here are in the graph or loose.
     fn link(&mut self) {
         if let Some(graph) = self.built.graph() {
+            if let (Some((first, _)), Some((last, _))) = (self.chunks.first(), self.chunks.last()) {
+                let chunk = |node: &u32| *node as usize / Graph::CHUNK;
+                graph.gather_on_huge_pages(chunk(first)..chunk(last) + 1);
+            }
             link(graph, &self.chunks, self.threads);
         }
         self.built.change_parts(|parts| {
@@ -358,6 +422,13 @@ impl<'a> Filling<'a> {
             parts.loose.clone_from(&self.keys);
             parts.loose.sort_unstable();
         });
+    }
+
+    /// What was gathered at first may lie apart again.
+    fn finish(self) {
+        if let (Some(graph), Some(first)) = (self.built.graph(), self.first) {
+            graph.gather_on_huge_pages(first..graph.rows() / Graph::CHUNK);
+        }
     }
 }
 

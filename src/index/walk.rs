@@ -1,7 +1,6 @@
 //! The ways through the graph: batches of the nearest rows, nearest first, until there are enough.
 
 use std::collections::BTreeSet;
-use std::ops::Range;
 
 use datafusion::error::Result;
 
@@ -10,33 +9,13 @@ use super::graph::{Graph, RowKey};
 use super::matching::Matching;
 use super::scan::{Outcome, Request, Scan, Ties, Way, limit};
 use super::search::{Effort, Found, Resumable, Search, SearchStatistics};
-use super::vector_index::{Built, Parts};
-use crate::tables::TableRows;
+use super::vector_index::Built;
 
 /// Rows that a batch has beyond those of a page, so that rows as near as the last one are in it.
 const BEYOND_PAGE: usize = 8;
 
 /// How many times as many candidates a search keeps as it is told, where eight bits do not tell them apart.
 const WIDEST: usize = 8;
-
-/// The positions of the rows of each part of the graph, as far as they are in the snapshot and
-/// linked.
-fn visible(parts: &Parts, rows: &TableRows) -> Vec<Range<usize>> {
-    let mut visible = vec![0..0; parts.count()];
-    for (source, positions) in rows.sources() {
-        if let Some(number) = parts.number(source) {
-            let done = parts.done_of(number).min(positions.len());
-            visible[number] = positions.start..positions.start + done;
-        }
-    }
-    visible
-}
-
-fn position(visible: &[Range<usize>], key: RowKey) -> Option<usize> {
-    let rows = visible.get(key.part as usize)?;
-    let position = rows.start + key.row as usize;
-    rows.contains(&position).then_some(position)
-}
 
 /// Which rows a walk has to find.
 #[derive(Clone, Copy, Debug)]
@@ -81,18 +60,17 @@ impl Scan<'_> {
     pub(super) fn in_graph(&self, built: &Built, matching: Option<&Matching>) -> Result<Outcome> {
         // Before the search: what is linked from now on is searched twice at worst, never missed.
         let parts = built.parts();
-        let visible = visible(&parts, self.rows);
+        let placed = built.placed(&parts, self.rows);
         let Some(graph) = built.graph() else { return self.exactly(matching) };
         let accept = |key| {
-            position(&visible, key)
-                .is_some_and(|at| matching.is_none_or(|matching| matching.has(at)))
+            placed.position(key).is_some_and(|at| matching.is_none_or(|matching| matching.has(at)))
         };
         let most = match matching {
             Some(_) => self.request.settings.max_scan_tuples.max(self.k),
             None => usize::MAX,
         };
         let place = |found: &Found| {
-            let at = position(&visible, found.key).filter(|_| !parts.is_loose(found.key))?;
+            let at = placed.position(found.key).filter(|_| !parts.is_loose(found.key))?;
             Some((found.distance, at))
         };
         let keep = |batch: &[Found]| Ok(batch.iter().filter_map(place).collect());
@@ -110,24 +88,25 @@ impl Scan<'_> {
         } else {
             self.walk(graph, accept, most, Wanted::All(self.k), keep)?
         };
-        let pending = self.pending(&parts);
-        let passing = pending.into_iter().filter(|at| matching.is_none_or(|all| all.has(*at)));
+        let pending = placed.pending.iter().copied();
+        let passing = pending.filter(|at| matching.is_none_or(|all| all.has(*at)));
         let beside = self.measured(passing);
         let scanned = beside.len();
         let way = if matching.is_some() { Way::Traversal } else { Way::Graph };
-        Ok(Outcome { positions: self.cut_list(nearest, beside), way, statistics, scanned })
+        let (positions, distances) = self.cut_list(nearest, beside);
+        Ok(Outcome { positions, distances, way, statistics, scanned })
     }
 
     /// Batches from the graph, each tested, until enough rows fulfil the condition.
     pub(super) fn iteratively(&self, built: &Built) -> Result<Outcome> {
         let parts = built.parts();
-        let visible = visible(&parts, self.rows);
+        let placed = built.placed(&parts, self.rows);
         let Some(graph) = built.graph() else { return self.exactly(None) };
-        let accept = |key| position(&visible, key).is_some() && !parts.is_loose(key);
+        let accept = |key| placed.position(key).is_some() && !parts.is_loose(key);
         let most = self.request.settings.max_scan_tuples.max(self.k);
         let (nearest, mut statistics) =
             self.walk(graph, accept, most, Wanted::All(self.k), |batch: &[Found]| {
-                let place = |found: &Found| Some((found.distance, position(&visible, found.key)?));
+                let place = |found: &Found| Some((found.distance, placed.position(found.key)?));
                 let batch: Vec<(f32, usize)> = batch.iter().filter_map(place).collect();
                 let positions: Vec<usize> = batch.iter().map(|(_, position)| *position).collect();
                 let passing = self.request.passing(self.rows, &positions)?;
@@ -136,11 +115,11 @@ impl Scan<'_> {
                 Ok(batch.into_iter().filter(|(_, at)| passing.next_if_eq(at).is_some()).collect())
             })?;
         statistics.filtered += statistics.returned - nearest.len();
-        let pending = self.request.passing(self.rows, &self.pending(&parts))?;
+        let pending = self.request.passing(self.rows, &placed.pending)?;
         let beside = self.measured(pending.into_iter());
         let scanned = beside.len();
-        let positions = self.cut_list(nearest, beside);
-        Ok(Outcome { positions, way: Way::Iterative, statistics, scanned })
+        let (positions, distances) = self.cut_list(nearest, beside);
+        Ok(Outcome { positions, distances, way: Way::Iterative, statistics, scanned })
     }
 
     /// Batches from the graph until there are enough rows of those that `keep` leaves, nearest
@@ -199,28 +178,6 @@ impl Scan<'_> {
             // One batch was not enough; a search that goes on has to remember more.
             resumable = Resumable::Yes;
         }
-    }
-
-    /// Positions of rows that are not in the graph yet.
-    pub(super) fn pending(&self, parts: &Parts) -> Vec<usize> {
-        let mut pending = Vec::new();
-        let loose = parts.loose();
-        for (source, rows) in self.rows.sources() {
-            let number = parts.number(source);
-            let done = number.map_or(0, |number| parts.done_of(number));
-            if let Some(number) = number
-                && !loose.is_empty()
-            {
-                let part = u32::try_from(number).unwrap_or(u32::MAX);
-                let from = loose.partition_point(|key| key.part < part);
-                let of_source = loose[from..].iter().take_while(|key| key.part == part);
-                let rows_before = of_source.map(|key| key.row as usize);
-                let within = rows_before.filter(|row| *row < done.min(rows.len()));
-                pending.extend(within.map(|row| rows.start + row));
-            }
-            pending.extend(rows.skip(done));
-        }
-        pending
     }
 
     /// Rows at some positions with their own distances.

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::interleave;
@@ -21,6 +22,8 @@ use crate::source_id::SourceId;
 /// The rows of a table.
 #[derive(Debug, Default)]
 pub struct TableRows {
+    /// No other ones have it.
+    id: u64,
     chunks: Vec<Arc<Chunk>>,
     /// The position of each chunk's first row.
     starts: Vec<usize>,
@@ -35,7 +38,8 @@ impl TableRows {
         sources: impl Iterator<Item = (SourceId, &'a Arc<SourceTables>)>,
         table: StandardTable,
     ) -> Self {
-        let mut all = Self::default();
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        let mut all = Self { id: NEXT.fetch_add(1, Ordering::Relaxed), ..Self::default() };
         for (id, tables) in sources {
             let chunks = match table {
                 StandardTable::Captions => &tables.captions,
@@ -53,6 +57,11 @@ impl TableRows {
             all.sources.insert(id, first..all.rows);
         }
         all
+    }
+
+    /// A number that tells them from all other ones.
+    pub(crate) fn id(&self) -> u64 {
+        self.id
     }
 
     /// Number of rows.

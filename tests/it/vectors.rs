@@ -361,6 +361,45 @@ fn the_order_of_a_similarity_is_that_of_the_distance() {
     assert!(!fixture.plan(&sql).contains("VectorScan"), "the farthest are no search");
 }
 
+/// Rows that lie closer together than `f32` tells apart are in the order of the exact distance, whatever order they
+/// were committed in, and rows that lie apart are where they were.
+#[test]
+fn rows_that_are_hardly_apart_are_in_order() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..2400);
+    let text = "two dogs run in the snow";
+    let vector = vector_of(text);
+    let near = |step: usize| {
+        let mut vector = vector.clone();
+        vector[7] += 1e-4 * step as f32;
+        vector
+    };
+    // 17 and 40 have no common factor, so each step comes once.
+    let steps: Vec<usize> = (0..40).map(|row| row * 17 % 40).collect();
+    let rows = steps.iter().enumerate().map(|(row, step)| (2400 + row, near(*step)));
+    fixture.commit_vectors(2, "yard", rows);
+    fixture.reindex();
+    let query = literal(text);
+    let sql = format!(
+        "SELECT frame_number FROM captions WHERE frame_number >= 0 ORDER BY embedding <=> {query} LIMIT 50"
+    );
+    for sql in [sql.replace("WHERE frame_number >= 0", ""), sql] {
+        let plan = fixture.plan(&sql);
+        assert!(!plan.contains("way=exact"), "{plan}");
+        assert_eq!(plan.contains("sorted=50"), !sql.contains("WHERE"), "{plan}");
+        let found: Vec<usize> =
+            fixture.rows(&sql).iter().map(|row| row[0].parse().expect("a number")).collect();
+        assert_eq!(found.len(), 50);
+        let of_row = |row: &usize| match steps.get(row.wrapping_sub(2400)) {
+            Some(step) => cosine_distance(&vector, &near(*step)),
+            None => cosine_distance(&vector, &vector_of(&fixture.sentences[*row])),
+        };
+        let distances: Vec<f64> = found.iter().map(of_row).collect();
+        assert!(distances.is_sorted(), "{distances:?}");
+        assert!(found[..40].iter().all(|row| *row >= 2400), "{found:?}");
+    }
+}
+
 /// pgvector's known failures: LIMIT 500 that gives fewer rows (716, 841), no rows where few match
 /// (719), pages that repeat rows (630).
 #[test]

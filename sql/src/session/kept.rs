@@ -35,8 +35,8 @@ use futures::TryStreamExt;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef};
 
-use super::init_plan;
 use super::slot::Slot;
+use super::{init_plan, origins};
 use crate::access::Reads;
 use crate::{AtOnce, Cut, Engine, NotShort, SqlError};
 
@@ -73,6 +73,8 @@ pub(super) struct KeptPlan {
     generation: u64,
     /// The tables that it reads.
     pub(super) reads: Reads,
+    /// The columns as the client is told them; the same ones for each run.
+    told: Option<SchemaRef>,
 }
 
 #[derive(Debug)]
@@ -91,6 +93,12 @@ impl KeptPlan {
                 Parameter::Fixed(known) => known == value,
             })
             && self.settings == settings
+    }
+
+    /// The columns of the answer as the client is told them.
+    pub(super) fn told(&mut self, described: Option<&SchemaRef>) -> SchemaRef {
+        let carried = || origins::carried(self.plan.schema(), described);
+        Arc::clone(self.told.get_or_insert_with(carried))
     }
 
     /// Puts parameters that fit in, and gives what runs, on a thread with others to serve if it is
@@ -228,6 +236,7 @@ impl Candidate {
             settings,
             generation: engine.plan_generation(),
             reads,
+            told: None,
         }))
     }
 }

@@ -75,7 +75,8 @@ pub(super) fn carried(schema: SchemaRef, described: Option<&SchemaRef>) -> Schem
 }
 
 fn with_origins(schema: SchemaRef, origins: &[Option<Origin>]) -> SchemaRef {
-    if origins.len() != schema.fields().len() || origins.iter().all(Option::is_none) {
+    let known = schema.fields().iter().map(|field| Origin::of(field));
+    if origins.len() != schema.fields().len() || origins.iter().copied().eq(known) {
         return schema;
     }
     let fields = schema.fields().iter().zip(origins).map(|(field, origin)| match origin {

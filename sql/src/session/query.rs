@@ -97,6 +97,10 @@ impl Session {
         if let Some(reads) = fits {
             self.access.check_reads(reads)?;
             let cut = self.transaction.cut().unwrap_or_else(|| Arc::new(engine.cut()));
+            let told = match &mut *kept {
+                Kept::Plan(known) => Some(known.told(described.as_ref())),
+                Kept::New | Kept::RanOnce | Kept::Never => None,
+            };
             let mut short = None;
             if let Kept::Plan(known) = &mut *kept
                 && known.is_short
@@ -116,6 +120,7 @@ impl Session {
                 }
             };
             let batches = futures::stream::iter(batches.into_iter().map(Ok));
+            let schema = told.unwrap_or(schema);
             let batches: SendableRecordBatchStream =
                 Box::pin(RecordBatchStreamAdapter::new(schema, batches));
             let batches = match described {

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use bytes::BytesMut;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::scalar::ScalarValue;
@@ -20,7 +19,7 @@ use pgwire::tokio::server::{MaybeTls, PgWireMessageServerCodec};
 use tokio_util::codec::Framed;
 
 use super::errors::statement_error;
-use super::rows::{FULL_BYTES, Rows, Style, columns};
+use super::rows::{FULL_BYTES, Rows, Style};
 use crate::{Prepared, SqlError};
 
 /// A client's socket. What is put into it is sent when much has come together, and when the client
@@ -111,14 +110,12 @@ pub(super) struct Answering {
 
 impl Answering {
     pub(super) fn new(
-        schema: &SchemaRef,
-        format: &Format,
+        columns: Arc<Vec<FieldInfo>>,
         style: Style,
         batches: SendableRecordBatchStream,
         tag: String,
-    ) -> PgWireResult<Self> {
-        let columns = Arc::new(columns(schema, format, Some(&style))?);
-        Ok(Self { tag, columns, style, batches, rows: None })
+    ) -> Self {
+        Self { tag, columns, style, batches, rows: None }
     }
 
     pub(super) fn columns(&self) -> &[FieldInfo] {

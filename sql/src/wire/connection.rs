@@ -5,7 +5,10 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arrow::datatypes::SchemaRef;
 use pgwire::api::ClientInfo;
+use pgwire::api::portal::Format;
+use pgwire::api::results::FieldInfo;
 use pgwire::error::{PgWireError, PgWireResult};
 use pgwire::messages::PgWireBackendMessage;
 use pgwire::messages::response::{NotificationResponse, TransactionStatus as WireStatus};
@@ -17,7 +20,7 @@ use super::client::{Client, Store, say};
 use super::errors::{fatal_error, polish, statement_error};
 use super::limits::Failures;
 use super::presence::Presence;
-use super::rows::Style;
+use super::rows::{Style, columns};
 use crate::activity::Backend;
 use crate::channels::{Mailbox, Notification};
 use crate::{Database, Session, SqlError, TransactionStatus};
@@ -40,6 +43,17 @@ pub(super) struct Connection {
     told: Mutex<(Option<u64>, HashMap<&'static str, String>)>,
     /// How values are written, with the settings of a generation.
     style: Mutex<Option<(u64, Style)>>,
+    /// How the columns of the last answer were described.
+    columns: Mutex<Option<Described>>,
+}
+
+/// Columns of an answer as the protocol describes them, and what that depends on.
+#[derive(Debug)]
+struct Described {
+    schema: SchemaRef,
+    format: Format,
+    style: Style,
+    columns: Arc<Vec<FieldInfo>>,
 }
 
 /// How a client may come in.
@@ -65,6 +79,7 @@ impl Connection {
             presence,
             told: Mutex::default(),
             style: Mutex::default(),
+            columns: Mutex::default(),
         }
     }
 
@@ -157,6 +172,31 @@ impl Connection {
         }
     }
 
+    /// The columns of an answer; those of the last one for the same statement again.
+    pub(super) fn columns(
+        &self,
+        schema: &SchemaRef,
+        format: &Format,
+        style: &Style,
+    ) -> PgWireResult<Arc<Vec<FieldInfo>>> {
+        let mut kept = self.columns.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = &*kept
+            && Arc::ptr_eq(&known.schema, schema)
+            && known.style.is_same(style)
+            && is_same(&known.format, format)
+        {
+            return Ok(Arc::clone(&known.columns));
+        }
+        let columns = Arc::new(columns(schema, format, Some(style))?);
+        *kept = Some(Described {
+            schema: Arc::clone(schema),
+            format: format.clone(),
+            style: style.clone(),
+            columns: Arc::clone(&columns),
+        });
+        Ok(columns)
+    }
+
     /// The parameters of the server that the client does not know yet.
     pub(super) fn news(&self, session: &Session) -> Vec<PgWireBackendMessage> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -215,6 +255,15 @@ impl Connection {
             say(client, message).await?;
         }
         Ok(())
+    }
+}
+
+fn is_same(left: &Format, right: &Format) -> bool {
+    match (left, right) {
+        (Format::UnifiedText, Format::UnifiedText)
+        | (Format::UnifiedBinary, Format::UnifiedBinary) => true,
+        (Format::Individual(left), Format::Individual(right)) => left == right,
+        _ => false,
     }
 }
 

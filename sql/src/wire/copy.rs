@@ -1,5 +1,7 @@
 //! Rows as `COPY … TO STDOUT` writes them: text, CSV, binary.
 
+use std::sync::Arc;
+
 use arrow::datatypes::SchemaRef;
 use bytes::{BufMut, Bytes, BytesMut};
 use datafusion::execution::SendableRecordBatchStream;
@@ -11,7 +13,7 @@ use pgwire::messages::copy::{CopyData, CopyDone, CopyOutResponse, MESSAGE_TYPE_B
 use super::cells::NULL_LENGTH;
 use super::client::{Answering, Client, complete, make_room, say};
 use super::errors::protocol_error;
-use super::rows::{Style, set_length};
+use super::rows::{Style, columns, set_length};
 use crate::{CopyFormat, CopyOptions, ForceQuote, Outcome};
 
 /// What a file in PostgreSQL's binary format begins with: its signature, no flags, no extension.
@@ -30,7 +32,8 @@ pub(super) async fn send(
 ) -> PgWireResult<()> {
     let is_binary = options.format == CopyFormat::Binary;
     let format = if is_binary { Format::UnifiedBinary } else { Format::UnifiedText };
-    let mut answering = Answering::new(schema, &format, style, batches, "COPY".into())?;
+    let columns = Arc::new(columns(schema, &format, Some(&style))?);
+    let mut answering = Answering::new(columns, style, batches, "COPY".into());
     let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
     let writer = Writer::new(options, &names);
     let count = i16::try_from(names.len())

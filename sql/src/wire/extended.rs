@@ -256,8 +256,8 @@ impl Connection {
                         return copy::send(client, &schema, batches, &options, style).await;
                     }
                     Outcome::Rows { schema, batches, tag } => {
-                        let format = &portal.format;
-                        Box::new(Answering::new(&schema, format, style, batches, tag)?)
+                        let columns = self.columns(&schema, &portal.format, &style)?;
+                        Box::new(Answering::new(columns, style, batches, tag))
                     }
                 }
             }

@@ -53,6 +53,11 @@ impl Style {
         let zone = setting("TimeZone").into();
         Self { options: Arc::new(options), zone }
     }
+
+    /// Whether it is the same one, not just an equal one.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.options, &other.options)
+    }
 }
 
 /// The columns as the protocol describes them.

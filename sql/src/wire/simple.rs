@@ -1,6 +1,8 @@
 //! The simple query protocol: a string of statements comes in, the answers go out one after the
 //! other, up to the first error, which takes back what can be taken back of those before it.
 
+use std::sync::Arc;
+
 use pgwire::api::ClientInfo;
 use pgwire::api::portal::Format;
 use pgwire::error::PgWireResult;
@@ -12,6 +14,7 @@ use super::client::{Answering, Client, Store, complete, describe, flush, say};
 use super::connection::Connection;
 use super::copy;
 use super::errors::{notice_message, statement_error};
+use super::rows::columns;
 use crate::{Outcome, SqlError, Statement, dialect};
 
 /// Bytes of a string that is read on a thread of its own.
@@ -93,7 +96,8 @@ impl Connection {
             }
             Outcome::Rows { schema, batches, tag } => {
                 let format = Format::UnifiedText;
-                let mut answering = Answering::new(&schema, &format, style, batches, tag)?;
+                let columns = Arc::new(columns(&schema, &format, Some(&style))?);
+                let mut answering = Answering::new(columns, style, batches, tag);
                 describe(client, answering.columns()).await?;
                 let (sent, _) = answering.send(client, usize::MAX).await?;
                 complete(client, Outcome::command_tag(&answering.tag, sent)).await?;

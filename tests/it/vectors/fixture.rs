@@ -71,15 +71,26 @@ impl Fixture {
 
     /// Commits rows of a source as its dataflow does.
     pub(super) fn commit(&self, source: i64, name: &str, rows: std::ops::Range<usize>) {
+        let vectors = rows.map(|row| (row, vector_of(&self.sentences[row])));
+        self.commit_vectors(source, name, vectors);
+    }
+
+    /// The same with other vectors than those of the rows' sentences.
+    pub(super) fn commit_vectors(
+        &self,
+        source: i64,
+        name: &str,
+        rows: impl Iterator<Item = (usize, Vec<f32>)>,
+    ) {
         self.add_source(source, name, "words:1");
         let tables = self.engine.tables();
-        let captions = rows.map(|row| CaptionRow {
+        let captions = rows.map(|(row, vector)| CaptionRow {
             frame_number: i64::try_from(row).expect("few rows"),
             ts_micros: i64::try_from(row).expect("few rows") * 40_000,
             caption: Some(self.sentences[row].clone()),
             scene: None,
             objects: BTreeMap::new(),
-            embedding: Some(Arc::from(vector_of(&self.sentences[row]))),
+            embedding: Some(Arc::from(vector)),
         });
         let commit = CaptionCommit { captions: captions.collect(), tick: None };
         tables.commit_captions(SourceId(source), &commit).expect("rows of the schema");

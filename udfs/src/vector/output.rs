@@ -1,6 +1,7 @@
 //! Making vectors: values of `float4` go in row by row, a column of the type `vector` or `halfvec`
 //! comes out.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, FixedSizeListArray, Float16Array, Float32Array, ListArray};
@@ -92,15 +93,25 @@ pub(super) fn map_vectors(
     data_type: &DataType,
     map: impl Fn(&[f64], &mut VectorColumn) -> Result<()>,
 ) -> Result<ColumnarValue> {
+    let mut widened = Vec::new();
+    map_spans(operand, rows, data_type, |span, column| {
+        operand.elements.widen_into(span, &mut widened);
+        map(&widened, column)
+    })
+}
+
+/// The same for who looks at the elements of the operand's value without a copy of them.
+pub(super) fn map_spans(
+    operand: &Operand,
+    rows: usize,
+    data_type: &DataType,
+    mut map: impl FnMut(Range<usize>, &mut VectorColumn) -> Result<()>,
+) -> Result<ColumnarValue> {
     let rows = if operand.is_constant() { 1 } else { rows };
     let mut column = VectorColumn::new(data_type, rows)?;
-    let mut widened = Vec::new();
     for row in 0..rows {
         match operand.span(row)? {
-            Some(span) => {
-                operand.elements.widen_into(span, &mut widened);
-                map(&widened, &mut column)?;
-            }
+            Some(span) => map(span, &mut column)?,
             None => column.push_null(),
         }
     }

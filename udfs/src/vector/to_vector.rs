@@ -14,8 +14,8 @@ use datafusion::scalar::ScalarValue;
 
 use super::kind::VectorKind;
 use super::of_model::in_space_of;
-use super::operand::Operand;
-use super::output::map_vectors;
+use super::operand::{Elements, Operand};
+use super::output::map_spans;
 use super::types::{MAX_DIMENSIONS, check_operands, coerce, field_of};
 use crate::doc::{Example, Function, FunctionDoc};
 use crate::error::UdfError;
@@ -132,11 +132,20 @@ impl ScalarUDFImpl for ToVector {
         let Some(value) = args.args.first() else {
             return internal_err!("{} without an argument", self.name());
         };
-        map_vectors(&Operand::read(value, kind)?, rows, &data_type, |vector, column| {
-            if vector.len() > MAX_DIMENSIONS {
+        let operand = Operand::read(value, kind)?;
+        let mut widened = Vec::new();
+        map_spans(&operand, rows, &data_type, |span, column| {
+            if span.len() > MAX_DIMENSIONS {
                 return Err(UdfError::TooManyDimensions { kind, max: MAX_DIMENSIONS }.into());
             }
-            let elements = vector.iter().map(|value| kind.checked(*value));
+            // What every search with a parameter does: the elements are what they become.
+            if let (VectorKind::Vector, Elements::F32(elements)) = (kind, &operand.elements)
+                && elements[span.clone()].iter().all(|element| element.is_finite())
+            {
+                return column.push(elements[span].iter().copied());
+            }
+            operand.elements.widen_into(span, &mut widened);
+            let elements = widened.iter().map(|value| kind.checked(*value));
             column.push(elements.collect::<Result<Vec<_>, _>>()?.into_iter())
         })
     }

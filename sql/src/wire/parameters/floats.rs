@@ -46,12 +46,12 @@ fn read_as<T: ArrowPrimitiveType, const SIZE: usize>(
         return None;
     }
     let size = i32::try_from(SIZE).ok()?.to_be_bytes();
-    let values: Option<Vec<T::Native>> = elements
-        .chunks_exact(4 + SIZE)
-        .map(|element| Some(value(element.strip_prefix(&size)?.try_into().ok()?)))
-        .collect();
+    let mut values: Vec<T::Native> = Vec::with_capacity(length);
+    for element in elements.chunks_exact(4 + SIZE) {
+        values.push(value(element.strip_prefix(&size)?.try_into().ok()?));
+    }
     let item = Arc::new(Field::new_list_field(T::DATA_TYPE, true));
-    let values = Arc::new(PrimitiveArray::<T>::from_iter_values(values?));
+    let values = Arc::new(PrimitiveArray::<T>::new(values.into(), None));
     let list = ListArray::try_new(item, OffsetBuffer::from_lengths([length]), values, None).ok()?;
     Some(ScalarValue::List(Arc::new(list)))
 }
