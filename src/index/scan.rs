@@ -41,7 +41,7 @@ use super::kernel::{Metric, product_and_square};
 use super::matching::Matching;
 use super::registry::Indexes;
 use super::search::SearchStatistics;
-use super::vector_index::{Built, VectorIndex, norm, prepared};
+use super::vector_index::{Built, VectorIndex, normalised, prepared};
 use crate::tables::{Snapshot, TableRows};
 
 /// How the rows were found.
@@ -121,7 +121,8 @@ pub(super) enum Ties {
 pub(super) struct Outcome {
     /// Positions of rows in the table.
     pub(super) positions: Vec<usize>,
-    /// Their distances in order, as near as `f32` tells them, or none.
+    /// Their distances in order, as near as `f32` tells them, or none: where they are not known, and once the rows
+    /// are sorted.
     pub(super) distances: Vec<f32>,
     pub(super) way: Way,
     pub(super) statistics: SearchStatistics,
@@ -341,7 +342,9 @@ impl Request {
         is_first: bool,
     ) -> Result<()> {
         let Some(query) = self.query.as_deref() else { return Ok(()) };
-        let Outcome { positions, distances, .. } = outcome;
+        // They are of the order that was.
+        let distances = std::mem::take(&mut outcome.distances);
+        let positions = &mut outcome.positions;
         // The error of an inner product grows with the vectors' lengths.
         let are_known =
             distances.len() == positions.len() && self.target.metric != Metric::InnerProduct;
@@ -580,6 +583,5 @@ pub(super) fn between(metric: Metric, query: &[f32], vector: &[f32]) -> Option<f
         return Some(1.0 - product / square.sqrt());
     }
     // The square is too small or too large for `f32`, unless the vector is one of zeros.
-    let norm = norm(vector);
-    (norm > 0.0).then(|| metric.distance(query, vector, 1.0 / norm))
+    normalised(vector).map(|vector| metric.distance(query, &vector, 1.0))
 }

@@ -27,6 +27,8 @@ pub(super) struct Built {
     filling: Mutex<()>,
     /// Rows with a vector of another length than the graph's.
     other_lengths: AtomicUsize,
+    /// Chunks of the graph when all of it was put on huge pages.
+    gathered: AtomicUsize,
 }
 
 /// Where the rows of the graph are in a table, and which rows are not in it yet. Searches ask for it again and
@@ -149,14 +151,15 @@ impl Built {
 
     /// Where the graph's rows are in the table.
     pub(super) fn placed(&self, parts: &Parts, rows: &TableRows) -> Arc<Placed> {
-        let mut kept = self.placed.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(placed) = kept.as_ref()
+        let kept = || self.placed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(placed) = kept().as_ref()
             && (placed.parts_version, placed.rows_id) == (parts.version, rows.id())
         {
             return Arc::clone(placed);
         }
+        // Without the lock: others may want another one, and it may be large.
         let placed = Arc::new(Placed::new(parts, rows));
-        *kept = (placed.pending.len() <= KEPT_PENDING).then(|| Arc::clone(&placed));
+        *kept() = (placed.pending.len() <= KEPT_PENDING).then(|| Arc::clone(&placed));
         placed
     }
 
@@ -246,7 +249,9 @@ impl VectorIndex {
             }
         }
         for (source, positions) in rows.sources() {
-            let number = built.change_parts(|parts| parts.number_or_new(source));
+            let known = built.parts().number(source);
+            let new = || built.change_parts(|parts| parts.number_or_new(source));
+            let number = known.unwrap_or_else(new);
             let done = built.parts().done(source);
             let mut batch = usize::MAX;
             let mut passes: Option<BooleanArray> = None;
@@ -364,8 +369,6 @@ struct Filling<'a> {
     chunks: Vec<(u32, Vec<RowKey>)>,
     /// Up to where each source has been read.
     seen: BTreeMap<usize, usize>,
-    /// The first chunk that is new.
-    first: Option<usize>,
 }
 
 impl<'a> Filling<'a> {
@@ -378,7 +381,6 @@ impl<'a> Filling<'a> {
             vectors: Vec::new(),
             chunks: Vec::new(),
             seen: BTreeMap::new(),
-            first: None,
         }
     }
 
@@ -394,7 +396,6 @@ impl<'a> Filling<'a> {
         if self.keys.len() == Graph::CHUNK {
             let keys = std::mem::take(&mut self.keys);
             let first = graph.add_chunk(&keys, std::mem::take(&mut self.vectors));
-            self.first.get_or_insert(first as usize / Graph::CHUNK);
             self.chunks.push((first, keys));
             // A small share at once, so that rows are found early.
             if self.chunks.len() == CHUNKS_AT_ONCE {
@@ -405,6 +406,10 @@ impl<'a> Filling<'a> {
 
     /// Links the full chunks and says that all rows up to here are in the graph or loose.
     fn link(&mut self) {
+        let is_new = !self.chunks.is_empty() || !self.seen.is_empty();
+        if !is_new && self.keys.len() == self.built.parts().loose.len() {
+            return;
+        }
         if let Some(graph) = self.built.graph() {
             if let (Some((first, _)), Some((last, _))) = (self.chunks.first(), self.chunks.last()) {
                 let chunk = |node: &u32| *node as usize / Graph::CHUNK;
@@ -424,10 +429,14 @@ impl<'a> Filling<'a> {
         });
     }
 
-    /// What was gathered at first may lie apart again.
+    /// What was gathered lies apart again in time, so all is gathered anew whenever the graph has grown by a quarter.
     fn finish(self) {
-        if let (Some(graph), Some(first)) = (self.built.graph(), self.first) {
-            graph.gather_on_huge_pages(first..graph.rows() / Graph::CHUNK);
+        let Some(graph) = self.built.graph() else { return };
+        let chunks = graph.rows() / Graph::CHUNK;
+        let gathered = self.built.gathered.load(Ordering::Relaxed);
+        if chunks > gathered + gathered / 4 {
+            graph.gather_on_huge_pages(0..chunks);
+            self.built.gathered.store(chunks, Ordering::Relaxed);
         }
     }
 }
@@ -460,12 +469,23 @@ pub(super) fn prepared(metric: Metric, vector: &[f32]) -> Option<Vec<f32>> {
     if metric != Metric::Cosine {
         return Some(vector.to_vec());
     }
-    let norm = norm(vector);
-    (norm > 0.0).then(|| vector.iter().map(|value| value / norm).collect())
+    normalised(vector)
+}
+
+/// The vector with the length 1; `None` for one of zeros. Lengths may be beyond the numbers of `f32`.
+#[expect(clippy::cast_possible_truncation, reason = "no element is greater than the length")]
+pub(super) fn normalised(vector: &[f32]) -> Option<Vec<f32>> {
+    let length = length(vector);
+    let element = |value: &f32| (f64::from(*value) / length) as f32;
+    (length > 0.0).then(|| vector.iter().map(element).collect())
 }
 
 /// The Euclidean length.
 #[expect(clippy::cast_possible_truncation, reason = "the elements are of `f32`")]
 pub(super) fn norm(vector: &[f32]) -> f32 {
-    vector.iter().map(|value| f64::from(*value) * f64::from(*value)).sum::<f64>().sqrt() as f32
+    length(vector) as f32
+}
+
+fn length(vector: &[f32]) -> f64 {
+    vector.iter().map(|value| f64::from(*value) * f64::from(*value)).sum::<f64>().sqrt()
 }
