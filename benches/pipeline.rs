@@ -47,7 +47,7 @@ const IDLE: Duration = Duration::from_secs(10);
 const TICKS_A_SECOND: f64 = 100.0;
 
 fn main() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = vigil_test_data::top_level();
     let models =
         std::env::var_os("VIGIL_MODELS").map_or_else(|| root.join(".vigil/models"), PathBuf::from);
     let video = root.join(".vigil/videos/vtest.avi");
@@ -57,12 +57,12 @@ fn main() -> Result<()> {
     let is_asked_for = |part: &str| parts.split(',').any(|asked| asked == part);
     let idle = is_asked_for("idle").then(idle_cpu_percent).transpose()?;
     let growth =
-        is_asked_for("memory").then(|| memory_growth(root, &models, threads)).transpose()?;
+        is_asked_for("memory").then(|| memory_growth(&root, &models, threads)).transpose()?;
     let has_model = models.join("yolov8n/model.onnx").is_file();
     if !is_asked_for("session") {
         eprintln!("The session is not measured.");
     } else if has_model && video.is_file() {
-        let (throughput, freshness) = against_session(root, &models, &video, threads)?;
+        let (throughput, freshness) = against_session(&root, &models, &video, threads)?;
         figure("pipeline_over_session", throughput, "ratio");
         figure("freshness_over_session", freshness, "ratio");
     } else {

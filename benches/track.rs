@@ -55,7 +55,7 @@ static ALLOCATOR: Counting = Counting;
 type Frames = Vec<Vec<Detection>>;
 
 fn main() -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = vigil_test_data::top_level();
     let shared = vigil_test_data::root();
     let crowd = objects(100, 1000);
     let real = real_sequences(&shared.join("data/mot"))?;

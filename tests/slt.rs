@@ -83,7 +83,7 @@ impl Answer {
 
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt");
+    let root = vigil_test_data::top_level().join("tests/slt");
     let mut files = Vec::new();
     collect(&root, &mut files);
     files.sort();

@@ -29,7 +29,7 @@ const WITHOUT: &[&str] =
     &["vision_encoder.onnx", "text_decoder.onnx", "vocab.txt", "generation_config.json"];
 
 pub fn measure(setting: &Setting) -> Result<Option<f64>> {
-    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join(".vigil/bench/blip-6-layers");
+    let made = vigil_test_data::top_level().join(".vigil/bench/blip-6-layers");
     let needed: Vec<PathBuf> =
         WITH_PAST.iter().chain(WITHOUT).map(|file| made.join(file)).collect();
     let needed: Vec<&Path> = needed.iter().map(PathBuf::as_path).collect();

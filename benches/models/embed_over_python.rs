@@ -5,7 +5,7 @@
 //! Ours tokenizes all, sorts by length and then makes its batches, so that little is padded.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
@@ -78,7 +78,7 @@ struct Python {
 impl Python {
     /// Starts it; `None`, with a word on stderr, where its libraries are not there.
     fn start(setting: &Setting, captions: &[&str]) -> Result<Option<Self>> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = vigil_test_data::top_level();
         let python = root.join(".venv/bin/python");
         let has = Command::new(&python)
             .args(["-c", "import numpy, onnxruntime, tokenizers"])

@@ -23,7 +23,7 @@ pub struct Setting {
 impl Setting {
     /// The models of `VIGIL_MODELS`, else those that setup fetched, else the shared ones.
     pub fn find() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = vigil_test_data::top_level();
         let own = root.join(".vigil/models");
         let found = if own.is_dir() { own } else { vigil_test_data::models() };
         let models = std::env::var_os("VIGIL_MODELS").map_or(found, PathBuf::from);
@@ -48,7 +48,7 @@ impl Setting {
             workers: 1,
             inference_threads: self.threads,
             defaults: SourceDefaults::default(),
-            base_dir: PathBuf::from(env!("CARGO_MANIFEST_DIR")),
+            base_dir: vigil_test_data::top_level(),
             places: Default::default(),
         })?)
     }

@@ -109,7 +109,7 @@ struct Bench {
 
 impl Bench {
     fn start() -> Result<Self> {
-        let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let root = vigil_test_data::top_level();
         let shared = vigil_test_data::root();
         // Whole chunks, so that the graph alone has the rows that hnswlib has.
         let rows = (number("VIGIL_BENCH_ROWS", 100_000)? / Graph::CHUNK).max(1) * Graph::CHUNK;

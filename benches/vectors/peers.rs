@@ -22,7 +22,7 @@ struct Program {
 
 impl Program {
     fn start(python: &Path, arguments: &[&str]) -> Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/vectors/peers.py");
+        let script = vigil_test_data::top_level().join("benches/vectors/peers.py");
         let mut child = Command::new(python)
             .arg(script)
             .args(arguments)

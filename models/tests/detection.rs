@@ -146,8 +146,8 @@ fn reference_now(
     model: &str,
     pictures: &BTreeMap<String, Arc<Image>>,
 ) -> Option<Reference> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let python = root.join("../.venv/bin/python");
+    let root = vigil_test_data::top_level();
+    let python = root.join(".venv/bin/python");
     let imports = ["-c", "import cv2, numpy, onnxruntime"];
     if !Command::new(&python).args(imports).output().is_ok_and(|out| out.status.success()) {
         eprintln!("skipped: {} has no cv2, numpy and onnxruntime", python.display());
@@ -159,7 +159,7 @@ fn reference_now(
         file.extend_from_slice(picture.rgb());
         std::fs::write(folder.path().join(name), file).unwrap();
     }
-    let script = root.join("export/reference_detect.py");
+    let script = root.join("models/export/reference_detect.py");
     let mut command = Command::new(&python);
     command.arg(script).arg(shared).args(["--model", model, "--pictures"]).arg(folder.path());
     let output = command.stderr(Stdio::inherit()).output().unwrap();
@@ -181,8 +181,8 @@ fn yolox_finds_what_the_reference_finds() {
 #[test]
 fn the_ssd_finds_what_the_reference_finds() {
     let Some(shared) = shared() else { return };
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../.vigil/models");
-    let models = std::env::var_os("VIGIL_MODELS").map_or_else(|| beside.into(), PathBuf::from);
+    let beside = vigil_test_data::top_level().join(".vigil/models");
+    let models = std::env::var_os("VIGIL_MODELS").map_or(beside, PathBuf::from);
     if !models.join("ssd-mobilenet-v2/model.onnx").is_file() {
         eprintln!("skipped: no ssd-mobilenet-v2 in {} (vigil models pull it)", models.display());
         return;
@@ -208,7 +208,7 @@ fn waves(width: u32, height: u32) -> Arc<Image> {
 
 /// A file below `tests/fixtures`.
 fn fixture_file(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
+    vigil_test_data::top_level().join("models/tests/fixtures").join(name)
 }
 
 #[test]

@@ -49,8 +49,8 @@ fn the_int8_graph_agrees_with_the_float32_weights() {
 #[test]
 fn the_float32_graph_is_the_reference() {
     let Some(shared) = shared() else { return };
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../.vigil/models");
-    let models = std::env::var_os("VIGIL_MODELS").map_or_else(|| beside.into(), PathBuf::from);
+    let beside = vigil_test_data::top_level().join(".vigil/models");
+    let models = std::env::var_os("VIGIL_MODELS").map_or(beside, PathBuf::from);
     if !models.join("all-minilm-l6-v2/model.onnx").is_file() {
         eprintln!("skipped: no all-minilm-l6-v2 in {} (vigil models pull it)", models.display());
         return;

@@ -1,7 +1,6 @@
 //! Real clients against a real server: psql with its backslash commands, psycopg with parameters
 //! in the extended protocol.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
@@ -63,7 +62,7 @@ fn a_server_that_is_asked_to_stop_says_goodbye() -> Result<()> {
 
 #[test]
 fn psycopg_uses_parameters_and_our_statements_in_the_extended_protocol() -> Result<()> {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
+    let python = vigil_test_data::top_level().join(".venv/bin/python");
     if !python.exists() {
         eprintln!("psycopg: skipped, there is no .venv (run \"make setup\")");
         return Ok(());

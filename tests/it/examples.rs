@@ -11,7 +11,7 @@ use vigil_sql::{Database, Outcome, Session, SqlError};
 /// A database whose statements find `helmets.onnx`, a detector of two classes, where they run, and
 /// whose models folder leads to the shared models and takes new ones beside them.
 fn database(data: &Path) -> Arc<Database> {
-    let tiny = concat!(env!("CARGO_MANIFEST_DIR"), "/models/tests/fixtures/tiny-yolo/model.onnx");
+    let tiny = vigil_test_data::top_level().join("models/tests/fixtures/tiny-yolo/model.onnx");
     std::fs::copy(tiny, data.join("helmets.onnx")).expect("the fixture is there");
     let models = data.join("models");
     std::fs::create_dir(&models).expect("a folder");

@@ -1,7 +1,6 @@
 //! Data on an object store: a real S3 server (PyPI's moto) keeps the pictures of key frames.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
@@ -25,7 +24,7 @@ const BUCKET: &str = "cameras";
 
 /// Serves a bucket with the Python of `.venv`; `None` when it or its packages are not there.
 fn bucket() -> Result<Option<Bucket>> {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
+    let python = vigil_test_data::top_level().join(".venv/bin/python");
     let can_serve = python.exists()
         && Command::new(&python)
             .args(["-c", "import moto.server, boto3"])

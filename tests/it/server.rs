@@ -31,7 +31,7 @@ fn onnx_runtime() -> Option<PathBuf> {
     if std::env::var_os("ORT_DYLIB_PATH").is_some() {
         return None;
     }
-    let lib = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/lib");
+    let lib = vigil_test_data::top_level().join(".venv/lib");
     let pythons = std::fs::read_dir(lib).ok()?.flatten();
     let capi = pythons.map(|python| python.path().join("site-packages/onnxruntime/capi"));
     let files = capi.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();

@@ -7,7 +7,7 @@ mod files;
 mod names;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A Rust file of the project.
 struct SourceFile {
@@ -19,15 +19,11 @@ struct SourceFile {
 /// The folders that hold Rust.
 const RUST_FOLDERS: [&str; 7] = ["src", "sql", "udfs", "models", "benches", "tests", "examples"];
 
-fn top_level() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-}
-
 /// Every Rust file, by path.
 fn rust_files() -> Vec<SourceFile> {
     let mut files = Vec::new();
     for folder in RUST_FOLDERS {
-        collect(&top_level().join(folder), &mut files);
+        collect(&vigil_test_data::top_level().join(folder), &mut files);
     }
     files.sort_by(|left, right| left.path.cmp(&right.path));
     assert!(files.len() > 50, "only {} Rust files were found", files.len());
@@ -44,7 +40,8 @@ fn collect(folder: &Path, files: &mut Vec<SourceFile>) {
             }
         } else if path.extension().is_some_and(|extension| extension == "rs") {
             let text = fs::read_to_string(&path).expect("a Rust file is UTF-8");
-            let path = path.strip_prefix(top_level()).expect("below the top level");
+            let path =
+                path.strip_prefix(vigil_test_data::top_level()).expect("below the top level");
             let path = path.to_string_lossy().replace('\\', "/");
             files.push(SourceFile { path, text });
         }

@@ -38,7 +38,7 @@ pub fn grey(width: u32, height: u32) -> Arc<Image> {
 
 /// The folder with what references found.
 pub fn fixtures() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
+    vigil_test_data::top_level().join("models/tests/fixtures")
 }
 
 /// A file of references' answers.

@@ -10,13 +10,13 @@ use std::process::Command;
 use crate::server::Server;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    vigil_test_data::top_level()
 }
 
 /// Runs `program` on a script of this folder against a new server.
 async fn run(program: PathBuf, script: &str, environment: &[(&str, PathBuf)]) {
     let mut command = Command::new(&program);
-    command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/clients").join(script));
+    command.arg(root().join("sql/tests/it/clients").join(script));
     command.envs(environment.iter().map(|(name, value)| (name, value.as_os_str())));
     succeeds(&program, command, script).await;
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// The top level of the clone that runs: where Cargo says that the package lies, or else where it was
 /// built. Several clones may share what was built, and then only the first is right.
-fn top_level() -> PathBuf {
+pub fn top_level() -> PathBuf {
     let built = Path::new(env!("CARGO_MANIFEST_DIR"));
     let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or(built.to_owned(), PathBuf::from);
     let top = package.ancestors().find(|folder| folder.join("Cargo.lock").is_file());

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::process::Command;
 
-use super::{assert_none, rust_files, top_level};
+use vigil_test_data::top_level;
+
+use super::{assert_none, rust_files};
 
 /// The crates from left to right; each may know only those to its left.
 const CRATES: [&str; 5] = ["vigil-test-data", "vigil-models", "vigil-udfs", "vigil-sql", "vigil"];

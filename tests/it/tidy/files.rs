@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use super::{assert_none, rust_files, top_level};
+use vigil_test_data::top_level;
+
+use super::{assert_none, rust_files};
 
 /// Past this a file has two subjects.
 const MAX_LINES: usize = 800;

@@ -143,13 +143,11 @@ impl Bound {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use super::*;
     use crate::backend::{Device, Session, SessionOptions};
 
     fn open(relative: &str) -> Session {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(relative);
+        let path = vigil_test_data::top_level().join("models/tests/fixtures").join(relative);
         let options =
             SessionOptions { intra_threads: 1, device: Device::Cpu, ..SessionOptions::default() };
         Session::open("tiny", &path, options).unwrap()
