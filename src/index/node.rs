@@ -1,7 +1,7 @@
 //! The node of a plan that searches: no input, the nearest rows come out in one batch.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -33,7 +33,8 @@ pub(super) struct VectorScan {
     search: Arc<Prepared>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
-    figures: Arc<Figures>,
+    /// What its runs did, once it has run.
+    figures: Arc<OnceLock<Figures>>,
     /// The way that was taken, once it has run.
     way: Arc<Mutex<Option<Way>>>,
 }
@@ -185,8 +186,7 @@ impl VectorScan {
 
     fn over(search: Arc<Prepared>, properties: Arc<PlanProperties>) -> Self {
         let metrics = ExecutionPlanMetricsSet::new();
-        let figures = Arc::new(Figures::new(&metrics));
-        Self { search, properties, metrics, figures, way: Arc::default() }
+        Self { search, properties, metrics, figures: Arc::default(), way: Arc::default() }
     }
 }
 
@@ -263,6 +263,7 @@ impl ExecutionPlan for VectorScan {
         let (search, schema, way) =
             (Arc::clone(&self.search), self.schema(), Arc::clone(&self.way));
         let (figures, columns) = (Arc::clone(&self.figures), Arc::clone(&schema));
+        let metrics = self.metrics.clone();
         // What a sort above reads is counted there.
         let memory = matches!(search.sorting, Sorting::Here { .. })
             .then(|| MemoryConsumer::new("VectorScan").register(context.memory_pool()));
@@ -272,7 +273,7 @@ impl ExecutionPlan for VectorScan {
                 memory.try_grow(batch.get_array_memory_size())?;
             }
             *way.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome.way);
-            figures.add(&outcome);
+            figures.get_or_init(|| Figures::new(&metrics)).add(&outcome);
             Ok::<_, DataFusionError>(batch.unwrap_or_else(|| RecordBatch::new_empty(columns)))
         };
         let stream = futures::stream::once(search);

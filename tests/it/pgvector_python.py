@@ -77,6 +77,16 @@ def psycopg(address):
                     f"SELECT {placeholder} <~> B'111111111', %b = '101101101'::bit(9)", [bits, bits]
                 )
                 assert cursor.fetchone() == (3, True)
+        # What is kept of a plan and of its columns is not used for another format or time zone.
+        stamped = "SELECT ts, embedding FROM captions ORDER BY embedding <=> %s, frame_number LIMIT 3"
+        for zone, offset in (("UTC", b"+00"), ("Asia/Tokyo", b"+09"), ("UTC", b"+00")):
+            connection.execute(f"SET TimeZone = '{zone}'")
+            for binary in (False, False, False, True, True, False):
+                cursor = connection.cursor(binary=binary)
+                cursor.execute(stamped, [vector], prepare=True)
+                value = cursor.pgresult.get_value(0, 0)
+                assert value.endswith(offset) != binary and (len(value) == 8) == binary, value
+                assert np.allclose(as_array(cursor.fetchone()[1]), vector, atol=1e-6)
         cursor = connection.execute("SELECT '[1]'::halfvec, B'101', '1'::varbit, %s", [bits])
         described = [column.type_display for column in cursor.description[:3]]
         assert described == ["halfvec", "bit", "varbit"], described

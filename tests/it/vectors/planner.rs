@@ -286,6 +286,24 @@ fn an_order_above_a_join_goes_through_the_graph() {
     assert_eq!(fixture.rows(&more).len(), 10);
 }
 
+/// What was never asked for has no figures, and not those of a search that found nothing.
+#[test]
+fn a_search_that_never_ran_has_no_figures() {
+    let Some(mut fixture) = Fixture::new() else { return };
+    fixture.commit(1, "lobby", 0..1024);
+    fixture.reindex();
+    let query = literal("a black dog jumps over a log");
+    let joined = |least: i64| {
+        format!(
+            "SELECT count(*) FROM (SELECT frame_number FROM captions WHERE frame_number < {least}) a JOIN (SELECT frame_number FROM captions ORDER BY embedding <=> {query} LIMIT 10) b USING (frame_number)"
+        )
+    };
+    let (all, none) = (fixture.plan(&joined(5000)), fixture.plan(&joined(0)));
+    assert!(all.contains("way=") && all.contains("hops="), "{all}");
+    assert!(none.contains("VectorScan") && !none.contains("way="), "{none}");
+    assert!(!none.contains("hops="), "{none}");
+}
+
 /// The nearest rows are the nearest within a bound, so the graph answers as if there were none.
 #[test]
 fn a_bound_on_the_distance_goes_through_the_graph() {
