@@ -27,6 +27,7 @@ use vigil_udfs::compares_vectors;
 
 use crate::lateral::has_subquery;
 use crate::overflow;
+use crate::session::is_volatile;
 
 /// Conditions in a chain; a longer one is left alone, as its parts would be written twice.
 const MAX_PARTS: usize = 16;
@@ -44,8 +45,8 @@ impl AnalyzerRule for Guarded {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        let is_nearest = orders_by_distance(&plan)?;
-        Ok(plan.transform_up_with_subqueries(|plan| guarded(plan, is_nearest))?.data)
+        let nearest = orders_by_distance(&plan)?;
+        Ok(plan.transform_up_with_subqueries(|plan| guarded(plan, &nearest))?.data)
     }
 }
 
@@ -60,44 +61,59 @@ impl OptimizerRule for Guarded {
         plan: LogicalPlan,
         _config: &dyn OptimizerConfig,
     ) -> Result<Transformed<LogicalPlan>> {
-        let is_nearest = orders_by_distance(&plan)?;
-        plan.transform_up_with_subqueries(|plan| match compares_kinds(&plan, is_nearest) {
-            true => guarded(plan, is_nearest),
+        let nearest = orders_by_distance(&plan)?;
+        plan.transform_up_with_subqueries(|plan| match compares_kinds(&plan, &nearest) {
+            true => guarded(plan, &nearest),
             false => Ok(Transformed::no(plan)),
         })
     }
 }
 
 /// Whether a filter tells the kind of rows and compares their vectors.
-fn compares_kinds(plan: &LogicalPlan, is_nearest: bool) -> bool {
+fn compares_kinds(plan: &LogicalPlan, nearest: &[Expr]) -> bool {
     let LogicalPlan::Filter(filter) = plan else { return false };
-    let is_open = |part: &Expr| has_open_distance(part) && !(is_nearest && is_bound(part));
+    let is_open = |part: &Expr| has_open_distance(part) && !is_bound(part, nearest);
     tells_kind(&filter.predicate)
         && split_binary(&filter.predicate, Operator::And).into_iter().any(is_open)
 }
 
-/// Whether the nearest rows may be asked for: an index reads the bounds on the distance then.
-fn orders_by_distance(plan: &LogicalPlan) -> Result<bool> {
-    let (mut has_order, mut has_distance, mut has_limit) = (false, false, false);
+/// The distances by which the nearest rows may be asked for: an index reads the bounds on those then.
+fn orders_by_distance(plan: &LogicalPlan) -> Result<Vec<Expr>> {
+    let (mut has_order, mut has_limit) = (false, false);
+    let mut distances = Vec::new();
     plan.apply_with_subqueries(|plan| {
         match plan {
             LogicalPlan::Limit(_) => has_limit = true,
             LogicalPlan::Sort(sort) => {
                 has_order = true;
                 has_limit |= sort.fetch.is_some();
-                has_distance |= sort.expr.iter().any(|order| has_open_distance(&order.expr));
+                sort.expr.iter().try_for_each(|order| add_open(&order.expr, &mut distances))?;
             }
             LogicalPlan::Projection(list) => {
-                has_distance |= list.expr.iter().any(has_open_distance);
+                list.expr.iter().try_for_each(|expr| add_open(expr, &mut distances))?;
             }
             _ => {}
         }
         Ok(TreeNodeRecursion::Continue)
     })?;
-    Ok(has_order && has_distance && has_limit)
+    Ok(if has_order && has_limit { distances } else { Vec::new() })
 }
 
-fn guarded(plan: LogicalPlan, is_nearest: bool) -> Result<Transformed<LogicalPlan>> {
+/// Adds the distances in an expression, as far as they are not guarded.
+fn add_open(expr: &Expr, distances: &mut Vec<Expr>) -> Result<()> {
+    expr.apply(|part| {
+        if made(part).is_some() {
+            return Ok(TreeNodeRecursion::Jump);
+        }
+        if compares_vectors(part) && !distances.contains(part) {
+            distances.push(part.clone());
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    Ok(())
+}
+
+fn guarded(plan: LogicalPlan, nearest: &[Expr]) -> Result<Transformed<LogicalPlan>> {
     let is_filter = match &plan {
         LogicalPlan::Filter(_) => true,
         LogicalPlan::Projection(_) | LogicalPlan::Aggregate(_) | LogicalPlan::Window(_) => false,
@@ -112,7 +128,7 @@ fn guarded(plan: LogicalPlan, is_nearest: bool) -> Result<Transformed<LogicalPla
         }
         let name = names.save(&expr);
         let expr = match is_filter {
-            true => condition(expr, &schema, is_nearest)?,
+            true => condition(expr, &schema, nearest)?,
             false => value(expr, &schema)?,
         };
         Ok(Transformed::yes(name.restore(expr)))
@@ -125,11 +141,11 @@ fn guarded(plan: LogicalPlan, is_nearest: bool) -> Result<Transformed<LogicalPla
 
 /// The condition of a `WHERE`. What may fail of one table is guarded by what else is said of that table:
 /// the conditions of a table are asked before it is joined.
-fn condition(predicate: Expr, schema: &DFSchema, is_nearest: bool) -> Result<Expr> {
+fn condition(predicate: Expr, schema: &DFSchema, nearest: &[Expr]) -> Result<Expr> {
     let parts = parts(predicate, Operator::And, schema)?;
     let is_of_kind = parts.iter().any(|part| tells_kind(part) && !has_open_distance(part));
     let is_risky = |part: &Expr| {
-        let is_distance = is_of_kind && has_open_distance(part) && !(is_nearest && is_bound(part));
+        let is_distance = is_of_kind && has_open_distance(part) && !is_bound(part, nearest);
         Ok::<bool, DataFusionError>(is_distance || may_fail(part, schema)?)
     };
     let mut others = Vec::new();
@@ -242,7 +258,7 @@ fn joined(parts: impl IntoIterator<Item = Expr>, operator: Operator) -> Expr {
 
 /// Whether an expression can be computed at another place, or twice.
 fn is_movable(expr: &Expr) -> bool {
-    !has_subquery(expr) && !expr.contains_outer() && !expr.is_volatile()
+    !has_subquery(expr) && !expr.contains_outer() && !is_volatile(expr)
 }
 
 /// The tables whose columns are in an expression.
@@ -297,10 +313,10 @@ fn tells_kind(expr: &Expr) -> bool {
     expr.column_refs().iter().any(|column| KINDS.contains(&column.name.as_str()))
 }
 
-/// Whether a condition bounds a distance, as an index knows it.
-fn is_bound(part: &Expr) -> bool {
+/// Whether a condition bounds one of these distances, as an index knows it.
+fn is_bound(part: &Expr, nearest: &[Expr]) -> bool {
     let Expr::BinaryExpr(BinaryExpr { left, right, .. }) = part else { return false };
-    compares_vectors(left) || compares_vectors(right)
+    nearest.contains(left) || nearest.contains(right)
 }
 
 /// Whether a text, which may be any, is read as something else.

@@ -193,7 +193,7 @@ fn filtered_first(filter: &Filter) -> Result<Option<LogicalPlan>> {
     let is_of_left = |condition: &Expr| {
         let mut columns = condition.column_refs().into_iter();
         columns.all(|column| join.left.schema().has_column(column))
-            && !condition.is_volatile()
+            && !crate::session::is_volatile(condition)
             && !condition.contains_outer()
             && !has_subquery(condition)
     };

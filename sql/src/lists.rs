@@ -46,7 +46,7 @@ impl AnalyzerRule for Lists {
 fn apart(expr: &Expr) -> Option<Expr> {
     let Expr::InList(InList { expr: sought, list, negated }) = expr else { return None };
     let (cases, others): (Vec<&Expr>, Vec<&Expr>) = list.iter().partition(|item| is_case(item));
-    if cases.is_empty() || sought.is_volatile() {
+    if cases.is_empty() || crate::session::is_volatile(sought) {
         return None;
     }
     let others: Vec<Expr> = others.into_iter().cloned().collect();

@@ -47,6 +47,7 @@ use datafusion::scalar::ScalarValue;
 pub use self::command::copy::{CopyFormat, CopyOptions, ForceQuote};
 pub use self::prepare::Prepared;
 pub use self::slot::is_parameter;
+pub(crate) use self::slot::is_volatile;
 pub use self::transaction::TransactionStatus;
 
 use self::classify::{Scope, SessionStatement};

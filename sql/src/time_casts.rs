@@ -21,23 +21,22 @@ use crate::text::{float4, float8, intervals, timestamps};
 
 const UTC: &str = "UTC";
 
-/// A cast as PostgreSQL means it; every other expression as it is. `zone` is the session's.
+/// A cast and a part of a time as PostgreSQL means them; every other expression as it is. `zone` is the session's.
 pub(crate) fn as_postgresql_means(
     expr: Expr,
     schema: &DFSchema,
     zone: Option<&str>,
 ) -> Transformed<Expr> {
-    let Expr::Cast(Cast { expr: inner, field }) = expr else { return Transformed::no(expr) };
     let zone = zone.unwrap_or(UTC);
+    let Expr::Cast(Cast { expr: inner, field }) = expr else {
+        return parts_in_zone(expr, schema, zone);
+    };
     let from = inner.get_type(schema);
     let changed = match (&from, field.data_type()) {
         (
             Ok(DataType::Timestamp(_, Some(_))),
             DataType::Timestamp(_, None) | DataType::Date32 | DataType::Time64(_),
-        ) if zone != UTC => {
-            let moment = cast(*inner, DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())));
-            in_zone(zone, moment)
-        }
+        ) if zone != UTC => moment_in_zone(zone, *inner),
         (
             Ok(DataType::Timestamp(_, None) | DataType::Date32),
             DataType::Timestamp(_, Some(own)),
@@ -64,6 +63,47 @@ pub(crate) fn as_postgresql_means(
         return Transformed::yes(changed);
     }
     Transformed::yes(Expr::Cast(Cast { expr: Box::new(changed), field }))
+}
+
+/// `date_part`, `date_trunc` and `to_char` of a moment: of what a clock of the zone shows then.
+fn parts_in_zone(expr: Expr, schema: &DFSchema, zone: &str) -> Transformed<Expr> {
+    let Expr::ScalarFunction(call) = &expr else { return Transformed::no(expr) };
+    let (what, moment) = match (call.name(), call.args.as_slice()) {
+        ("date_part" | "date_trunc", [part, moment]) => (part, moment),
+        ("to_char", [moment, format]) => (format, moment),
+        _ => return Transformed::no(expr),
+    };
+    let is_moment = matches!(moment.get_type(schema), Ok(DataType::Timestamp(_, Some(_))));
+    if zone == UTC || !is_moment || is_of_moment(call.name(), what) {
+        return Transformed::no(expr);
+    }
+    let (function, shown) = (Arc::clone(&call.func), moment_in_zone(zone, moment.clone()));
+    let args = match call.name() {
+        "to_char" => vec![shown, what.clone()],
+        _ => vec![what.clone(), shown],
+    };
+    let truncated = (call.name() == "date_trunc").then(|| expr.get_type(schema));
+    let part = Expr::ScalarFunction(ScalarFunction::new_udf(function, args));
+    Transformed::yes(match truncated {
+        Some(Ok(data_type)) => cast(in_zone(zone, part), data_type),
+        _ => part,
+    })
+}
+
+/// Whether a part is one of the moment itself, or of its zone, and not of what a clock shows.
+fn is_of_moment(function: &str, what: &Expr) -> bool {
+    let Expr::Literal(text, _) = what else { return false };
+    let text = text.try_as_str().flatten().unwrap_or_default().to_ascii_lowercase();
+    match function {
+        "date_part" => text == "epoch" || text.starts_with("timezone"),
+        "to_char" => text.contains("tz") || text.contains("of"),
+        _ => false,
+    }
+}
+
+/// What a clock of the zone shows at a moment.
+fn moment_in_zone(zone: &str, moment: Expr) -> Expr {
+    in_zone(zone, cast(moment, DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()))))
 }
 
 /// A number with a point is a `numeric` in PostgreSQL, whose text has its zeros: `5.0`.

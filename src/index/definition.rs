@@ -4,7 +4,7 @@ use std::fmt;
 
 use arrow::datatypes::DataType;
 use vigil_sql::catalog::StandardTable;
-use vigil_sql::{CreateIndex, EngineError};
+use vigil_sql::{CreateIndex, EngineError, quote_identifier};
 
 use super::codes::Precision;
 use super::kernel::Metric;
@@ -82,9 +82,29 @@ pub enum IndexError {
     /// A condition that may give another value for the same row.
     #[error("functions in index predicate must be marked IMMUTABLE")]
     PredicateChanges,
-    /// Rows that do not fit the table's schema.
-    #[error("the index could not be filled: {0}")]
-    Rows(String),
+    /// An aggregate in a condition.
+    #[error("aggregate functions are not allowed in index predicates")]
+    PredicateAggregate,
+    /// A window function in a condition.
+    #[error("window functions are not allowed in index predicates")]
+    PredicateWindow,
+    /// A query in a condition.
+    #[error("cannot use subquery in index predicate")]
+    PredicateQuery,
+    /// A condition with a function that the engine does not have.
+    #[error("function {0} is not known in index predicates")]
+    PredicateFunction(String),
+    /// Vectors of several lengths.
+    #[error("column does not have dimensions")]
+    NoDimensions,
+    /// A row for which the condition cannot be computed.
+    #[error("{message}")]
+    Rows {
+        /// The SQLSTATE of what went wrong.
+        sqlstate: &'static str,
+        /// What went wrong.
+        message: String,
+    },
 }
 
 impl IndexError {
@@ -101,9 +121,14 @@ impl IndexError {
             | Self::NoNumber { .. }
             | Self::OutOfBounds { .. }
             | Self::FewCandidates
+            | Self::NoDimensions
             | Self::UnknownPrecision(_) => "22023",
             Self::Predicate(_) | Self::PredicateChanges => "42P17",
-            Self::Rows(_) => "XX000",
+            Self::PredicateAggregate => "42803",
+            Self::PredicateWindow => "42P20",
+            Self::PredicateQuery => "0A000",
+            Self::PredicateFunction(_) => "42883",
+            Self::Rows { sqlstate, .. } => sqlstate,
         }
     }
 }
@@ -127,6 +152,9 @@ impl From<IndexError> for EngineError {
             ),
             IndexError::WrongType { class, .. } if class.starts_with("halfvec_") => Some(
                 "Write the cast, as in ((embedding::halfvec(384)) halfvec_cosine_ops).".to_owned(),
+            ),
+            IndexError::NoDimensions => Some(
+                "Choose vectors of one length, as with WHERE kind = 'caption'.".to_owned(),
             ),
             IndexError::UnknownPrecision(_) => {
                 Some("Available values: full, half, int8.".to_owned())
@@ -211,6 +239,9 @@ impl Definition {
         {
             return Err(IndexError::OtherDimensions { expected, found: *found });
         }
+        // As nothing tells which of its rows an index could have, no search would use it.
+        let has_dimensions = create.halfvec.is_some()
+            || matches!(schema.field(column).data_type(), DataType::FixedSizeList(..));
         let class = create.operator_class.as_deref().ok_or(IndexError::NoClass(data_type))?;
         let wrong_type = || IndexError::WrongType { class: class.to_owned(), data_type };
         // Those of pgvector's other types are known; no column has such a type.
@@ -223,6 +254,9 @@ impl Definition {
             metric_of(class).ok_or_else(|| IndexError::UnknownClass(class.to_owned()))?;
         if of_type != data_type {
             return Err(wrong_type());
+        }
+        if !has_dimensions && create.predicate.is_none() {
+            return Err(IndexError::NoDimensions);
         }
         let mut definition = Self {
             name,
@@ -283,7 +317,10 @@ impl fmt::Display for Definition {
         write!(
             f,
             "CREATE INDEX {} ON public.{} USING hnsw {operand} WITH (m = {}, ef_construction = {}{precision})",
-            self.name, self.table, self.m, self.ef_construction,
+            quote_identifier(&self.name),
+            self.table,
+            self.m,
+            self.ef_construction,
         )?;
         match &self.predicate {
             Some(predicate) => write!(f, " WHERE {predicate}"),

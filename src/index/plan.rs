@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::error::Result;
@@ -140,6 +141,14 @@ impl UseIndexes {
         // A constant that cannot be computed says so when the sort computes it.
         let Some(vector) = distance.query.vector().ok().flatten() else { return Ok(None) };
         let (metric, column) = (distance.metric, in_table(distance.column));
+        // A text is read as a vector, one by one, and what is none is told.
+        let schema = scan.table.schema();
+        if !matches!(
+            schema.field(column).data_type(),
+            DataType::FixedSizeList(..) | DataType::List(_)
+        ) {
+            return Ok(None);
+        }
         if metric == Metric::Cosine && norm(&vector) == 0.0 {
             return Ok(None);
         }

@@ -3,18 +3,21 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use arrow::datatypes::DataType;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
-use datafusion::common::tree_node::TreeNode;
+use datafusion::common::config::Dialect;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, SchemaError};
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, Volatility};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::SessionContext;
+use datafusion::sql::sqlparser::ast::{self, visit_expressions};
 use vigil_sql::catalog::StandardTable;
 use vigil_sql::{CreateIndex, IndexBuild, IndexInfo};
 
@@ -266,6 +269,9 @@ impl Indexes {
     }
 }
 
+/// How DataFusion says that there is no such function.
+const UNKNOWN_FUNCTION: &str = "Invalid function '";
+
 /// The condition of a partial index, over the columns of its table.
 fn predicate(definition: &Definition) -> Result<Option<Arc<dyn PhysicalExpr>>, IndexError> {
     let Some(text) = &definition.predicate else { return Ok(None) };
@@ -276,11 +282,36 @@ fn predicate(definition: &Definition) -> Result<Option<Arc<dyn PhysicalExpr>>, I
             }
             other => IndexError::Predicate(other.to_string()),
         },
+        DataFusionError::Plan(words) if words.starts_with(UNKNOWN_FUNCTION) => {
+            let name = words[UNKNOWN_FUNCTION.len()..].split('\'').next().unwrap_or_default();
+            IndexError::PredicateFunction(name.to_owned())
+        }
         other => IndexError::Predicate(other.strip_backtrace().to_lowercase()),
     };
     let schema = DFSchema::try_from(definition.table.schema()).map_err(refused)?;
     let context = SessionContext::new();
+    let written = context.state().sql_to_expr(text, &Dialect::PostgreSQL).map_err(refused)?;
+    let asks = visit_expressions(&written, |part| match part {
+        ast::Expr::Subquery(_) | ast::Expr::Exists { .. } | ast::Expr::InSubquery { .. } => {
+            ControlFlow::Break(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    if asks.is_break() {
+        return Err(IndexError::PredicateQuery);
+    }
     let expr = context.parse_sql_expr(text, &schema).map_err(refused)?;
+    let mut special = Ok(());
+    expr.apply(|part| {
+        special = match part {
+            Expr::AggregateFunction(_) => Err(IndexError::PredicateAggregate),
+            Expr::WindowFunction(_) => Err(IndexError::PredicateWindow),
+            _ => return Ok(TreeNodeRecursion::Continue),
+        };
+        Ok(TreeNodeRecursion::Stop)
+    })
+    .map_err(refused)?;
+    special?;
     if !is_immutable(&expr).map_err(refused)? {
         return Err(IndexError::PredicateChanges);
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 
 use arrow::array::{BooleanArray, RecordBatch};
 use datafusion::physical_expr::PhysicalExpr;
-use vigil_sql::IndexInfo;
+use vigil_sql::{IndexInfo, SqlError};
 
 use super::definition::{Definition, IndexError};
 use super::graph::{Graph, GraphOptions, LinkScratch, RowKey};
@@ -292,9 +292,9 @@ impl VectorIndex {
     /// Which rows a partial index has.
     fn passes(&self, batch: &RecordBatch) -> Result<Option<BooleanArray>, IndexError> {
         let Some(predicate) = &self.predicate else { return Ok(None) };
-        super::scan::evaluate(predicate, batch)
-            .map(Some)
-            .map_err(|error| IndexError::Rows(error.to_string()))
+        super::scan::evaluate(predicate, batch).map(Some).map_err(SqlError::from).map_err(|error| {
+            IndexError::Rows { sqlstate: error.sqlstate(), message: error.to_string() }
+        })
     }
 
     /// Rows in the graph whose source is gone.
@@ -322,6 +322,8 @@ impl VectorIndex {
         let built = self.built();
         let parts = built.parts();
         let waiting = waiting(&parts, rows);
+        let deleted = self.deleted(rows);
+        let linked = self.linked().saturating_sub(deleted);
         let whole = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let expected = self.expected.load(Ordering::Relaxed);
         let matched = self.matched.load(Ordering::Relaxed);
@@ -331,11 +333,11 @@ impl VectorIndex {
             definition: self.definition.to_string(),
             rows: whole(self.linked()),
             pending: whole(waiting),
-            deleted: whole(self.deleted(rows)),
+            deleted: whole(deleted),
             bytes: whole(built.graph().map_or(0, Graph::bytes)),
-            progress: match rows.rows() {
+            progress: match linked + waiting {
                 0 => 1.0,
-                rows => (rows - waiting) as f64 / rows as f64,
+                all => linked as f64 / all as f64,
             },
             recall_at_10: (expected > 0).then(|| matched as f64 / expected as f64),
             sampled_queries: i64::try_from(self.sampled.load(Ordering::Relaxed))

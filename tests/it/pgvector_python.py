@@ -69,8 +69,19 @@ def psycopg(address):
             assert isinstance(found[0], HalfVector) and as_list(found[0]) == [1, 2.5, -3], found
             assert as_list(found[1]) == [2, 3.5, -2] and found[2] == 0, found
             query = "SELECT frame_number FROM captions ORDER BY embedding::halfvec(384) <=> %s, 1 LIMIT 1"
-            cursor.execute(query, [HalfVector(vector)])
-            assert cursor.fetchone()[0] == frame_number
+            # A `vector` beside a `halfvec` becomes one.
+            for parameter in (HalfVector(vector), Vector(vector), vector):
+                for _ in range(3):
+                    cursor.execute(query, [parameter], prepare=True)
+                    assert cursor.fetchone()[0] == frame_number
+            cursor.execute("SELECT '[1,2,3]'::halfvec <-> %s", [small])
+            assert cursor.fetchone()[0] == 0
+            for wrong in (np.array([1, np.nan, 3]), np.array([1, 1e6, 3]), np.array([1.0])):
+                try:
+                    cursor.execute("SELECT '[1,2,3]'::halfvec(3) <-> %s", [wrong])
+                except driver.Error:
+                    continue
+                raise AssertionError(wrong)
             bits = Bit([True, False, True] * 3)
             for placeholder in ("%s", "%b", "%t"):
                 cursor.execute(

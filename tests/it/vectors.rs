@@ -133,6 +133,11 @@ fn the_catalog_tells_of_indexes() {
             "CREATE INDEX lobby ON public.captions USING hnsw (embedding vector_l2_ops) WITH (m = 8, ef_construction = 64, precision = 'int8') WHERE source = 'lobby'"
         ]]
     );
+    let risky = "CREATE INDEX risky ON captions USING hnsw (embedding vector_l2_ops) WHERE 10 / (frame_number - 60) > 0";
+    assert_eq!(fixture.refused(risky), ("22012".into(), "division by zero".into()));
+    fixture.rows(r#"CREATE INDEX "Of""Yard" ON captions USING hnsw (embedding vector_l1_ops) WHERE source = 'yard'"#);
+    let sql = r#"SELECT left(definition, 23), rows, pending, progress FROM vigil_catalog.indexes WHERE name = 'Of"Yard'"#;
+    assert_eq!(fixture.rows(sql), [[r#"CREATE INDEX "Of""Yard""#, "0", "0", "1.0"]]);
     let query = literal("a man on a bicycle");
     let order = format!("ORDER BY embedding <-> {query} LIMIT 5");
     let partial =
@@ -206,6 +211,31 @@ fn wrong_indexes_are_refused_as_pgvector_does() {
             format!("{on} (embedding vector_l2_ops) WHERE ts > now()"),
             "42P17",
             "functions in index predicate must be marked IMMUTABLE",
+        ),
+        (
+            format!("{on} (embedding vector_l2_ops) WHERE count(*) > 1"),
+            "42803",
+            "aggregate functions are not allowed in index predicates",
+        ),
+        (
+            format!("{on} (embedding vector_l2_ops) WHERE row_number() OVER () = 1"),
+            "42P20",
+            "window functions are not allowed in index predicates",
+        ),
+        (
+            format!("{on} (embedding vector_l2_ops) WHERE source IN (SELECT source FROM frames)"),
+            "0A000",
+            "cannot use subquery in index predicate",
+        ),
+        (
+            format!("{on} (embedding vector_l2_ops) WHERE nope(source) = 1"),
+            "42883",
+            "function nope is not known in index predicates",
+        ),
+        (
+            "CREATE INDEX ON embeddings USING hnsw (embedding vector_l2_ops)".into(),
+            "22023",
+            "column does not have dimensions",
         ),
         (format!("{on} (nope vector_l2_ops)"), "42703", "column \"nope\" does not exist"),
         (

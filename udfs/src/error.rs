@@ -368,7 +368,7 @@ impl UdfError {
                 Some("Vectors compare only when the same model made them.")
             }
             Self::DifferentModels { .. } => Some(
-                "Choose the rows of one model with WHERE, or embed the text with theirs: embed('…', 'model').",
+                "Choose the rows of one model with WHERE, or embed the text with theirs: embed('…', 'model'). The functions in FROM take a model as well: model => 'model'.",
             ),
             Self::VectorSyntax { .. } => Some("Write a vector as '[1,2,3]'."),
             Self::NoFunction { .. } => Some(

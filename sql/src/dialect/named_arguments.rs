@@ -13,8 +13,8 @@ use crate::session::names::folded;
 
 /// The functions with the names of their arguments.
 const FUNCTIONS: [(&str, &[&str]); 3] = [
-    ("vector_search", &["table", "text", "k", "similarity_threshold", "metric"]),
-    ("hybrid_search", &["table", "text", "k"]),
+    ("vector_search", &["table", "text", "k", "similarity_threshold", "metric", "model"]),
+    ("hybrid_search", &["table", "text", "k", "model"]),
     ("similar_tracks", &["source", "track_id", "k", "similarity_threshold"]),
 ];
 

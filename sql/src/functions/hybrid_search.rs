@@ -1,4 +1,4 @@
-//! `hybrid_search(table, text [, k])`: what means nearly the same as a text and what has its words,
+//! `hybrid_search(table, text [, k [, model]])`: what means nearly the same as a text and what has its words,
 //! fused by the reciprocals of their ranks (Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion
 //! Outperforms Condorcet and Individual Rank Learning Methods", SIGIR 2009).
 
@@ -25,15 +25,16 @@ use crate::catalog::StandardTable;
 pub(super) static DOC: FunctionDoc = FunctionDoc {
     name: "hybrid_search",
     section: "Search",
-    syntax: &["hybrid_search(table, text [, k]) → rows"],
+    syntax: &["hybrid_search(table, text [, k [, model]]) → rows"],
     description: "The rows of `captions` that match a text best by meaning and by words together, best first: all columns of the table, then `score`, `rank` from 1, `vector_rank` and `distance` (NULL for a row that is not among the 100 nearest), `text_rank` and `text_score` (NULL for a row that is not among the 100 with the best words). `score` is the sum of `1 / (60 + rank)` over the two ranks. Words are compared in lower case and without the ending of a plural, and scored by BM25 over the rows of the moment. It is used like a table, in `FROM`. `k` is 10 without it and 100 at most. To rank the answer again by a cross-encoder, `ORDER BY rerank('text', caption, 'model') DESC`.",
     arguments: &[
         ("table", "`captions`, a constant text"),
-        (
-            "text",
-            "what to search for, a constant text or a parameter; the default embedder embeds it",
-        ),
+        ("text", "what to search for, a constant text or a parameter; `model` embeds it"),
         ("k", "how many rows, a constant or a parameter from 1 to 100"),
+        (
+            "model",
+            "an embedder, a constant text: by meaning, rows of that model alone are searched. Without it the default one, and rows of others are an error",
+        ),
     ],
     examples: &[Example {
         sql: "SELECT count(*) <= 5 FROM hybrid_search('captions', 'a red truck', 5)",
@@ -62,7 +63,7 @@ fn ranked(plan: LogicalPlanBuilder, by: Vec<SortExpr>, name: &str) -> Result<Log
 impl HybridSearch {
     fn plan(&self, values: &[Expr]) -> Result<LogicalPlan> {
         let arguments = Arguments { function: DOC.name, call: CALL, values };
-        arguments.at_most(3)?;
+        arguments.at_most(4)?;
         let name = arguments.needed_text(0, "a table")?;
         let words = arguments.needed_text(1, "a text")?;
         let table = StandardTable::Captions;
@@ -76,7 +77,9 @@ impl HybridSearch {
         let key = ["source", "frame_number"];
         let by_key = || key.map(|name| col(name).sort(true, false));
 
-        let by_meaning = nearest(&self.engine, table, words, "cosine_distance", CANDIDATES)?
+        let model = arguments.text(3, "the model")?;
+        let of_text = (words, model);
+        let by_meaning = nearest(&self.engine, table, of_text, "cosine_distance", CANDIDATES)?
             .filter(col("distance").is_not_null())?;
         let order = std::iter::once(col("distance").sort(true, false)).chain(by_key());
         let by_meaning = ranked(by_meaning, order.collect(), "vector_rank")?.alias("v")?;

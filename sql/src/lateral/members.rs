@@ -157,7 +157,7 @@ fn with_value(
 ) -> Result<Option<(LogicalPlan, Expr)>> {
     let sought = member.expr.as_ref();
     let query = member.subquery.subquery.as_ref();
-    if sought.contains_outer() || sought.is_volatile() || has_subquery(sought) {
+    if sought.contains_outer() || crate::session::is_volatile(sought) || has_subquery(sought) {
         return Ok(None);
     }
     let Some(element) = query.schema().iter().next().map(Expr::from) else { return Ok(None) };

@@ -2,12 +2,13 @@
 //! DataFusion's (`count(*)`, `Int64(1)`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, DataType, Expr, Function, Ident, OrderBy, OrderByKind, Query,
-    Select, SelectItem, SetExpr, Statement, Value,
+    Select, SelectItem, SetExpr, Statement, Value, visit_expressions,
 };
 
 /// PostgreSQL's name for a column without one.
@@ -73,6 +74,58 @@ pub(super) fn order_by_positions(statement: &mut Statement) {
             key.expr = Expr::Value(Value::Number(position.to_string(), false).into());
         }
     }
+}
+
+/// Puts what is selected in the place of its position in `ORDER BY`, as DataFusion finds no aggregate that something
+/// is computed of by a position: `SELECT count(*) * 2 … ORDER BY 1`.
+pub(super) fn order_by_expressions(statement: &mut Statement) {
+    let Statement::Query(query) = statement else { return };
+    let SetExpr::Select(select) = query.body.as_ref() else { return };
+    // Those of `DISTINCT` it knows by positions alone.
+    if select.distinct.is_some() {
+        return;
+    }
+    let Some(OrderBy { kind: OrderByKind::Expressions(keys), .. }) = &mut query.order_by else {
+        return;
+    };
+    // How many columns a `*` stands for is not known yet.
+    let known = select.projection.iter().map_while(|item| match item {
+        SelectItem::UnnamedExpr(expr) => Some(may_move(expr).then_some(expr)),
+        SelectItem::ExprWithAlias { .. } => Some(None),
+        _ => None,
+    });
+    let known: Vec<Option<&Expr>> = known.collect();
+    for key in keys {
+        if let Expr::Value(value) = &key.expr
+            && let Value::Number(position, _) = &value.value
+            && let Some(before) = position.parse::<usize>().ok().and_then(|at| at.checked_sub(1))
+            && let Some(Some(expr)) = known.get(before)
+        {
+            key.expr = (*expr).clone();
+        }
+    }
+}
+
+/// Functions with another value each time.
+const VOLATILE: [&str; 4] = ["random", "gen_random_uuid", "clock_timestamp", "timeofday"];
+
+/// Whether an expression calls functions and is the same wherever it stands.
+fn may_move(expr: &Expr) -> bool {
+    let mut has_call = false;
+    let seen = visit_expressions(expr, |part| match part {
+        Expr::Subquery(_) | Expr::Exists { .. } | Expr::InSubquery { .. } => ControlFlow::Break(()),
+        Expr::Function(call)
+            if VOLATILE.contains(&call.name.to_string().to_ascii_lowercase().as_str()) =>
+        {
+            ControlFlow::Break(())
+        }
+        Expr::Function(_) => {
+            has_call = true;
+            ControlFlow::Continue(())
+        }
+        _ => ControlFlow::Continue(()),
+    });
+    has_call && seen.is_continue()
 }
 
 /// PostgreSQL's name for a column of a select list that is given none.

@@ -246,6 +246,7 @@ impl Session {
             let written = statement.clone();
             parameters::give_types(&mut statement, declared);
             names::order_by_positions(&mut statement);
+            names::order_by_expressions(&mut statement);
             duplicates::tell_apart(&mut statement);
             current_setting::fill_in(&mut statement, &self.settings).map(|()| written)
         })?;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::internal_err;
+use datafusion::common::tree_node::TreeNode;
 use datafusion::error::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
@@ -44,6 +45,17 @@ impl Slot {
 /// Whether an expression is a parameter of a plan that is kept: it has one value for a whole run.
 pub fn is_parameter(expr: &dyn PhysicalExpr) -> bool {
     ScalarFunctionExpr::try_downcast_func::<SlotValue>(expr).is_some()
+}
+
+/// Whether an expression may have another value each time that it is computed, within one run.
+pub(crate) fn is_volatile(expr: &Expr) -> bool {
+    let is_such = |part: &Expr| {
+        let is_slot = matches!(part, Expr::ScalarFunction(call)
+            if call.func.inner().downcast_ref::<SlotValue>().is_some());
+        Ok(part.is_volatile_node() && !is_slot)
+    };
+    // The closure gives no error.
+    expr.exists(is_such).unwrap_or(true)
 }
 
 #[derive(Debug)]

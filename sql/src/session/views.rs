@@ -117,6 +117,7 @@ impl ViewPlanner {
 /// What is done to every query before it is planned.
 fn prepare(statement: &mut ast::Statement) {
     names::order_by_positions(statement);
+    names::order_by_expressions(statement);
     duplicates::tell_apart(statement);
 }
 

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, TimeUnit};
 use datafusion::common::ParamValues;
 use datafusion::scalar::ScalarValue;
 use datafusion_postgres::arrow_pg::datatypes::df::deserialize_parameters_with_server_types;
-use datafusion_postgres::arrow_pg::datatypes::field_into_pg_type;
+use datafusion_postgres::arrow_pg::datatypes::{PG_VECTOR_TYPE_OID, field_into_pg_type};
 use pgwire::api::Type;
 use pgwire::api::portal::Portal;
 use pgwire::api::stmt::StoredStatement;
@@ -76,12 +76,14 @@ pub(super) fn own_type(field: &Field) -> Option<Type> {
 /// The type that a client declares by its OID.
 pub(super) fn declared_type(oid: u32) -> Option<Type> {
     match oid {
-        HALFVEC_OID => {
-            let simple = Type::TEXT.kind().clone();
-            Some(Type::new("halfvec".into(), oid, simple, "public".into()))
-        }
+        HALFVEC_OID => Some(of_pgvector("halfvec", oid)),
+        PG_VECTOR_TYPE_OID => Some(of_pgvector("vector", oid)),
         oid => Type::from_oid(oid),
     }
+}
+
+fn of_pgvector(name: &str, oid: u32) -> Type {
+    Type::new(name.into(), oid, Type::TEXT.kind().clone(), "public".into())
 }
 
 /// The function that reads a text of the form that a client declares a parameter to have.
@@ -142,11 +144,20 @@ pub(super) fn values<S: Clone>(
     let mut left = Vec::new();
     for (at, (inferred, server_type)) in inferred.iter().zip(&types).enumerate() {
         let declared = portal.statement.parameter_types.get(at).and_then(Option::as_ref);
-        let declared = declared.unwrap_or(server_type);
+        let is_vector = declared.is_some_and(|declared| declared.oid() == PG_VECTOR_TYPE_OID);
+        let declared = declared.filter(|_| !is_vector).unwrap_or(server_type);
         let bytes = portal.parameters.get(at).and_then(Option::as_ref);
         let is_binary = portal.parameter_format.is_binary(at);
-        let value = own_value(bytes.map(|bytes| &bytes[..]), is_binary, declared, *inferred)
-            .map_err(|error| statement_error(&error))?;
+        let value = match (bytes, inferred) {
+            // Beside a `halfvec` a `vector` is one.
+            (Some(bytes), Some(inferred))
+                if is_vector && is_binary && vigil_udfs::is_halfvec(inferred) =>
+            {
+                pgvector::as_halfvec(bytes, inferred).map(Some)
+            }
+            _ => own_value(bytes.map(|bytes| &bytes[..]), is_binary, declared, *inferred),
+        };
+        let value = value.map_err(|error| statement_error(&error))?;
         left.push(if value.is_some() { None } else { Some(declared.clone()) });
         ours.push(value);
     }

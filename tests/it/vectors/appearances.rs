@@ -213,4 +213,24 @@ fn a_condition_on_the_kind_keeps_vectors_of_other_lengths_out() {
         let sql = format!("SELECT count(*) FROM {looks} AND embedding <=> '{query}' < 0.5");
         assert_eq!(fixture.rows(&sql), [["20"]], "{looks}");
     }
+    // The bound is on another distance than the order.
+    let other = format!("{:?}", &vector_of("small child")[..64]);
+    let near = "kind = 'appearance' AND embedding <=> $1::vector < 0.5";
+    let nearest = format!(
+        "SELECT frame_number FROM embeddings WHERE {near} ORDER BY embedding <=> $2::vector, 1 LIMIT 3"
+    );
+    let counted = format!("SELECT count(*) FROM embeddings WHERE {near}");
+    let written =
+        |sql: &str| sql.replace("$1", &format!("'{query}'")).replace("$2", &format!("'{other}'"));
+    assert_eq!(fixture.rows(&written(&nearest)), [["0"], ["1"], ["2"]]);
+    fixture.rows(&format!("PREPARE nearest AS {nearest}"));
+    fixture.rows(&format!("PREPARE counted AS {counted}"));
+    // The second run makes the plan that is kept.
+    for _ in 0..4 {
+        let found = fixture.rows(&format!("EXECUTE nearest('{query}', '{other}')"));
+        assert_eq!(found, [["0"], ["1"], ["2"]]);
+        assert_eq!(fixture.rows(&format!("EXECUTE counted('{query}')")), [["20"]]);
+        let none = fixture.rows(&format!("EXECUTE nearest('{other}', '{query}')"));
+        assert!(none.is_empty(), "{none:?}");
+    }
 }

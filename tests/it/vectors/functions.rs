@@ -112,9 +112,38 @@ fn a_search_has_a_metric_and_a_threshold() {
         ", 5, NULL, 'chebyshev'",
         ", 5, 0.5, 'euclidean'",
         ", 5, 0.5, 'cosine', 1",
+        ", 5, 0.5, 'cosine', NULL, 1",
     ] {
         let sql = format!("SELECT * FROM vector_search('captions', 'a dog'{arguments})");
         let (sqlstate, message) = fixture.refused(&sql);
         assert!(["22023", "22P02"].contains(&sqlstate.as_str()), "{sql}: {sqlstate} {message}");
+    }
+    // Rows of another model are an error, unless one is named.
+    let search = |function: &str, arguments: &str| {
+        format!(
+            "SELECT source, frame_number, distance FROM {function}('captions', 'a dog runs on the grass', 9{arguments}) ORDER BY rank"
+        )
+    };
+    for function in ["vector_search", "hybrid_search"] {
+        let alone = fixture.rows(&search(function, ""));
+        fixture.commit(2, "yard", ROWS..ROWS + 20);
+        let (sqlstate, message) = fixture.refused(&search(function, ""));
+        assert_eq!(sqlstate, "22023", "{message}");
+        let short = model.split(':').next().unwrap_or_default();
+        for model in [&model, short] {
+            let sql = search(function, &format!(", model => '{model}'"));
+            let found = fixture.rows(&sql);
+            if function == "vector_search" {
+                assert_eq!(found, alone, "{sql}");
+            } else {
+                // By their words rows of all models come.
+                let is_compared = |row: &Vec<String>| row[0] == "yard" && row[2] != "NULL";
+                assert_eq!(found.len(), 9, "{found:?}");
+                assert!(!found.iter().any(is_compared), "{found:?}");
+            }
+        }
+        let (sqlstate, message) = fixture.refused(&search(function, ", model => 'nope'"));
+        assert!(message.contains("nope"), "{sqlstate} {message}");
+        fixture.engine.tables().remove_source(SourceId(2));
     }
 }

@@ -71,7 +71,7 @@ async fn a_wrong_literal_is_refused_where_there_is_no_row() {
 #[tokio::test]
 async fn rows_are_ordered_by_distance_with_null_last() {
     let sql = "SELECT v FROM (VALUES ('[0,0]'), ('[0,1]'), ('[1,0]'), ('[1,1]')) AS t (v) \
-               ORDER BY v <=> '[1,0]'";
+               ORDER BY cosine_distance(v, '[1,0]')";
     let batches = query(&session(), sql).await.expect(sql);
     let rows: Vec<String> = batches
         .iter()

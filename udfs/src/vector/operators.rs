@@ -21,7 +21,7 @@ use super::jaccard_distance::JaccardDistance;
 use super::kind::{VectorKind, is_halfvec};
 use super::l1_distance::L1Distance;
 use super::l2_distance::L2Distance;
-use super::types::{field_of, is_tagged, kind_of, operand_type, type_name};
+use super::types::{field_of, field_type_names, is_tagged, kind_of, operand_type, type_name};
 use super::vector_add::VectorAdd;
 use super::vector_concat::VectorConcat;
 use super::vector_mul::VectorMul;
@@ -167,9 +167,17 @@ impl ExprPlanner for OperatorPlanner {
         };
         let (left, right) = operands(expr.left, expr.right, schema);
         let (left_type, right_type) = (left.get_type(schema)?, right.get_type(schema)?);
-        if [&left_type, &right_type].into_iter().any(|operand| operand_type(operand).is_none()) {
-            let name = |data_type: &DataType| type_name(data_type);
-            let (left, right) = (name(&left_type), name(&right_type));
+        let is_none = |side: &Expr, found: &DataType| match operand_type(found) {
+            // A literal may be of any type; what a column holds is none that is not marked so.
+            Some(DataType::Utf8) => side.any_column_refs() || side.contains_outer(),
+            found => found.is_none(),
+        };
+        if is_none(&left, &left_type) || is_none(&right, &right_type) {
+            let name = |side: &Expr, found: &DataType| match side.to_field(schema) {
+                Ok((_, field)) => field_type_names(&[field]),
+                Err(_) => type_name(found),
+            };
+            let (left, right) = (name(&left, &left_type), name(&right, &right_type));
             return Err(UdfError::NoOperator { operator, left, right }.into());
         }
         let call = ScalarFunction::new_udf(Arc::clone(function), vec![left, right]);

@@ -56,20 +56,50 @@ pub(super) fn read(
     value.map(Some).map_err(refused)
 }
 
+/// The value of a `vector` in binary where the statement wants a `halfvec`.
+///
+/// # Errors
+/// 22P03 for bytes that are no value, 22000 for another length than the statement wants and for elements that are no
+/// number, and 22003 for those that are too large.
+pub(super) fn as_halfvec(bytes: &[u8], inferred: &DataType) -> Result<ScalarValue, SqlError> {
+    let (dimensions, elements) = dimensions_of(bytes).ok_or_else(|| no_value("vector"))?;
+    let (parts, rest) = elements.as_chunks::<4>();
+    if parts.len() != dimensions || !rest.is_empty() {
+        return Err(no_value("vector"));
+    }
+    let elements: Vec<f32> = parts.iter().map(|part| f32::from_be_bytes(*part)).collect();
+    checked(&elements, VectorKind::Vector)?;
+    if let Some(element) = elements.iter().find(|element| f16::from_f32(**element).is_infinite()) {
+        let element = element.to_string();
+        return Err(refused(UdfError::VectorRange { kind: VectorKind::Halfvec, element }));
+    }
+    halfvec_value(&elements, Some(inferred)).map_err(refused)
+}
+
+/// The number of elements, and what is behind that and two bytes of zero.
+fn dimensions_of(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let [first, second, 0, 0, elements @ ..] = bytes else { return None };
+    Some((usize::from(u16::from_be_bytes([*first, *second])), elements))
+}
+
 /// The elements behind their number and two bytes of zero.
 fn halves(bytes: &[u8]) -> Result<Vec<f32>, SqlError> {
-    let [first, second, _, unused, elements @ ..] = bytes else { return Err(no_value("halfvec")) };
-    let dimensions = usize::from(u16::from_be_bytes([*first, *second]));
+    let (dimensions, elements) = dimensions_of(bytes).ok_or_else(|| no_value("halfvec"))?;
     let (pairs, rest) = elements.as_chunks::<2>();
-    if *unused != 0 || pairs.len() != dimensions || !rest.is_empty() {
+    if pairs.len() != dimensions || !rest.is_empty() {
         return Err(no_value("halfvec"));
     }
-    let kind = VectorKind::Halfvec;
     let elements: Vec<f32> = pairs.iter().map(|pair| f16::from_be_bytes(*pair).to_f32()).collect();
+    checked(&elements, VectorKind::Halfvec)?;
+    Ok(elements)
+}
+
+/// Refuses what no vector has.
+fn checked(elements: &[f32], kind: VectorKind) -> Result<(), SqlError> {
     if elements.is_empty() {
         return Err(refused(UdfError::NoDimensions { kind }));
     }
-    for element in &elements {
+    for element in elements {
         if element.is_nan() {
             return Err(refused(UdfError::VectorNan { kind }));
         }
@@ -77,7 +107,7 @@ fn halves(bytes: &[u8]) -> Result<Vec<f32>, SqlError> {
             return Err(refused(UdfError::VectorInfinite { kind }));
         }
     }
-    Ok(elements)
+    Ok(())
 }
 
 /// The bits behind their number, the first one the highest of its byte.
