@@ -121,6 +121,8 @@ fn appearances_have_an_index_beside_captions() {
     assert!(plan.contains("index=embeddings_appearance_idx"), "{plan}");
     assert!(plan.contains("way=traversal"), "{plan}");
     assert_eq!(fixture.rows(&sql).len(), 10);
+    let counted = "SELECT kind, count(*), count(DISTINCT embedding) > 500 FROM embeddings GROUP BY 1 ORDER BY 1";
+    assert_eq!(fixture.rows(counted), [["appearance", "3000", "true"], ["caption", "600", "true"]]);
     let mixed =
         format!("SELECT frame_number FROM embeddings ORDER BY embedding <=> '{query}' LIMIT 1000");
     assert_eq!(fixture.refused(&mixed).0, "22000");

@@ -18,7 +18,7 @@ use datafusion::scalar::ScalarValue;
 use super::chosen::CHOOSE;
 use super::kind::VectorKind;
 use super::types::{field_type_names, kind_of};
-use super::{compare, to_vector};
+use super::{compare, to_vector, vector_out};
 use crate::error::UdfError;
 
 /// Gives them their types.
@@ -29,6 +29,7 @@ pub struct VectorLiterals {
     at_most: ScalarUDF,
     to_vector: ScalarUDF,
     to_halfvec: ScalarUDF,
+    to_text: ScalarUDF,
 }
 
 impl Default for VectorLiterals {
@@ -39,6 +40,7 @@ impl Default for VectorLiterals {
             at_most: compare::at_most(),
             to_vector: to_vector::udf(VectorKind::Vector),
             to_halfvec: to_vector::udf(VectorKind::Halfvec),
+            to_text: vector_out::udf(),
         }
     }
 }
@@ -81,7 +83,7 @@ impl FunctionRewrite for VectorLiterals {
             }
             Expr::AggregateFunction(call) => {
                 refuse_extremes(&call, schema)?;
-                Transformed::no(Expr::AggregateFunction(call))
+                self.distinct_count(call, schema)
             }
             other => Transformed::no(other),
         })
@@ -89,6 +91,19 @@ impl FunctionRewrite for VectorLiterals {
 }
 
 impl VectorLiterals {
+    /// `count(DISTINCT vector)` counts the texts: DataFusion takes each value that it keeps of a list for as large as
+    /// all that came with it.
+    fn distinct_count(&self, mut call: AggregateFunction, schema: &DFSchema) -> Transformed<Expr> {
+        let is_distinct_count = call.func.name() == "count" && call.params.distinct;
+        match call.params.args.as_mut_slice() {
+            [counted] if is_distinct_count && kind_in(counted, schema).is_some() => {
+                *counted = self.to_text.call(vec![std::mem::take(counted)]);
+                Transformed::yes(Expr::AggregateFunction(call))
+            }
+            _ => Transformed::no(Expr::AggregateFunction(call)),
+        }
+    }
+
     fn case(&self, case: Case, schema: &DFSchema) -> Transformed<Expr> {
         let Case { mut expr, mut when_then_expr, mut else_expr } = case;
         let mut is_changed = false;
