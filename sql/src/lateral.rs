@@ -31,6 +31,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use self::pairs::Pairs;
+use crate::session::is_volatile;
 
 /// The column with a row's rank among those of one row: a filter of it lets the ranks of an
 /// `OFFSET` and a `LIMIT` through, as literals of `UInt64`.
@@ -193,7 +194,7 @@ fn filtered_first(filter: &Filter) -> Result<Option<LogicalPlan>> {
     let is_of_left = |condition: &Expr| {
         let mut columns = condition.column_refs().into_iter();
         columns.all(|column| join.left.schema().has_column(column))
-            && !crate::session::is_volatile(condition)
+            && !is_volatile(condition)
             && !condition.contains_outer()
             && !has_subquery(condition)
     };

@@ -12,6 +12,8 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator, binary_expr};
 use datafusion::optimizer::AnalyzerRule;
 
+use crate::session::is_volatile;
+
 /// Functions that DataFusion's optimizer makes a `CASE` of.
 const BECOME_CASES: [&str; 5] = ["coalesce", "nvl", "ifnull", "nvl2", "nullif"];
 
@@ -46,7 +48,7 @@ impl AnalyzerRule for Lists {
 fn apart(expr: &Expr) -> Option<Expr> {
     let Expr::InList(InList { expr: sought, list, negated }) = expr else { return None };
     let (cases, others): (Vec<&Expr>, Vec<&Expr>) = list.iter().partition(|item| is_case(item));
-    if cases.is_empty() || crate::session::is_volatile(sought) {
+    if cases.is_empty() || is_volatile(sought) {
         return None;
     }
     let others: Vec<Expr> = others.into_iter().cloned().collect();

@@ -1,4 +1,4 @@
-//! Casts of times, as PostgreSQL has them: the session's zone is between a `timestamptz` and what has none,
+//! Casts and parts of times, as PostgreSQL has them: the session's zone is between a `timestamptz` and what has none,
 //! and texts of times, intervals and floats are those that a client is shown. DataFusion takes UTC and has
 //! texts of its own.
 

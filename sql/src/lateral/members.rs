@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
 use super::pairs::Pairs;
 use super::presence::{self, Presence};
 use super::{has_subquery, with_values};
+use crate::session::is_volatile;
 
 /// What the columns begin with that are made here.
 const MEMBER: &str = "__member_";
@@ -157,7 +158,7 @@ fn with_value(
 ) -> Result<Option<(LogicalPlan, Expr)>> {
     let sought = member.expr.as_ref();
     let query = member.subquery.subquery.as_ref();
-    if sought.contains_outer() || crate::session::is_volatile(sought) || has_subquery(sought) {
+    if sought.contains_outer() || is_volatile(sought) || has_subquery(sought) {
         return Ok(None);
     }
     let Some(element) = query.schema().iter().next().map(Expr::from) else { return Ok(None) };
